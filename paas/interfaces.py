@@ -1,0 +1,335 @@
+"""The hands of the platform as Protocols: engine, builder, stack, router, store, clock.
+
+Small, no optional methods: who cannot do a thing raises Unsupported with a hint. One contract suite
+(`tests/contract/`) runs against every implementation, the memory ones included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from paas.model.app import Addon, App, Attachment, Operation, Release
+from paas.model.build import Base, Image, Runtime
+from paas.model.events import Emit, Event
+from paas.model.route import Certificate, Route, Traffic
+from paas.model.secret import Secret
+from paas.model.service import Change, LogLine, ObservedService, Replica, ServiceKey, ServiceSpec, Stats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogQuery:
+    """Which lines: the last `lines` of each replica (0: all), then new ones while `follow`.
+
+    `process` and `replica` empty/0: all. `since` is Unix time.
+    """
+
+    lines: int = 100
+    follow: bool = False
+    process: str = ""
+    replica: int = 0
+    since: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Resize:
+    """The person's terminal has a new size."""
+
+    rows: int
+    columns: int
+
+
+class Terminal(Protocol):
+    """The person's end of an interactive command. `tty` False: plain pipes, stdout and stderr apart."""
+
+    tty: bool
+    interactive: bool
+
+    def read(self) -> bytes | Resize | None:
+        """The next input, blocking; None at its end."""
+
+    def write(self, data: bytes, stream: str = "stdout") -> None:
+        """Output of the command; `stream` is stdout or stderr."""
+
+
+class Clock(Protocol):
+    """Time as an argument."""
+
+    def now(self) -> float:
+        """Unix seconds."""
+
+    def monotonic(self) -> float:
+        """Seconds that never jump."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+
+
+class Engine(Protocol):
+    """What runs service versions. Every method touches only what carries this platform's instance label."""
+
+    def observe(self, app_id: str = "") -> tuple[ObservedService, ...]:
+        """All service versions of the app (empty: of all apps), one-offs left out, sorted by key."""
+
+    def apply(self, spec: ServiceSpec, replicas: int, emit: Emit) -> None:
+        """Have at least `replicas` replicas of this version started, networks and volumes included.
+
+        Idempotent: existing replicas with this fingerprint stay, dead ones start again, missing indexes are filled.
+        A replica of the key with another fingerprint is replaced in place (addons only meet this).
+        Surplus replicas stay: RemoveReplicas ends them. Raises PlatformError.
+        """
+
+    def wait_healthy(self, spec: ServiceSpec, replicas: int, timeout: float, emit: Emit) -> tuple[Replica, ...]:
+        """The healthy replicas, once there are `replicas` of them.
+
+        Raises DeployFailed as soon as one has exited, or at the end of grace or timeout: message with the cause
+        in words (exit code, "listens on 127.0.0.1:8000, expected 0.0.0.0:$PORT", "GET /health answered 500"),
+        details with the last log lines of the replica that failed.
+        """
+
+    def remove(self, key: ServiceKey, replicas: Sequence[str] = ()) -> None:
+        """Stop (SIGTERM, the spec's grace, SIGKILL) and remove these replicas, or all of the version. Idempotent."""
+
+    def run_once(self, spec: ServiceSpec, timeout: float, terminal: Terminal) -> int:
+        """Run the spec in one container of its own and return its exit code; it is removed whatever happens.
+
+        Raises PlatformError when it cannot start, DeployFailed when `timeout` ran out (it is killed first).
+        """
+
+    def exec(
+        self, replica: str, command: Sequence[str], terminal: Terminal, env: Mapping[str, Secret] | None = None
+    ) -> int:
+        """Run a command inside a running replica (its id), return its exit code."""
+
+    def logs(self, app_id: str, query: LogQuery) -> Iterator[LogLine]:
+        """Lines of all matching replicas merged by time; with follow, replicas that appear later join in."""
+
+    def stats(self, app_id: str = "") -> tuple[Stats, ...]:
+        """What each running replica uses now."""
+
+    def connections(self, key: ServiceKey, port: int) -> Mapping[str, int]:
+        """Established connections to `port` of each running replica (id → count). Drain is over at zero."""
+
+    def watch(self, stop: Stop) -> Iterator[Change]:
+        """Changes as they happen, until `stop` is set or the engine goes away (then it ends; the caller reopens)."""
+
+    def forget(self, app_id: str) -> None:
+        """Remove all of an app but volumes: replicas, one-offs, its network."""
+
+    def remove_volume(self, volume: str) -> None:
+        """Remove a named volume of this platform. Idempotent."""
+
+    def restart(self, replica: str) -> None:
+        """Stop one replica gracefully and start it again in place."""
+
+    def info(self) -> EngineInfo:
+        """What the engine is. Raises EngineUnavailable."""
+
+
+class Stop(Protocol):
+    """Anything that can say it is time to end (threading.Event fits)."""
+
+    def is_set(self) -> bool:
+        """Whether to end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineInfo:
+    """What the engine is: versions, and abilities that were tried rather than derived from versions."""
+
+    name: str
+    version: str
+    api_version: str
+    buildkit: bool
+    cpus: int
+    memory: int
+    data_root: str = ""
+
+
+class Builder(Protocol):
+    """Makes images."""
+
+    def build(
+        self,
+        context: Path | None,
+        dockerfile: str,
+        ref: str,
+        *,
+        labels: Mapping[str, str],
+        emit: Emit,
+        build_args: Mapping[str, str] | None = None,
+        target: str = "",
+        no_cache: bool = False,
+    ) -> Image:
+        """Build `dockerfile` (text) over the folder `context` (None: empty) and name the result `ref`.
+
+        Output lines are emitted live as `output` events. Raises BuildFailed with the failing step and its last
+        lines, PlatformError when the disk is full or the engine goes away. BuildKit where the engine has it.
+        """
+
+    def find(self, ref: str) -> Image | None:
+        """The image of that name or id, None when there is none here. Never pulls."""
+
+    def pull(self, ref: str, emit: Emit) -> Image:
+        """Get it from its registry. Raises PlatformError."""
+
+    def tag(self, image: str, ref: str) -> None:
+        """Give an image one more name."""
+
+    def load(self, archive: Iterable[bytes], ref: str, changes: Sequence[str] = ()) -> Image:
+        """Import a root filesystem tar stream as an image (`docker import`), with Dockerfile `changes`."""
+
+    def images(self, app_id: str) -> tuple[Image, ...]:
+        """Images labelled as this app's."""
+
+    def remove(self, ref: str) -> None:
+        """Take a name away; the image goes when nothing else uses it. Idempotent; never forced."""
+
+    def buildkit(self) -> bool:
+        """Whether builds have cache mounts."""
+
+
+class Stack(Protocol):
+    """Answers a Runtime with base images."""
+
+    name: str
+
+    def answer(self, runtime: Runtime) -> Base:
+        """The base for this runtime; touches nothing. Raises ConfigError listing the versions it can give."""
+
+    def offers(self, runtime: str) -> tuple[str, ...]:
+        """The versions it can give, best first; empty: it does not know this runtime."""
+
+    def prepare(self, base: Base, emit: Emit) -> None:
+        """Make sure both images of the base exist on this engine; makes or pulls them (idempotent, may take 60 s)."""
+
+
+class Router(Protocol):
+    """What leads requests to replicas. A method that changes routes returns only when they are live."""
+
+    def up(self, emit: Emit) -> None:
+        """Have the router run and answer, with the routes it last had. Idempotent. Raises RouterError."""
+
+    def down(self) -> None:
+        """Stop it. Routes are kept for the next `up`."""
+
+    def alive(self) -> bool:
+        """Whether it answers."""
+
+    def observe(self) -> tuple[Route, ...]:
+        """The routes as they are live, sorted by app id."""
+
+    def apply(self, route: Route) -> None:
+        """Make this the app's route, the others untouched; confirmed by the router itself.
+
+        Raises RouterError when it is not live within some seconds; the routes before then stay in force.
+        """
+
+    def remove(self, app_id: str) -> None:
+        """Forget the app's route. Idempotent; confirmed."""
+
+    def certificates(self, certificates: Sequence[Certificate]) -> None:
+        """Make these the certificates that are served. Apply routes with their tls_hosts afterwards."""
+
+    def traffic(self) -> tuple[Traffic, ...]:
+        """Counters per app since the router started."""
+
+    def logs(self, app_id: str, query: LogQuery) -> Iterator[LogLine]:
+        """Access log lines of the app (empty: the router's own log), as text for people."""
+
+
+class Store(Protocol):
+    """What we want, and history. Every method is one transaction; ids and names are unique as said.
+
+    Secrets are encrypted at rest with the app id and key bound into the ciphertext.
+    """
+
+    def add_app(self, app: App) -> None:
+        """Raises Conflict when the name is taken."""
+
+    def app(self, name_or_id: str) -> App:
+        """Raises NotFound with the nearest known name as hint."""
+
+    def apps(self) -> tuple[App, ...]:
+        """All, by name."""
+
+    def save_app(self, app: App) -> None:
+        """Replace name, wanted and formation. Raises Conflict when the new name is taken, NotFound."""
+
+    def delete_app(self, app_id: str) -> None:
+        """The app, its releases, domains, attachments and operations. Addons stay. Idempotent."""
+
+    def add_release(self, release: Release) -> Release:
+        """Store it under the next number (its `number` is ignored), claim its domains, and want it: one transaction.
+
+        Numbers are never reused. `since` values of 0 mean "this release" and are replaced by the number.
+        Raises Conflict when a domain belongs to another app.
+        """
+
+    def save_release(self, release: Release) -> None:
+        """Replace status and failure of an existing release (nothing else of it ever changes)."""
+
+    def release(self, app_id: str, number: int) -> Release:
+        """Raises NotFound listing the numbers that exist."""
+
+    def releases(self, app_id: str, limit: int = 0) -> tuple[Release, ...]:
+        """Newest first."""
+
+    def want(self, app_id: str, number: int) -> None:
+        """Make this the wanted release (0: none), and claim exactly its domains."""
+
+    def domain_owner(self, host: str) -> App | None:
+        """The app that has this host."""
+
+    def add_addon(self, addon: Addon) -> None:
+        """Raises Conflict when the name is taken."""
+
+    def addon(self, name_or_id: str) -> Addon:
+        """Raises NotFound."""
+
+    def addons(self) -> tuple[Addon, ...]:
+        """All, by name."""
+
+    def delete_addon(self, addon_id: str) -> None:
+        """The addon and its attachments. Idempotent."""
+
+    def attach(self, attachment: Attachment) -> None:
+        """Raises Conflict when the app uses the alias already."""
+
+    def detach(self, attachment: Attachment) -> None:
+        """Idempotent."""
+
+    def attachments(self, *, app_id: str = "", addon_id: str = "") -> tuple[Attachment, ...]:
+        """Of an app, of an addon, or all."""
+
+    def put_certificate(self, certificate: Certificate) -> None:
+        """One per host; the key is encrypted."""
+
+    def certificates(self) -> tuple[Certificate, ...]:
+        """All, by host."""
+
+    def delete_certificate(self, host: str) -> None:
+        """Idempotent."""
+
+    def add_operation(self, operation: Operation) -> None:
+        """Its events go to `add_event`."""
+
+    def save_operation(self, operation: Operation) -> None:
+        """Replace status, end and error."""
+
+    def operation(self, operation_id: str) -> Operation:
+        """Raises NotFound."""
+
+    def operations(self, *, app_id: str = "", status: str = "", limit: int = 50) -> tuple[Operation, ...]:
+        """Newest first."""
+
+    def add_event(self, event: Event, app_id: str = "", operation_id: str = "", actor: str = "") -> None:
+        """Keep a notable event; build output is not one."""
+
+    def events(self, app_id: str = "", limit: int = 100, after: int = 0) -> tuple[tuple[int, Event], ...]:
+        """Oldest first, the last `limit` of them, with their serial numbers; `after` a serial number."""
+
+    def backup(self, path: Path) -> None:
+        """A consistent copy of the whole store."""

@@ -1,0 +1,47 @@
+"""Words of the router: which hosts lead to which servers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from paas.model.secret import Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """What one app's hosts lead to. `servers` are `ip:port`, sorted; none: an honest 503 page.
+
+    `hosts` come out of `names.host_name`, so they are safe in a rule; `*.example.com` matches one label.
+    `tls_hosts` are those of them with a certificate: for them http redirects to https.
+    `health_path` empty: Traefik does not ask the servers itself.
+    """
+
+    app_id: str
+    app_name: str
+    hosts: tuple[str, ...]
+    servers: tuple[str, ...]
+    tls_hosts: tuple[str, ...] = ()
+    health_path: str = ""
+    health_interval: float = 5.0
+    health_timeout: float = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certificate:
+    """A certificate chain (PEM) and its key for a host. `not_after` is Unix time, `names` the hosts it covers."""
+
+    host: str
+    chain: str
+    key: Secret
+    names: tuple[str, ...] = ()
+    issuer: str = ""
+    not_after: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traffic:
+    """Counters since the router started, for one app: requests by status class, and seconds spent."""
+
+    app_id: str
+    requests: dict[str, int]
+    seconds: float

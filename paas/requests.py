@@ -1,0 +1,453 @@
+"""One frozen pydantic model per use case: it is flags, wire format and argument at once.
+
+Each names its HTTP method and path (`{app}` comes from the path, the rest from the body or, for GET and DELETE, the
+query), the permission it needs, and whether it is an operation (work that the server owns, answered as a stream of
+events and finished even when the client goes away), a stream (log lines) or a session (a terminal over a WebSocket).
+The server makes one route from each, the client sends each, `usecases/door.py` runs each: nothing else knows paths.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Permission = Literal["viewer", "deployer", "operator", "owner"]
+Shape = Literal["answer", "operation", "stream", "session"]
+
+Count = Annotated[int, Field(ge=0, le=100)]
+Name = Annotated[str, Field(min_length=1, max_length=255)]
+
+
+class Request(BaseModel):
+    """What one use case needs. Unknown fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    method: ClassVar[str] = "GET"
+    path: ClassVar[str] = ""
+    permission: ClassVar[Permission] = "viewer"
+    shape: ClassVar[Shape] = "answer"
+
+
+# --- apps ---------------------------------------------------------------------------------------------------------
+
+
+class ListApps(Request):
+    """All apps, with status and URL."""
+
+    path = "/apps"
+
+
+class CreateApp(Request):
+    """A new, empty app."""
+
+    method, path, permission = "POST", "/apps", "deployer"
+    name: Name
+
+
+class ShowApp(Request):
+    """One app: processes, URL, wanted release, addons."""
+
+    path = "/apps/{app}"
+    app: Name
+
+
+class RenameApp(Request):
+    """Another name for an app: its id, data and history stay."""
+
+    method, path, permission = "POST", "/apps/{app}/rename", "owner"
+    app: Name
+    name: Name
+
+
+class DestroyApp(Request):
+    """Take an app away: replicas, routes, releases, images. Addons stay unless `addons`."""
+
+    method, path, permission, shape = "DELETE", "/apps/{app}", "owner", "operation"
+    app: Name
+    confirm: str
+    addons: bool = False
+
+
+# --- deploy, releases ---------------------------------------------------------------------------------------------
+
+
+class SourceRef(BaseModel):
+    """Where the code is: exactly one of an upload's id, a git URL (`#ref` allowed), an image reference, or a content
+    id the server may already know (`same`: deploy only if it is what runs, else answer `upload`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    upload: str = ""
+    git: str = ""
+    image: str = ""
+    content_id: str = ""
+    kind: Literal["directory", "git", "archive", "image"] = "directory"
+    version: str = ""
+    origin: str = ""
+    message: str = ""
+
+
+class DeployApp(Request):
+    """Source to running release. With `create`, an app that does not exist yet is made."""
+
+    method, path, permission, shape = "POST", "/apps/{app}/deploys", "deployer", "operation"
+    app: Name
+    source: SourceRef
+    create: bool = True
+    buildpack: str = ""
+    message: str = ""
+    no_cache: bool = False
+    force: bool = False
+
+
+class PlanApp(Request):
+    """What a deploy of this source would do, and why. Changes nothing, builds nothing."""
+
+    method, path, shape = "POST", "/apps/{app}/plan", "answer"
+    app: Name
+    source: SourceRef | None = None
+    buildpack: str = ""
+
+
+class ListReleases(Request):
+    """Releases, newest first."""
+
+    path = "/apps/{app}/releases"
+    app: Name
+    limit: int = Field(default=30, ge=0, le=10_000)
+
+
+class ShowRelease(Request):
+    """One release, and with `diff` what it changed against the one before (values masked)."""
+
+    path = "/apps/{app}/releases/{number}"
+    app: Name
+    number: int = Field(ge=1)
+    diff: bool = False
+
+
+class Rollback(Request):
+    """A new release that equals an earlier one, image, config, processes and domains. 0: the last good one before."""
+
+    method, path, permission, shape = "POST", "/apps/{app}/rollback", "deployer", "operation"
+    app: Name
+    number: int = Field(default=0, ge=0)
+
+
+# --- processes ----------------------------------------------------------------------------------------------------
+
+
+class ListReplicas(Request):
+    """Processes and their replicas: state, release, age, restarts, CPU and memory."""
+
+    path = "/apps/{app}/ps"
+    app: Name
+
+
+class Scale(Request):
+    """Replicas per process type. No release: the count is not part of what a rollback brings back."""
+
+    method, path, permission, shape = "POST", "/apps/{app}/scale", "operator", "operation"
+    app: Name
+    counts: dict[str, Count] = Field(min_length=1)
+
+
+class SetLimits(Request):
+    """Memory, CPU and pids limits of a process; a release."""
+
+    method, path, permission, shape = "POST", "/apps/{app}/limits", "operator", "operation"
+    app: Name
+    process: str = "web"
+    memory: str = ""
+    cpus: float | None = Field(default=None, gt=0, le=1024, allow_inf_nan=False)
+    pids: int | None = Field(default=None, ge=8, le=1_000_000)
+
+
+class Restart(Request):
+    """Start every replica of a process (empty: of all) anew, gracefully, with no gap."""
+
+    method, path, permission, shape = "POST", "/apps/{app}/restart", "operator", "operation"
+    app: Name
+    process: str = ""
+
+
+class ReadLogs(Request):
+    """Log lines of an app: its replicas, the router's access log, or the builds."""
+
+    path, shape = "/apps/{app}/logs", "stream"
+    app: Name
+    lines: int = Field(default=100, ge=0, le=1_000_000)
+    follow: bool = False
+    process: str = ""
+    replica: int = Field(default=0, ge=0)
+    source: Literal["", "app", "router", "build"] = ""
+    since: float = Field(default=0, ge=0)
+
+
+class ListEvents(Request):
+    """What happened: releases, crashes, scaling, and who did it."""
+
+    path = "/apps/{app}/events"
+    app: Name
+    limit: int = Field(default=100, ge=1, le=10_000)
+    after: int = Field(default=0, ge=0)
+
+
+# --- config, domains, certificates --------------------------------------------------------------------------------
+
+
+class ShowConfig(Request):
+    """Config vars with their values: `permission` is deployer because values are secrets."""
+
+    path, permission = "/apps/{app}/config", "deployer"
+    app: Name
+
+
+class ChangeConfig(Request):
+    """Set and unset config vars: one release, one rolling restart."""
+
+    method, path, permission, shape = "PATCH", "/apps/{app}/config", "deployer", "operation"
+    app: Name
+    set: dict[str, str] = Field(default_factory=dict)
+    unset: tuple[str, ...] = ()
+
+
+class ListDomains(Request):
+    """The app's hosts, the default one first."""
+
+    path = "/apps/{app}/domains"
+    app: Name
+
+
+class ChangeDomains(Request):
+    """Add and remove custom domains: one release, no restart."""
+
+    method, path, permission, shape = "POST", "/apps/{app}/domains", "operator", "operation"
+    app: Name
+    add: tuple[str, ...] = ()
+    remove: tuple[str, ...] = ()
+
+
+class ListCertificates(Request):
+    """Certificates: host, names, issuer, expiry. Never the key."""
+
+    path, permission = "/certificates", "operator"
+
+
+class PutCertificate(Request):
+    """A certificate chain and its key (PEM), for the hosts it names."""
+
+    method, path, permission, shape = "PUT", "/certificates", "operator", "operation"
+    chain: str = Field(max_length=1_000_000)
+    key: str = Field(max_length=1_000_000, repr=False)
+
+
+class DeleteCertificate(Request):
+    """Stop serving https for a host with an own certificate."""
+
+    method, path, permission, shape = "DELETE", "/certificates/{host}", "operator", "operation"
+    host: Name
+
+
+# --- addons -------------------------------------------------------------------------------------------------------
+
+
+class ListAddonKinds(Request):
+    """The kinds of addon this installation carries, with versions."""
+
+    path = "/addon-kinds"
+
+
+class ListAddons(Request):
+    """Addons; of one app when given."""
+
+    path = "/addons"
+    app: str = ""
+
+
+class CreateAddon(Request):
+    """A backing service with its own volume, attached to `app` when given: its URL becomes a config var."""
+
+    method, path, permission, shape = "POST", "/addons", "operator", "operation"
+    kind: Name
+    app: str = ""
+    name: str = ""
+    alias: str = ""
+    version: str = ""
+
+
+class ShowAddon(Request):
+    """One addon: state, version, size, attachments, backups; with `credentials` its URL."""
+
+    path, permission = "/addons/{addon}", "viewer"
+    addon: Name
+
+
+class ShowCredentials(Request):
+    """The addon's URL with its password."""
+
+    path, permission = "/addons/{addon}/credentials", "operator"
+    addon: Name
+
+
+class AttachAddon(Request):
+    """Bind an addon to one more app (a config release there)."""
+
+    method, path, permission, shape = "POST", "/addons/{addon}/attach", "operator", "operation"
+    addon: Name
+    app: Name
+    alias: str = ""
+
+
+class DetachAddon(Request):
+    """Unbind an addon from an app (a config release there); its data stays."""
+
+    method, path, permission, shape = "POST", "/addons/{addon}/detach", "operator", "operation"
+    addon: Name
+    app: Name
+
+
+class DestroyAddon(Request):
+    """Take an addon and its data away, after a last backup (`backup=False` skips it)."""
+
+    method, path, permission, shape = "DELETE", "/addons/{addon}", "owner", "operation"
+    addon: Name
+    confirm: str
+    backup: bool = True
+
+
+class ListBackups(Request):
+    """Backups of an addon, newest first; also of one that is gone, by its name."""
+
+    path = "/addons/{addon}/backups"
+    addon: Name
+
+
+class BackupAddon(Request):
+    """A dump, kept in the platform's backup folder."""
+
+    method, path, permission, shape = "POST", "/addons/{addon}/backups", "operator", "operation"
+    addon: Name
+
+
+class RestoreAddon(Request):
+    """Put a backup (its id, or an uploaded dump) into an addon. It replaces what is there: `confirm` is its name."""
+
+    method, path, permission, shape = "POST", "/addons/{addon}/restore", "owner", "operation"
+    addon: Name
+    confirm: str
+    backup: str = ""
+    upload: str = ""
+
+
+class FetchBackup(Request):
+    """The bytes of a backup, base64 in `output` events' data is not used: the server streams the file."""
+
+    path, permission, shape = "/addons/{addon}/backups/{backup}/content", "operator", "stream"
+    addon: Name
+    backup: Name
+
+
+# --- sessions -----------------------------------------------------------------------------------------------------
+
+
+class Session(Request):
+    """A command with a terminal. `tty` asks for one; `rows` and `columns` are its first size."""
+
+    method, permission, shape = "GET", "operator", "session"
+    tty: bool = False
+    interactive: bool = True
+    rows: int = Field(default=24, ge=1, le=10_000)
+    columns: int = Field(default=80, ge=1, le=10_000)
+
+
+class RunCommand(Session):
+    """A one-off container of the wanted release; answers the command's exit code."""
+
+    path = "/apps/{app}/run"
+    app: Name
+    command: tuple[str, ...] = Field(min_length=1)
+    env: dict[str, str] = Field(default_factory=dict)
+    timeout: float = Field(default=86_400, gt=0, le=604_800)
+
+
+class ExecCommand(Session):
+    """A command inside a running replica (`replica` "web.1"; empty: the first of web)."""
+
+    path = "/apps/{app}/exec"
+    app: Name
+    command: tuple[str, ...] = Field(min_length=1)
+    replica: str = ""
+
+
+class AddonShell(Session):
+    """The addon's own client (psql), as its own user, inside its container; `command` goes to it as arguments."""
+
+    path = "/addons/{addon}/shell"
+    addon: Name
+    command: tuple[str, ...] = ()
+
+
+# --- platform and operations --------------------------------------------------------------------------------------
+
+
+class PlatformUp(Request):
+    """Have the platform run: engine checked, router started, apps reconciled."""
+
+    method, path, permission, shape = "POST", "/platform/up", "owner", "operation"
+
+
+class PlatformDown(Request):
+    """Stop the router and the server; apps and data stay as they are."""
+
+    method, path, permission, shape = "POST", "/platform/down", "owner", "operation"
+
+
+class PlatformStatus(Request):
+    """Versions, addresses, counts, health of the parts."""
+
+    path = "/platform"
+
+
+class PlatformLogs(Request):
+    """The server's and the router's own logs."""
+
+    path, permission, shape = "/platform/logs", "owner", "stream"
+    lines: int = Field(default=100, ge=0, le=1_000_000)
+    follow: bool = False
+
+
+class Doctor(Request):
+    """Checks of everything the platform stands on, each with what is wrong and the command that mends it."""
+
+    path, permission = "/platform/doctor", "viewer"
+    build: bool = True
+
+
+class ListOperations(Request):
+    """Operations, newest first."""
+
+    path = "/operations"
+    app: str = ""
+    status: Literal["", "running", "succeeded", "failed", "interrupted"] = ""
+
+
+class WatchOperation(Request):
+    """The events of an operation from its start, until it ends."""
+
+    path, shape = "/operations/{operation}/events", "stream"
+    operation: Name
+
+
+def all_requests() -> tuple[type[Request], ...]:
+    """Every request that has a path, in the order of this file."""
+    found: list[type[Request]] = []
+    pending = list(Request.__subclasses__())
+    while pending:
+        kind = pending.pop(0)
+        if "path" in vars(kind):
+            found.append(kind)
+        pending.extend(kind.__subclasses__())
+    return tuple(found)

@@ -1,0 +1,118 @@
+"""Every setting in one table: name, default, environment variable, sentence.
+
+Order of who wins: flag > environment > server file (`<home>/paas.conf.toml`) > default. What an app sets for
+itself stands in its `paas.toml`, not here.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from paas.errors import ConfigError
+
+
+def setting(default: Any, env: str, help: str) -> Any:
+    """A dataclass field that carries its environment variable and the sentence that documents it."""
+    return field(default=default, metadata={"env": env, "help": help})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The settings of one platform. Paths are absolute, durations seconds, sizes bytes."""
+
+    home: Path = setting(Path("/var/lib/paas"), "PAAS_HOME", "Folder that holds the platform's state.")
+    instance: str = setting(
+        "paas", "PAAS_INSTANCE", "Name of this platform: prefix of its containers, networks and volumes."
+    )
+    server: str = setting("", "PAAS_HOST", "Address of the server: empty for this machine's socket, or an https URL.")
+    token: str = setting("", "PAAS_TOKEN", "Token for a server that is reached over TCP.")
+    listen: str = setting("", "PAAS_LISTEN", "host:port the server also listens on; needs a token; empty: socket only.")
+    docker: str = setting("unix:///var/run/docker.sock", "DOCKER_HOST", "Address of the Docker Engine.")
+    domain: str = setting("localhost", "PAAS_DOMAIN", "Apps answer at <app>.<domain>.")
+    http_port: int = setting(80, "PAAS_HTTP_PORT", "Port Traefik listens on for http.")
+    https_port: int = setting(443, "PAAS_HTTPS_PORT", "Port Traefik listens on for https.")
+    bind: str = setting("", "PAAS_BIND", "Address Traefik binds 80 and 443 on; empty: all addresses.")
+    traefik_port: int = setting(8899, "PAAS_TRAEFIK_PORT", "Loopback port of Traefik's own API and metrics.")
+    stack: str = setting("auto", "PAAS_STACK", "Where base images come from: official, debian or auto.")
+    registry: str = setting("docker.io", "PAAS_REGISTRY", "Image registry the official stack pulls from.")
+    debian_mirror: str = setting("", "PAAS_DEBIAN_MIRROR", "Debian mirror for base images; empty: this machine's own.")
+    subnets: str = setting(
+        "10.213.0.0/16", "PAAS_SUBNETS", "Address range the apps' networks are carved from, a /26 each."
+    )
+    keep_releases: int = setting(10, "PAAS_KEEP_RELEASES", "Images of that many last releases are kept for rollback.")
+    build_timeout: int = setting(1800, "PAAS_BUILD_TIMEOUT", "A build that takes longer is stopped.")
+    build_memory: int = setting(0, "PAAS_BUILD_MEMORY", "Memory limit of a classic build's steps; 0: none.")
+    upload_limit: int = setting(1 << 30, "PAAS_UPLOAD_LIMIT", "Largest source, unpacked, that is taken.")
+    upload_files: int = setting(100_000, "PAAS_UPLOAD_FILES", "Most files a source may have.")
+    ca_file: str = setting("", "SSL_CERT_FILE", "CA bundle that builds must trust (a company network).")
+    tick: float = setting(5.0, "PAAS_TICK", "Seconds between two looks of the controller at every app.")
+    log_level: str = setting("info", "PAAS_LOG_LEVEL", "debug, info, warning or error.")
+
+    @property
+    def socket(self) -> Path:
+        """The unix socket the local server listens on."""
+        return self.home / "paas.sock"
+
+
+def default_home(environ: Mapping[str, str], *, root: bool) -> Path:
+    """`/var/lib/paas` for root, the user's XDG state folder otherwise."""
+    if root:
+        return Path("/var/lib/paas")
+    state = environ.get("XDG_STATE_HOME") or str(Path(environ.get("HOME", "/")) / ".local" / "state")
+    return Path(state) / "paas"
+
+
+def load(environ: Mapping[str, str] | None = None, *, root: bool | None = None, **flags: Any) -> Settings:
+    """Settings from flags (None means not given), environment, server file and defaults.
+
+    Raises ConfigError naming the variable or `file: key` that has a wrong value.
+    """
+    environ = os.environ if environ is None else environ
+    is_root = os.geteuid() == 0 if root is None else root
+    home = Path(flags.get("home") or environ.get("PAAS_HOME") or default_home(environ, root=is_root)).absolute()
+    settings = replace(Settings(), home=home)
+    settings = _with_file(settings, home / "paas.conf.toml")
+    settings = _with_values(
+        settings,
+        {f.name: environ[f.metadata["env"]] for f in fields(Settings) if environ.get(f.metadata["env"])},
+        lambda name: next(str(f.metadata["env"]) for f in fields(Settings) if f.name == name),
+    )
+    given = {key: value for key, value in flags.items() if value is not None}
+    return replace(_with_values(settings, given, lambda name: f"--{name.replace('_', '-')}"), home=home)
+
+
+def _with_file(settings: Settings, path: Path) -> Settings:
+    try:
+        values = tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        return settings
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(str(error), where=str(path)) from error
+    known = {f.name for f in fields(Settings)} - {"home"}
+    for key in values:
+        if key not in known:
+            raise ConfigError(f"unknown setting {key!r}", where=str(path), hint=f"known: {', '.join(sorted(known))}")
+    return _with_values(settings, values, lambda name: f"{path}: {name}")
+
+
+def _with_values(settings: Settings, values: Mapping[str, Any], where: Any) -> Settings:
+    changes = {name: _parsed(value, getattr(Settings(), name), where(name)) for name, value in values.items()}
+    return replace(settings, **changes)
+
+
+def _parsed(value: Any, like: Any, where: str) -> Any:
+    """`value` as the type of the default `like`."""
+    kind = type(like)
+    if isinstance(like, Path):
+        return Path(str(value)).absolute()
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise ConfigError(f"expected {kind.__name__}, got {value!r}", where=where)
+    try:
+        return kind(value)
+    except ValueError:
+        raise ConfigError(f"expected {kind.__name__}, got {value!r}", where=where) from None
