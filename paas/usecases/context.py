@@ -1,0 +1,91 @@
+"""What every use case is given: the parts of the platform, and on whose behalf it acts."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from paas.interfaces import Builder, Clock, Engine, Router, Stack, Store
+from paas.model.events import Emit, Event
+from paas.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One call: who acts, where its events go, and the operation it belongs to (empty: none)."""
+
+    actor: str
+    emit: Emit
+    operation: str = ""
+
+
+@dataclass(slots=True)
+class _Lock:
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    holder: str = ""
+    since: float = 0.0
+
+
+@dataclass(slots=True)
+class Locks:
+    """One lock per app, held while its release is written and carried out; builds stay outside.
+
+    It lives in the server's memory on purpose: only one server owns a home folder (it holds a file lock), so a
+    killed server can never leave a lock behind.
+    """
+
+    clock: Clock
+    _locks: dict[str, _Lock] = field(default_factory=dict)
+    _guard: threading.Lock = field(default_factory=threading.Lock)
+
+    @contextmanager
+    def hold(self, app_id: str, reason: str, emit: Emit) -> Iterator[None]:
+        """Wait for the app's lock (saying who has it and for how long) and hold it."""
+        with self._guard:
+            entry = self._locks.setdefault(app_id, _Lock())
+        if not entry.lock.acquire(blocking=False):
+            age = self.clock.now() - entry.since
+            emit(Event(kind="note", message=f"waiting: {entry.holder} has held this app for {age:.0f} s"))
+            entry.lock.acquire()
+        try:
+            entry.holder, entry.since = reason, self.clock.now()
+            yield
+        finally:
+            entry.holder = ""
+            entry.lock.release()
+
+    @contextmanager
+    def try_hold(self, app_id: str, reason: str) -> Iterator[bool]:
+        """Hold the lock if it is free right now; yields whether it is held."""
+        with self._guard:
+            entry = self._locks.setdefault(app_id, _Lock())
+        held = entry.lock.acquire(blocking=False)
+        try:
+            if held:
+                entry.holder, entry.since = reason, self.clock.now()
+            yield held
+        finally:
+            if held:
+                entry.holder = ""
+                entry.lock.release()
+
+    def holder(self, app_id: str) -> str:
+        """Who holds it, in words; empty: nobody."""
+        entry = self._locks.get(app_id)
+        return entry.holder if entry else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The wired platform. Made in `bootstrap.py`; tests make it from the memory parts."""
+
+    settings: Settings
+    store: Store
+    engine: Engine
+    builder: Builder
+    stack: Stack
+    router: Router
+    clock: Clock
+    locks: Locks
