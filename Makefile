@@ -1,0 +1,38 @@
+# Every target sets up what it needs by itself (scripts/setup says what it installs before it does).
+PYTEST = .venv/bin/python -m pytest
+
+.PHONY: help demo test check bench docs wheel clean
+
+help: ## This list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: ## A sample app with a database, two replicas, behind Traefik, on this machine
+	@scripts/setup
+	@scripts/demo
+
+test: ## Every test, real Docker, Traefik and PostgreSQL included
+	@scripts/setup --test
+	@scripts/test $(ARGS)
+
+check: ## Formatting, lint, types, import layers
+	@scripts/setup
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+bench: ## The numbers, as ratios against a baseline taken in the same run
+	@scripts/setup --bench
+	.venv/bin/python -m benchmarks $(ARGS)
+
+docs: ## Generated reference pages: commands, settings, exit codes
+	@scripts/setup
+	.venv/bin/python -m paas.cli.reference
+
+wheel: ## sdist, and the wheel made from it, in dist/
+	@scripts/setup
+	.venv/bin/uv build -q --out-dir dist .
+	@ls -1 dist
+
+clean: ## What was made here; neither the Engine nor the platform's state
+	rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache artifacts
