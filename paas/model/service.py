@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -36,9 +36,10 @@ class HealthKind(StrEnum):
 class HealthCheck:
     """When a replica counts as healthy. Seconds throughout.
 
-    `http`: GET `path` on the replica's port answers with a status up to `max_status` (399 where a path was asked for;
-    499 for the default check of `web`, which only proves that the app answers at all). `tcp`: the port accepts. `command`: exits 0 inside the
-    replica. `running`: the process has stayed up for `settle` seconds (for processes without a port).
+    `http`: GET `path` on the replica's port answers with a status up to `max_status` (399 where a path was asked
+    for; 499 for the default check of `web`, which only proves that the app answers at all). `tcp`: the port accepts.
+    `command`: exits 0 inside the replica. `running`: the process has stayed up for `settle` seconds (for processes
+    without a port).
     `passes` good answers in a row make it healthy, `failures` bad ones unhealthy; before `grace` has passed since its
     start a bad answer does not count, and at the end of `grace` a replica that never passed has failed.
     While booting it is asked every `boot_interval`, later every `interval`.
@@ -101,17 +102,33 @@ class ServiceSpec:
         return ServiceKey(self.app_id, self.process, self.release)
 
     @property
-    def fingerprint(self) -> str:
-        """16 hex digits that change when anything of the spec changes, secrets included but not shown."""
+    def core(self) -> str:
+        """16 hex digits that change when anything but the networks changes, secrets included but not shown."""
         data = {
             "image": self.image, "command": self.command, "port": self.port, "user": self.user, "kind": self.kind,
             "env": {key: value.reveal() for key, value in self.env.items()},
             "limits": [self.limits.memory, self.limits.cpus, self.limits.pids],
             "health": [getattr(self.health, name) for name in HealthCheck.__slots__],
-            "stop": [self.stop_grace, self.stop_signal], "networks": sorted(self.networks), "alias": self.alias,
+            "stop": [self.stop_grace, self.stop_signal], "alias": self.alias,
             "mounts": [[mount.volume, mount.path] for mount in self.mounts],
         }  # fmt: skip
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits that change when anything of the spec changes."""
+        return fingerprint(self.core, self.networks, self.app_id)
+
+
+def fingerprint(core: str, networks: Iterable[str], app_id: str) -> str:
+    """The fingerprint of a spec from its core and its networks.
+
+    Apart from the core because an engine connects a running container to networks without replacing it, while the
+    labels it was created with stay: what it is now is told by its core and the networks it is really in. The
+    service's own network (`…-<app id>`) is implied and changes nothing.
+    """
+    others = sorted(network for network in networks if not network.endswith(f"-{app_id}"))
+    return hashlib.sha256(json.dumps([core, others]).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True, order=True)
