@@ -1,0 +1,62 @@
+"""What happened: the events of an app and the operations of the platform. Only reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from paas.requests import ListEvents, ListOperations
+from paas.usecases.context import Act, Context
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventLine:
+    """One event. `serial` counts up and is what `after` takes; `at` Unix time; kinds as in `model/events.py`."""
+
+    serial: int
+    kind: str
+    at: float
+    message: str
+    data: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationLine:
+    """An operation in a list. Times are Unix seconds; `ended_at` 0: it runs."""
+
+    id: str
+    app: str
+    verb: str
+    actor: str
+    status: str
+    started_at: float
+    ended_at: float
+    error: str
+
+
+def list_operations(context: Context, request: ListOperations, act: Act) -> tuple[OperationLine, ...]:
+    """Newest first; of one app when given."""
+    app_id = context.store.app(request.app).id if request.app else ""
+    names = {app.id: app.name for app in context.store.apps()}
+    return tuple(
+        OperationLine(
+            id=operation.id,
+            app=names.get(operation.app_id, ""),
+            verb=operation.verb,
+            actor=operation.actor,
+            status=operation.status,
+            started_at=operation.started_at,
+            ended_at=operation.ended_at,
+            error=operation.error,
+        )
+        for operation in context.store.operations(app_id=app_id, status=request.status)
+    )
+
+
+def list_events(context: Context, request: ListEvents, act: Act) -> tuple[EventLine, ...]:
+    """Oldest first, the last `limit` of them."""
+    app = context.store.app(request.app)
+    return tuple(
+        EventLine(serial=serial, kind=event.kind, at=event.at, message=event.message, data=event.data)
+        for serial, event in context.store.events(app.id, limit=request.limit, after=request.after)
+    )

@@ -1,0 +1,161 @@
+"""Operations: work that belongs to the server. It goes on when the client goes away, and ends whatever happens.
+
+Each runs in a thread of its own; its events go to a journal that anyone may follow from the start, and its outcome
+to the store. An operation that a killed server left running is marked interrupted when the server starts again.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import secrets
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from paas.errors import NotFound, PaasError, PlatformError
+from paas.model.app import Operation
+from paas.model.events import Emit, Event
+from paas.requests import Request
+from paas.usecases.answers import as_json
+from paas.usecases.context import Context
+from paas.usecases.door import Door
+from paas.usecases.journal import Journals
+
+NOTABLE = frozenset({"served", "crash", "warning", "error"})
+"""Events of an operation that `paas events` shows later. Releases and audit entries are kept where they happen."""
+INTERRUPTED = "the server was stopped while this ran"
+
+log = logging.getLogger("paas.operations")
+
+
+@dataclass(slots=True)
+class Operations:
+    """Starts operations and lets them be followed. One per server."""
+
+    door: Door
+    _threads: dict[str, threading.Thread] = field(default_factory=dict)
+    _guard: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def context(self) -> Context:
+        """The platform it works on."""
+        return self.door.context
+
+    @property
+    def journals(self) -> Journals:
+        """Where the events go."""
+        return self.door.journals
+
+    def start(self, request: Request, actor: str, *, role: str = "owner") -> Operation:
+        """Start the work and answer at once. Raises Denied; every other failure is the operation's last event."""
+        self.door.check(request, role)
+        operation = Operation(
+            id=secrets.token_hex(8),
+            app_id=self.door.app_id(request),
+            verb=type(request).__name__,
+            actor=actor,
+            started_at=self.context.clock.now(),
+        )
+        self.journals.open(operation.id)
+        try:
+            self.context.store.add_operation(operation)
+        except BaseException:
+            self.journals.close(operation.id)
+            raise
+        # A daemon thread: a server that is told to stop waits (see `wait`), one that must go now leaves it to recovery.
+        thread = threading.Thread(
+            target=self._work, args=(operation, request, role), name=f"operation-{operation.id}", daemon=True
+        )
+        with self._guard:
+            self._threads[operation.id] = thread
+        thread.start()
+        return operation
+
+    def follow(self, operation_id: str) -> Iterator[Event]:
+        """Its events from the start until it ends; the last one is `result` or `error`. Raises NotFound."""
+        return self.journals.follow(operation_id)
+
+    def interrupt(self) -> tuple[Operation, ...]:
+        """At server start: mark what was left running as interrupted, and say so in its journal."""
+        left = self.context.store.operations(status="running", limit=10_000)
+        for operation in left:
+            error = PlatformError(INTERRUPTED, hint="see what became of it: paas releases; then run it again")
+            self.journals.end(operation.id, _last(error, self.context.clock.now()))
+            self._save(replace(operation, status="interrupted", ended_at=self.context.clock.now(), error=INTERRUPTED))
+        self.journals.collect()
+        return left
+
+    def running(self) -> tuple[str, ...]:
+        """Ids of the operations that run now."""
+        with self._guard:
+            return tuple(self._threads)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until none runs, `seconds` at most; whether none does."""
+        end = self.context.clock.monotonic() + seconds
+        with self._guard:
+            threads = tuple(self._threads.values())
+        for thread in threads:
+            if thread is not threading.current_thread():
+                thread.join(max(0.0, end - self.context.clock.monotonic()))
+        return not any(thread.is_alive() for thread in threads if thread is not threading.current_thread())
+
+    def _work(self, operation: Operation, request: Request, role: str) -> None:
+        """The thread of one operation. Nothing gets out of it: whatever happens becomes its last event."""
+        emit = self._emit(operation)
+        try:
+            answer = self.door.run(request, operation.actor, emit, operation.id, role=role)
+            outcome = replace(operation, status="succeeded", ended_at=self.context.clock.now())
+            last = Event(kind="result", at=self.context.clock.now(), data={"answer": as_json(answer)})
+        except BaseException as error:
+            failure = as_paas_error(error)
+            outcome = replace(operation, status="failed", ended_at=self.context.clock.now(), error=failure.message)
+            last = _last(failure, self.context.clock.now())
+        self._save(outcome)
+        emit(last)
+        self.journals.close(operation.id)
+        with self._guard:
+            self._threads.pop(operation.id, None)
+
+    def _emit(self, operation: Operation) -> Emit:
+        """Where the events of this operation go: its journal, and the notable ones to the store."""
+        journal = self.journals.running(operation.id)
+        kept_app = operation.app_id
+
+        def emit(event: Event) -> None:
+            stamped = event if event.at else replace(event, at=self.context.clock.now())
+            journal.append(stamped)
+            if stamped.kind in NOTABLE:
+                try:
+                    self.context.store.add_event(stamped, kept_app, operation.id, operation.actor)
+                except Exception:
+                    log.warning("an event of operation %s could not be kept", operation.id)
+
+        return emit
+
+    def _save(self, operation: Operation) -> None:
+        """Keep the outcome. A destroyed app takes its operations along, and a full disk must not hide the result."""
+        try:
+            self.context.store.save_operation(operation)
+        except NotFound:
+            return
+        except Exception:
+            log.exception("the outcome of operation %s could not be kept", operation.id)
+
+
+def as_paas_error(error: BaseException) -> PaasError:
+    """The error in words for people. One that is not ours is a bug: its traceback goes to the server's log only,
+    because its text may hold anything, secrets included."""
+    if isinstance(error, PaasError):
+        return error
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return PlatformError("the disk is full", hint="free some space; paas doctor shows what uses it")
+    log.error("an operation met a bug", exc_info=error)
+    return PaasError(
+        f"internal error ({type(error).__name__})", hint="the server's log has the details: paas logs --platform"
+    )
+
+
+def _last(error: PaasError, now: float) -> Event:
+    return Event(kind="error", message=error.message, at=now, data=error.as_dict())

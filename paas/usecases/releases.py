@@ -1,0 +1,286 @@
+"""Releases: every change of an app is a numbered, complete release, made and carried out in one place.
+
+`change_release` is the only way a release comes to be. It holds the app's lock from writing the release until it
+serves or is undone, so a PENDING release whose lock is free was interrupted: `recovery.py` finishes or undoes it.
+Releases happen in the order in which the lock is taken, not in the order in which builds began.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from paas.errors import Conflict, NotFound
+from paas.model.app import App, Release, ReleaseKind, ReleaseStatus
+from paas.requests import ListReleases, Rollback, ShowRelease
+from paas.usecases.context import Act, Context
+from paas.usecases.recovery import recover_held
+from paas.usecases.switch import base_release, carry_out, last_good, newest_first, source_version
+
+
+def change_release(
+    context: Context,
+    app: App,
+    act: Act,
+    *,
+    kind: ReleaseKind,
+    description: str,
+    change: Callable[[Release], Release],
+    release_command: bool = False,
+) -> Release:
+    """The app's next release: `change` of the wanted one, carried out, and wanted from now on.
+
+    `change` sees the wanted release as it is under the lock (an empty one on a new app); what it raises stops
+    everything with nothing changed. With `release_command` the process `release` runs once before the switch. On
+    failure the release before is wanted and carried out again, this one is marked failed, and the error goes on up.
+    """
+    with context.locks.hold(app.id, f"{act.actor}: {description}", act.emit):
+        recover_held(context, app.id, act.emit)
+        app = context.store.app(app.id)
+        base = base_release(context.store, app)
+        wanted = replace(
+            change(base),
+            app_id=app.id, number=0, kind=kind, created_at=context.clock.now(), actor=act.actor,
+            description=description, status=ReleaseStatus.PENDING, failure="",
+        )  # fmt: skip
+        release = context.store.add_release(replace(wanted, since=since(base, wanted)))
+        return carry_out(context, app, release, act.emit, release_command=release_command)
+
+
+def since(base: Release, wanted: Release) -> Mapping[str, int]:
+    """Per process the release that introduced its spec: the base's where nothing of it changes, else 0 (this one)."""
+    shared = all(
+        getattr(base, name) == getattr(wanted, name) for name in ("image", "config", "port")
+    ) and source_version(base) == source_version(wanted)
+    carried = base.image and shared
+    return {
+        process.name: base.since.get(process.name, 0) if carried and base.process(process.name) == process else 0
+        for process in wanted.processes
+    }
+
+
+# --- the handlers ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseLine:
+    """A release in a list. `current` is the wanted one; `at` Unix time; `image` the immutable id (may be empty)."""
+
+    number: int
+    kind: str
+    status: str
+    at: float
+    actor: str
+    description: str
+    current: bool = False
+    image: str = ""
+    version: str = ""
+    failure: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessShown:
+    """One process type as released. Memory in bytes, cpus in cores; 0: no limit. `health` in words."""
+
+    name: str
+    command: str
+    memory: int
+    cpus: float
+    pids: int
+    health: str
+    stop_grace: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """One thing that differs from the release before. Config values are never shown, only that they changed."""
+
+    what: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseShown:
+    """One release in full. `config` are keys only; `diff` is against the release before (empty unless asked)."""
+
+    app: str
+    release: ReleaseLine
+    buildpack: str
+    source: str
+    port: int
+    drain: float
+    processes: tuple[ProcessShown, ...]
+    config: tuple[str, ...]
+    domains: tuple[str, ...]
+    addons: tuple[str, ...]
+    diff: tuple[Difference, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changed:
+    """What a change came to. `release` is the number that is wanted now; `changed` False: there was nothing to do."""
+
+    app: str
+    release: int
+    changed: bool = True
+    message: str = ""
+
+
+def list_releases(context: Context, request: ListReleases, act: Act) -> tuple[ReleaseLine, ...]:
+    """Newest first."""
+    app = context.store.app(request.app)
+    return tuple(_line(release, app) for release in context.store.releases(app.id, request.limit))
+
+
+def show_release(context: Context, request: ShowRelease, act: Act) -> ReleaseShown:
+    """One release; with `diff` against the one numbered before it. Raises NotFound listing what exists."""
+    app = context.store.app(request.app)
+    release = context.store.release(app.id, request.number)
+    before = next((r for r in newest_first(context.store, app.id) if r.number < release.number), None)
+    return ReleaseShown(
+        app=app.name,
+        release=_line(release, app),
+        buildpack=release.buildpack,
+        source=release.source.origin or release.source.kind if release.source else "",
+        port=release.port,
+        drain=release.drain,
+        processes=tuple(
+            ProcessShown(
+                name=process.name,
+                command=process.command,
+                memory=process.limits.memory,
+                cpus=process.limits.cpus,
+                pids=process.limits.pids,
+                health=_health(process.health.kind.value, process.health.path, process.health.command),
+                stop_grace=process.stop_grace,
+            )
+            for process in release.processes
+        ),
+        config=tuple(sorted(release.config)),
+        domains=release.domains,
+        addons=release.addons,
+        diff=differences(before, release) if request.diff else (),
+    )
+
+
+def rollback(context: Context, request: Rollback, act: Act) -> Changed:
+    """A new release that equals an earlier one. Raises Conflict when its image or a domain is gone, NotFound."""
+    app = context.store.app(request.app)
+    target = _target(context, app, request.number)
+    if target.number == app.wanted:
+        return Changed(app=app.name, release=app.wanted, changed=False, message=f"v{app.wanted} is what runs already")
+    _still_possible(context, app, target)
+    release = change_release(
+        context,
+        app,
+        act,
+        kind=ReleaseKind.ROLLBACK,
+        description=f"rollback to v{target.number}",
+        change=lambda base: target,
+    )
+    return Changed(app=app.name, release=release.number, message=f"runs v{target.number} again")
+
+
+def differences(before: Release | None, after: Release) -> tuple[Difference, ...]:
+    """What `after` changed: image, source version, port, processes, limits, config keys, domains, addons."""
+    old, new = _facts(before), _facts(after)
+    found = [
+        Difference(what=key, before=old.get(key, ""), after=new.get(key, ""))
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key, "") != new.get(key, "")
+    ]
+    return (*found, *_config_differences(before, after))
+
+
+def _facts(release: Release | None) -> dict[str, str]:
+    """Everything of a release that is no secret, one line a fact."""
+    if release is None:
+        return {}
+    facts = {"image": release.image, "version": source_version(release), "buildpack": release.buildpack}
+    facts |= {"port": str(release.port), "drain": f"{release.drain:g} s"}
+    facts |= {"deploy_timeout": f"{release.deploy_timeout:g} s", "release_timeout": f"{release.release_timeout:g} s"}
+    facts |= {f"domain {host}": "yes" for host in release.domains}
+    facts |= {f"addon {alias}": "yes" for alias in release.addons}
+    for process in release.processes:
+        limits = process.limits
+        facts |= {
+            f"{process.name} command": process.command or "(the image's own)",
+            f"{process.name} memory": str(limits.memory),
+            f"{process.name} cpus": f"{limits.cpus:g}",
+            f"{process.name} pids": str(limits.pids),
+            f"{process.name} health": _health(process.health.kind.value, process.health.path, process.health.command),
+            f"{process.name} stop_grace": f"{process.stop_grace:g} s",
+        }
+    return facts
+
+
+def _config_differences(before: Release | None, after: Release) -> tuple[Difference, ...]:
+    old = before.config if before else {}
+    return tuple(
+        Difference(
+            what=f"config {key}",
+            before="••••" if key in old else "",
+            after="•••• (changed)" if key in old and key in after.config else "••••" if key in after.config else "",
+        )
+        for key in sorted(old.keys() | after.config.keys())
+        if old.get(key) != after.config.get(key)
+    )
+
+
+def _health(kind: str, path: str, command: str) -> str:
+    return {"http": f"http {path}", "command": f"command {command}"}.get(kind, kind)
+
+
+def _line(release: Release, app: App) -> ReleaseLine:
+    return ReleaseLine(
+        number=release.number,
+        kind=release.kind.value,
+        status=release.status.value,
+        at=release.created_at,
+        actor=release.actor,
+        description=release.description,
+        current=release.number == app.wanted,
+        image=release.image,
+        version=source_version(release),
+        failure=release.failure,
+    )
+
+
+def _target(context: Context, app: App, number: int) -> Release:
+    """The release to go back to; 0: the last one before the wanted that succeeded and differs from it."""
+    if number:
+        target = context.store.release(app.id, number)
+        if target.status is not ReleaseStatus.SUCCEEDED:
+            raise Conflict(f"v{number} of {app.name} never served ({target.status.value})", hint=_choices(context, app))
+        return target
+    previous = last_good(context.store, app.id, app.wanted)
+    if previous is None or not previous.image:
+        raise NotFound(f"{app.name} has no release before v{app.wanted} to go back to", hint=_choices(context, app))
+    return previous
+
+
+def _still_possible(context: Context, app: App, target: Release) -> None:
+    """Raise Conflict when the image was collected or a domain went to another app since."""
+    if not target.image or context.builder.find(target.image) is None:
+        raise Conflict(
+            f"the image of v{target.number} is not here any more" if target.image else f"v{target.number} has no image",
+            hint=_choices(context, app),
+        )
+    for host in target.domains:
+        owner = context.store.domain_owner(host)
+        if owner is not None and owner.id != app.id:
+            raise Conflict(
+                f"{host} of v{target.number} belongs to {owner.name} now",
+                hint=f"remove it there first: paas domains remove {host} --app {owner.name}",
+            )
+
+
+def _choices(context: Context, app: App) -> str:
+    possible = [
+        f"v{release.number}"
+        for release in newest_first(context.store, app.id)
+        if release.status is ReleaseStatus.SUCCEEDED and release.image and release.number != app.wanted
+        if context.builder.find(release.image) is not None
+    ]
+    return f"possible: {', '.join(possible)}" if possible else "no earlier release has its image any more"
