@@ -328,8 +328,13 @@ class Store(Protocol):
     def add_event(self, event: Event, app_id: str = "", operation_id: str = "", actor: str = "") -> None:
         """Keep a notable event; build output is not one."""
 
-    def events(self, app_id: str = "", limit: int = 100, after: int = 0) -> tuple[tuple[int, Event], ...]:
-        """Oldest first, the last `limit` of them, with their serial numbers; `after` a serial number."""
+    def events(
+        self, app_id: str = "", limit: int = 100, after: int = 0, operation_id: str = ""
+    ) -> tuple[tuple[int, Event], ...]:
+        """Oldest first with their serial numbers: the last `limit` of them (0: all), of an app, of an operation.
+
+        With `after`, a serial number, the first `limit` that follow it: nothing is skipped when reading on.
+        """
 
     def backup(self, path: Path) -> None:
         """A consistent copy of the whole store."""

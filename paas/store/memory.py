@@ -1,0 +1,274 @@
+"""The store in memory: for tests and for trying things out. Keeps nothing on disk."""
+
+from __future__ import annotations
+
+import copy
+import json
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
+
+from paas.errors import Conflict, Unsupported
+from paas.model.app import Addon, App, Attachment, Operation, Release
+from paas.model.events import Event
+from paas.model.route import Certificate
+from paas.store import words
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Named = TypeVar("Named", App, Addon)
+
+
+@dataclass(slots=True)
+class _State:
+    apps: dict[str, App] = field(default_factory=dict)
+    numbers: dict[str, int] = field(default_factory=dict)
+    releases: dict[tuple[str, int], Release] = field(default_factory=dict)
+    domains: dict[str, str] = field(default_factory=dict)
+    addons: dict[str, Addon] = field(default_factory=dict)
+    attachments: dict[tuple[str, str], Attachment] = field(default_factory=dict)
+    certificates: dict[str, Certificate] = field(default_factory=dict)
+    operations: dict[str, Operation] = field(default_factory=dict)
+    events: list[tuple[int, str, str, Event]] = field(default_factory=list)
+
+
+def transaction(method: Callable[Concatenate[MemoryStore, P], T]) -> Callable[Concatenate[MemoryStore, P], T]:
+    """One at a time, and all of it or nothing."""
+
+    def run(self: MemoryStore, *args: P.args, **kwargs: P.kwargs) -> T:
+        with self.lock:
+            before = copy.copy(self.state)
+            for name in _State.__slots__:
+                setattr(self.state, name, copy.copy(getattr(before, name)))
+            try:
+                return method(self, *args, **kwargs)
+            except BaseException:
+                self.state = before
+                raise
+
+    run.__doc__, run.__name__ = method.__doc__, method.__name__
+    return run
+
+
+class MemoryStore:
+    """A `Store` of dictionaries."""
+
+    def __init__(self) -> None:
+        self.state = _State()
+        self.lock = threading.RLock()
+        self._serial = 0
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+    # --- apps ---------------------------------------------------------------------------------------------------
+
+    @transaction
+    def add_app(self, app: App) -> None:
+        _free_name(self.state.apps.values(), "app", app.name, app.id)
+        self.state.apps[app.id] = replace(app, formation=dict(app.formation))
+
+    def app(self, name_or_id: str) -> App:
+        return _named(self.state.apps, name_or_id) or _refuse_app(self.state, name_or_id)
+
+    def apps(self) -> tuple[App, ...]:
+        return tuple(sorted(self.state.apps.values(), key=lambda app: app.name))
+
+    @transaction
+    def save_app(self, app: App) -> None:
+        before = self.app(app.id)
+        _free_name(self.state.apps.values(), "app", app.name, app.id, own=app.id)
+        self.state.apps[app.id] = replace(before, name=app.name, wanted=app.wanted, formation=dict(app.formation))
+        if before.wanted != app.wanted:
+            self._claim(app.id, app.wanted)
+
+    @transaction
+    def delete_app(self, app_id: str) -> None:
+        state = self.state
+        state.apps.pop(app_id, None)
+        state.numbers.pop(app_id, None)
+        state.releases = {key: value for key, value in state.releases.items() if key[0] != app_id}
+        state.domains = {host: owner for host, owner in state.domains.items() if owner != app_id}
+        state.attachments = {key: value for key, value in state.attachments.items() if key[0] != app_id}
+        mine = {operation.id: operation for operation in state.operations.values() if operation.app_id == app_id}
+        running = {key for key, operation in mine.items() if operation.status == "running"}
+        state.operations = {key: value for key, value in state.operations.items() if key not in mine or key in running}
+        state.events = [
+            row for row in state.events
+            if row[2] in running or (row[2] not in mine and (row[1] != app_id or row[3].kind == "audit"))
+        ]  # fmt: skip
+
+    # --- releases -----------------------------------------------------------------------------------------------
+
+    @transaction
+    def add_release(self, release: Release) -> Release:
+        app = self.app(release.app_id)
+        number = self.state.numbers.get(app.id, 0) + 1
+        since = {process: at or number for process, at in release.since.items()}
+        stored = replace(release, number=number, since=since, config=dict(release.config))
+        self.state.numbers[app.id] = number
+        self.state.releases[app.id, number] = stored
+        self.state.apps[app.id] = replace(app, wanted=number)
+        self._claim(app.id, number)
+        return stored
+
+    @transaction
+    def save_release(self, release: Release) -> None:
+        before = self.release(release.app_id, release.number)
+        changed = replace(before, status=release.status, failure=release.failure)
+        self.state.releases[release.app_id, release.number] = changed
+
+    def release(self, app_id: str, number: int) -> Release:
+        found = self.state.releases.get((app_id, number))
+        if found is None:
+            raise words.no_release(number, [at for app, at in self.state.releases if app == app_id])
+        return found
+
+    def releases(self, app_id: str, limit: int = 0) -> tuple[Release, ...]:
+        found = [release for (app, _), release in list(self.state.releases.items()) if app == app_id]
+        found.sort(key=lambda release: -release.number)
+        return tuple(found[:limit] if limit else found)
+
+    @transaction
+    def want(self, app_id: str, number: int) -> None:
+        app = self.app(app_id)
+        if number:
+            self.release(app_id, number)
+        self.state.apps[app_id] = replace(app, wanted=number)
+        self._claim(app_id, number)
+
+    def domain_owner(self, host: str) -> App | None:
+        return self.state.apps.get(self.state.domains.get(host, ""))
+
+    # --- addons -------------------------------------------------------------------------------------------------
+
+    @transaction
+    def add_addon(self, addon: Addon) -> None:
+        _free_name(self.state.addons.values(), "addon", addon.name, addon.id)
+        self.state.addons[addon.id] = replace(addon, secrets=dict(addon.secrets))
+
+    def addon(self, name_or_id: str) -> Addon:
+        found = _named(self.state.addons, name_or_id)
+        if found is None:
+            raise words.no_addon(name_or_id, [addon.name for addon in self.addons()])
+        return found
+
+    def addons(self) -> tuple[Addon, ...]:
+        return tuple(sorted(self.state.addons.values(), key=lambda addon: addon.name))
+
+    @transaction
+    def delete_addon(self, addon_id: str) -> None:
+        self.state.addons.pop(addon_id, None)
+        self.state.attachments = {
+            key: value for key, value in self.state.attachments.items() if value.addon_id != addon_id
+        }
+
+    @transaction
+    def attach(self, attachment: Attachment) -> None:
+        app = self.app(attachment.app_id)
+        self.addon(attachment.addon_id)
+        other = self.state.attachments.get((app.id, attachment.alias))
+        if other is not None:
+            raise words.alias_taken(attachment.alias, app.name, self.addon(other.addon_id).name)
+        self.state.attachments[app.id, attachment.alias] = attachment
+
+    @transaction
+    def detach(self, attachment: Attachment) -> None:
+        key = (attachment.app_id, attachment.alias)
+        if self.state.attachments.get(key) == attachment:
+            del self.state.attachments[key]
+
+    def attachments(self, *, app_id: str = "", addon_id: str = "") -> tuple[Attachment, ...]:
+        found = [
+            attachment for _, attachment in sorted(self.state.attachments.items())
+            if attachment.app_id == (app_id or attachment.app_id)
+            and attachment.addon_id == (addon_id or attachment.addon_id)
+        ]  # fmt: skip
+        return tuple(found)
+
+    # --- certificates -------------------------------------------------------------------------------------------
+
+    @transaction
+    def put_certificate(self, certificate: Certificate) -> None:
+        self.state.certificates[certificate.host] = certificate
+
+    def certificates(self) -> tuple[Certificate, ...]:
+        return tuple(certificate for _, certificate in sorted(self.state.certificates.items()))
+
+    @transaction
+    def delete_certificate(self, host: str) -> None:
+        self.state.certificates.pop(host, None)
+
+    # --- operations, events -------------------------------------------------------------------------------------
+
+    @transaction
+    def add_operation(self, operation: Operation) -> None:
+        if operation.id in self.state.operations:
+            raise Conflict(f"there is an operation {operation.id!r} already")
+        self.state.operations[operation.id] = operation
+
+    @transaction
+    def save_operation(self, operation: Operation) -> None:
+        before = self.operation(operation.id)
+        self.state.operations[operation.id] = replace(
+            before, status=operation.status, ended_at=operation.ended_at, error=operation.error
+        )
+
+    def operation(self, operation_id: str) -> Operation:
+        found = self.state.operations.get(operation_id)
+        if found is None:
+            raise words.no_operation(operation_id)
+        return found
+
+    def operations(self, *, app_id: str = "", status: str = "", limit: int = 50) -> tuple[Operation, ...]:
+        found = [
+            operation for operation in reversed(self.state.operations.values())
+            if operation.app_id == (app_id or operation.app_id) and operation.status == (status or operation.status)
+        ]  # fmt: skip
+        return tuple(found[:limit] if limit else found)
+
+    def add_event(self, event: Event, app_id: str = "", operation_id: str = "", actor: str = "") -> None:
+        with self.lock:
+            self._serial += 1
+            # as JSON once, for what would not survive the disk must not survive here
+            kept = replace(event, data=json.loads(json.dumps(dict(event.data), default=str)))
+            self.state.events.append((self._serial, app_id, operation_id, kept))
+
+    def events(
+        self, app_id: str = "", limit: int = 100, after: int = 0, operation_id: str = ""
+    ) -> tuple[tuple[int, Event], ...]:
+        found = [
+            (serial, event) for serial, app, operation, event in list(self.state.events)
+            if serial > after and app == (app_id or app) and operation == (operation_id or operation)
+        ]  # fmt: skip
+        if not limit:
+            return tuple(found)
+        return tuple(found[:limit] if after else found[-limit:])
+
+    def backup(self, path: Path) -> None:
+        raise Unsupported("the memory store keeps nothing on disk", hint="use the store on disk")
+
+    def _claim(self, app_id: str, number: int) -> None:
+        """Give the app exactly the domains of this release."""
+        self.state.domains = {host: owner for host, owner in self.state.domains.items() if owner != app_id}
+        for host in self.release(app_id, number).domains if number else ():
+            owner = self.state.domains.get(host, app_id)
+            if owner != app_id:
+                raise words.host_taken(host, self.app(owner).name)
+            self.state.domains[host] = app_id
+
+
+def _named(known: dict[str, Named], name_or_id: str) -> Named | None:
+    found = known.get(name_or_id)
+    return found or next((one for one in list(known.values()) if one.name == name_or_id), None)
+
+
+def _refuse_app(state: _State, name_or_id: str) -> App:
+    raise words.no_app(name_or_id, [app.name for app in state.apps.values()])
+
+
+def _free_name(known: Iterable[App | Addon], what: str, name: str, row_id: str, *, own: str = "") -> None:
+    if any({one.id, one.name} & {name, row_id} and one.id != own for one in known):
+        raise words.taken(what, name)

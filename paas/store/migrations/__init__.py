@@ -1,0 +1,1 @@
+"""Alembic migrations, run by `schema.py` when the store is opened."""

@@ -1,0 +1,56 @@
+"""What the stores say when they refuse: the same sentences from every store."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from paas.errors import Conflict, NotFound
+
+
+def no_app(wanted: str, names: Iterable[str]) -> NotFound:
+    """No app of that name or id."""
+    return NotFound(f"no app {wanted!r}", hint=_nearest(wanted, names, "paas apps"))
+
+
+def no_addon(wanted: str, names: Iterable[str]) -> NotFound:
+    """No addon of that name or id."""
+    return NotFound(f"no addon {wanted!r}", hint=_nearest(wanted, names, "paas addons"))
+
+
+def no_release(number: int, numbers: Iterable[int]) -> NotFound:
+    """No release of that number."""
+    known = sorted(numbers)
+    listed = ", ".join(f"v{known_number}" for known_number in known[-20:])
+    older = "… " if len(known) > 20 else ""
+    return NotFound(f"no release v{number}", hint=f"there are: {older}{listed}" if known else "there is no release yet")
+
+
+def no_operation(operation_id: str) -> NotFound:
+    """No operation of that id."""
+    return NotFound(f"no operation {operation_id!r}", hint="`paas operations` lists them")
+
+
+def taken(what: str, name: str) -> Conflict:
+    """The name of an app or addon is used already."""
+    return Conflict(f"there is an {what} {name!r} already", hint="choose another name")
+
+
+def host_taken(host: str, owner: str) -> Conflict:
+    """A domain is another app's."""
+    return Conflict(
+        f"the domain {host} belongs to app {owner!r}",
+        hint=f"remove it there first: paas domains remove {host} -a {owner}",
+    )
+
+
+def alias_taken(alias: str, app: str, addon: str) -> Conflict:
+    """The app has something attached under that alias."""
+    return Conflict(
+        f"app {app!r} has addon {addon!r} attached as {alias}", hint="attach it under another alias: --as NAME"
+    )
+
+
+def _nearest(wanted: str, names: Iterable[str], listing: str) -> str:
+    near = difflib.get_close_matches(wanted, list(names), n=1)
+    return f"did you mean {near[0]!r}?" if near else f"`{listing}` lists them"
