@@ -22,7 +22,7 @@ Name = Annotated[str, Field(min_length=1, max_length=255)]
 class Request(BaseModel):
     """What one use case needs. Unknown fields are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     method: ClassVar[str] = "GET"
     path: ClassVar[str] = ""
@@ -77,7 +77,7 @@ class SourceRef(BaseModel):
     """Where the code is: exactly one of an upload's id, a git URL (`#ref` allowed), an image reference, or a content
     id the server may already know (`same`: deploy only if it is what runs, else answer `upload`)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     upload: str = ""
     git: str = ""
