@@ -37,7 +37,7 @@ class _State:
 def transaction(method: Callable[Concatenate[MemoryStore, P], T]) -> Callable[Concatenate[MemoryStore, P], T]:
     """One at a time, and all of it or nothing."""
 
-    def run(self: MemoryStore, *args: P.args, **kwargs: P.kwargs) -> T:
+    def run(self: MemoryStore, /, *args: P.args, **kwargs: P.kwargs) -> T:
         with self.lock:
             before = copy.copy(self.state)
             for name in _State.__slots__:

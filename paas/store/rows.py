@@ -159,7 +159,7 @@ def _process(item: Mapping[str, Any]) -> ProcessSpec:
     )
 
 
-def _known(kind: type, values: Mapping[str, Any]) -> Values:
+def _known(kind: type, values: Mapping[Any, Any]) -> Values:
     """The values that are fields of `kind` today: an older version may have written more."""
     names = {field.name for field in fields(kind)}
     return {key: value for key, value in values.items() if key in names}

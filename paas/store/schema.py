@@ -6,6 +6,7 @@ a damaged one, never a half-made one. An existing file is copied before it is mi
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import sqlite3
@@ -42,6 +43,7 @@ def prepare(path: Path, *, migrations: str = MIGRATIONS) -> None:
     if not path.exists():
         _create(path, migrations)
         return
+    _check_head(path)
     with damage_told(path), _migrating(path) as connection:
         _check(connection, path)
         current = MigrationContext.configure(connection).get_current_revision()
@@ -105,7 +107,7 @@ def damage_told(path: Path) -> Iterator[None]:
         yield
     except DBAPIError as error:
         raise told(path, error.orig or error) from error
-    except sqlite3.Error as error:
+    except (sqlite3.Error, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise told(path, error) from error
 
 
@@ -174,6 +176,13 @@ def _listen(engine: Engine, *, foreign_keys: bool) -> None:
         # FULL: a committed release survives a power cut. Events may lose their last second, and cost no fsync.
         connection.exec_driver_sql(f"PRAGMA synchronous={'NORMAL' if options.get('fleeting') else 'FULL'}")
         connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("immediate") else "BEGIN")
+
+
+def _check_head(path: Path) -> None:
+    """SQLite would take a file of nothing, or of one byte, for a new database and write into it."""
+    with path.open("rb") as file:
+        if file.read(16) != b"SQLite format 3\0":
+            raise PlatformError(f"{path} is not a store of paas, or was cut off", hint=repair(path))
 
 
 def _check(connection: Connection, path: Path) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, Select, Table, delete, func, insert, or_, select, update
 
-from paas.errors import Conflict, PaasError
+from paas.errors import Conflict, PaasError, PlatformError
 from paas.model.app import Addon, App, Attachment, Operation, Release
 from paas.model.events import Event
 from paas.model.route import Certificate
@@ -62,7 +62,7 @@ class SqlStore:
         # str: what is no JSON value is kept as its text, a Secret masked
         self._engine = schema.connect(path, functools.partial(json.dumps, default=str))
         self._writing = threading.RLock()
-        self._copied = 0.0
+        self._copied = time.monotonic()
         self._finalizer = weakref.finalize(self, self._engine.dispose)
 
     @classmethod
@@ -80,6 +80,7 @@ class SqlStore:
         store = cls(path, vault)
         try:
             store._check_key()
+            store._check_rows()
             store._prune()
             store._keep_copy(now=True)
         except BaseException:
@@ -354,6 +355,15 @@ class SqlStore:
                 _put_meta(db, "sealed", self._key_check())
             else:
                 self._vault.unseal(found, "store", "key check")
+
+    def _check_rows(self) -> None:
+        """Read everything that matters once: SQLite's own check does not look into the values."""
+        try:
+            for app in self.apps():
+                self.releases(app.id)
+            self.addons(), self.attachments(), self.certificates(), self.operations(limit=0)
+        except PaasError as error:
+            raise PlatformError(error.message, hint=schema.repair(self.path)) from error
 
     def _key_check(self) -> str:
         return self._vault.seal({"word": Secret("paas")}, "store", "key check")

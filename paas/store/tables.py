@@ -17,8 +17,9 @@ metadata = MetaData(
 )
 
 
-def _app_id(**options: bool) -> Column[str]:
-    return Column("app_id", String(40), ForeignKey("apps.id", ondelete="CASCADE"), nullable=False, **options)
+def _app_id(*, primary_key: bool = False, index: bool | None = None) -> Column[str]:
+    parent = ForeignKey("apps.id", ondelete="CASCADE")
+    return Column("app_id", String(40), parent, nullable=False, primary_key=primary_key, index=index)
 
 
 meta = Table(
