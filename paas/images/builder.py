@@ -63,9 +63,8 @@ class DockerBuilder:
         no_cache: bool = False,
     ) -> Image:
         """See `interfaces.Builder.build`."""
-        refused = _REFUSED_ARGS & set(build_args or {})
-        if refused:
-            raise ConfigError(f"build argument {refused.pop()} is not allowed", hint="take it out of build_args")
+        for name in _REFUSED_ARGS.intersection(build_args or ()):
+            raise ConfigError(f"build argument {name} is not allowed", hint="take it out of build_args")
         self._check_disk()
         params = {"t": ref, "rm": "1", "forcerm": "1"}
         params |= {"target": target} if target else {}
@@ -102,10 +101,7 @@ class DockerBuilder:
         name, _, tag = ref.partition("@") if "@" in ref else _split(ref)
         emit(Event(kind="step", message=f"pulling {ref}"))
         try:
-            with self._client(timeout=self._settings.build_timeout) as client:
-                for line in client.pull(name, tag=tag, stream=True, decode=True):
-                    if "error" in line:
-                        raise PlatformError(f"{ref} cannot be pulled: {line['error']}", hint="`paas doctor`")
+            self._pull(name, tag)
         except PlatformError as error:
             raise PlatformError(
                 f"{ref} cannot be pulled: {error.message}", hint="check the name, and that the registry is reachable"
@@ -116,6 +112,12 @@ class DockerBuilder:
                 f"{ref} was pulled but is not there", hint="does the image fit this machine's platform?"
             )
         return found
+
+    def _pull(self, name: str, tag: str) -> None:
+        with self._client(timeout=self._settings.build_timeout) as client:
+            for line in client.pull(name, tag=tag, stream=True, decode=True):
+                if "error" in line:
+                    raise PlatformError(str(line["error"]))
 
     def tag(self, image: str, ref: str) -> None:
         """See `interfaces.Builder.tag`."""

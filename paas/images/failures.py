@@ -29,13 +29,15 @@ _NO_TRUST = re.compile(
     re.IGNORECASE,
 )
 _LOCK = re.compile(
-    r"npm ci. can only install|lock file.s .* does not satisfy|frozen-lockfile|lockfile .*(out of date|outdated|needs to be updated)"
+    r"npm ci. can only install|lock file.s .* does not satisfy|frozen-lockfile"
+    r"|lockfile .*(out of date|outdated|needs to be updated)"
     r"|lockfile at .* needs|pyproject\.toml changed significantly|poetry\.lock is not up to date"
     r"|Pipfile\.lock .* out of date|YN0028|ERR_PNPM_OUTDATED_LOCKFILE",
     re.IGNORECASE,
 )
 _NO_IMAGE = re.compile(
-    r"pull access denied|manifest unknown|failed to resolve source metadata|not found: manifest|repository does not exist"
+    r"pull access denied|manifest unknown|failed to resolve source metadata|not found: manifest"
+    r"|repository does not exist"
     r"|error pulling image|failed to authorize|registry-1\.docker\.io",
     re.IGNORECASE,
 )

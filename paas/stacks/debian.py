@@ -7,7 +7,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from paas.errors import ConfigError
@@ -28,6 +28,7 @@ class _Version:
     suite: str
     template: str
     values: Mapping[str, str] = field(default_factory=dict)
+    folder: str = ""
 
 
 _VERSIONS: Mapping[str, Mapping[str, _Version]] = {
@@ -35,8 +36,16 @@ _VERSIONS: Mapping[str, Mapping[str, _Version]] = {
         "3.13": _Version("trixie", "python.Dockerfile.j2"),
         "3.11": _Version("bookworm", "python.Dockerfile.j2"),
     },
+    "node": {
+        "24": _Version("trixie", "node.Dockerfile.j2", {"major": "24", "npm": "11"}),
+        "22": _Version("trixie", "node.Dockerfile.j2", {"major": "22", "npm": "10"}),
+        "20": _Version("trixie", "node.Dockerfile.j2", {"major": "20", "npm": "10"}),
+        "26": _Version("trixie", "node.Dockerfile.j2", {"major": "26", "npm": "11"}),
+    },
+    "static": {"1.26": _Version("trixie", "static.Dockerfile.j2")},
+    "postgres": {"17": _Version("trixie", "postgres.Dockerfile.j2", {"major": "17"}, "postgres")},
 }
-"""Runtime → version → how it is made; the first version of each is its default."""
+"""Runtime → version → how it is made, best first: the newest version with long-term support is the default."""
 
 
 class DebianStack:
@@ -72,9 +81,12 @@ class DebianStack:
 
     def _recipes(self, base: Base, version: _Version) -> Iterator[recipe.Recipe]:
         values = {"system": self._system_pinned(version.suite), **version.values}
-        yield recipe.Recipe(ref=base.image, template=version.template, target="run", values=values)
+        run = recipe.Recipe(
+            ref=base.image, template=version.template, target="run", values=values, folder=version.folder
+        )
+        yield run
         if base.build_image != base.image:
-            yield recipe.Recipe(ref=base.build_image, template=version.template, target="build", values=values)
+            yield replace(run, ref=base.build_image, target="build")
 
     def _system(self, suite: str, emit: Emit) -> None:
         ref, pinned = f"paas-base/debian:{suite}", self._system_pinned(suite)

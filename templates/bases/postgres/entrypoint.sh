@@ -1,0 +1,49 @@
+#!/bin/sh
+# Makes the database on the first start, then becomes PostgreSQL. Reads POSTGRES_USER, POSTGRES_PASSWORD and
+# POSTGRES_DB, with the defaults of the official image. A first start that is cut short leaves nothing half made:
+# the folder gets its name when it is complete.
+set -eu
+
+fail() {
+    echo "postgres-entrypoint: $1" >&2
+    exit 1
+}
+
+quoted() {
+    printf '"%s"' "$(printf '%s' "$1" | sed 's/"/""/g')"
+}
+
+make_database() {
+    user=${POSTGRES_USER:-postgres}
+    database=${POSTGRES_DB:-$user}
+    new=$PGDATA.new
+    [ -n "${POSTGRES_PASSWORD:-}" ] || fail "POSTGRES_PASSWORD is not set"
+    mkdir -p "$(dirname "$PGDATA")"
+    rm -rf "$new"
+
+    # The builtin locale sorts the same under every C library, so indexes survive a change of the base image.
+    umask 077
+    password=$(mktemp)
+    printf '%s' "$POSTGRES_PASSWORD" > "$password"
+    initdb --pgdata "$new" --username "$user" --pwfile "$password" --auth-local trust --auth-host scram-sha-256 \
+        --encoding UTF8 --locale C.UTF-8 --locale-provider builtin --builtin-locale C.UTF-8 --data-checksums
+    rm -f "$password"
+    echo "host all all all scram-sha-256" >> "$new/pg_hba.conf"
+    if [ "$database" != postgres ]; then
+        echo "CREATE DATABASE $(quoted "$database") OWNER $(quoted "$user");" \
+            | postgres --single -D "$new" -c exit_on_error=true postgres > /dev/null
+    fi
+    sync
+    mv "$new" "$PGDATA"
+}
+
+[ "${1:-postgres}" = postgres ] || exec "$@"
+[ $# -eq 0 ] || shift
+
+[ -s "$PGDATA/PG_VERSION" ] || make_database
+found=$(cat "$PGDATA/PG_VERSION")
+[ "$found" = "$PG_MAJOR" ] || fail "$PGDATA was made by PostgreSQL $found, this is $PG_MAJOR: dump it there, restore it here"
+
+# The password is in the database now; nothing that runs in this container needs it.
+unset POSTGRES_PASSWORD
+exec postgres -D "$PGDATA" -c listen_addresses='*' "$@"
