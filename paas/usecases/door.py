@@ -108,6 +108,8 @@ class Door:
         self.check(request, role)
         if isinstance(request, WatchOperation):
             return self.journals.follow(request.operation)
+        if isinstance(request, ReadLogs) and request.source == "build":
+            return logs.build_logs(self.context, self.journals, request)
         handler = HANDLERS.get(type(request))
         if handler is None:
             raise NotFound(f"there is no use case for {type(request).__name__}")

@@ -138,6 +138,10 @@ class Journals:
             raise NotFound(f"no events are kept of operation {operation_id!r}", hint="see: paas events")
         return read(path)
 
+    def so_far(self, operation_id: str) -> Iterator[Event]:
+        """What is written of it by now; never waits."""
+        return read(self._path(operation_id))
+
     def end(self, operation_id: str, event: Event) -> None:
         """Write the last event of an operation that a killed server left open."""
         path = self._path(operation_id)

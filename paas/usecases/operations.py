@@ -16,8 +16,9 @@ from dataclasses import dataclass, field, replace
 from paas.errors import NotFound, PaasError, PlatformError
 from paas.model.app import Operation
 from paas.model.events import Emit, Event
-from paas.requests import Request
+from paas.requests import DeployApp, Request
 from paas.usecases.answers import as_json
+from paas.usecases.apps import new_id
 from paas.usecases.context import Context
 from paas.usecases.door import Door
 from paas.usecases.journal import Journals
@@ -52,7 +53,7 @@ class Operations:
         self.door.check(request, role)
         operation = Operation(
             id=secrets.token_hex(8),
-            app_id=self.door.app_id(request),
+            app_id=self.door.app_id(request) or _coming_app(request),
             verb=type(request).__name__,
             actor=actor,
             started_at=self.context.clock.now(),
@@ -142,6 +143,11 @@ class Operations:
             return
         except Exception:
             log.exception("the outcome of operation %s could not be kept", operation.id)
+
+
+def _coming_app(request: Request) -> str:
+    """The id that the app of a first deploy will get, so that the operation belongs to it from the start."""
+    return new_id() if isinstance(request, DeployApp) else ""
 
 
 def as_paas_error(error: BaseException) -> PaasError:

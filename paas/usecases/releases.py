@@ -15,7 +15,7 @@ from paas.model.app import App, Release, ReleaseKind, ReleaseStatus
 from paas.requests import ListReleases, Rollback, ShowRelease
 from paas.usecases.context import Act, Context
 from paas.usecases.recovery import recover_held
-from paas.usecases.switch import base_release, carry_out, last_good, newest_first, source_version
+from paas.usecases.switch import base_release, carry_out, last_good, newest_first, nothing_more, source_version
 
 
 def change_release(
@@ -27,12 +27,15 @@ def change_release(
     description: str,
     change: Callable[[Release], Release],
     release_command: bool = False,
+    restart: bool = False,
+    before_undo: Callable[[], None] = nothing_more,
 ) -> Release:
     """The app's next release: `change` of the wanted one, carried out, and wanted from now on.
 
     `change` sees the wanted release as it is under the lock (an empty one on a new app); what it raises stops
-    everything with nothing changed. With `release_command` the process `release` runs once before the switch. On
-    failure the release before is wanted and carried out again, this one is marked failed, and the error goes on up.
+    everything with nothing changed. With `release_command` the process `release` runs once before the switch; with
+    `restart` every process is replaced even when nothing of its spec changes. On failure the release before is wanted
+    and carried out again (after `before_undo`), this one is marked failed, and the error goes on up.
     """
     with context.locks.hold(app.id, f"{act.actor}: {description}", act.emit):
         recover_held(context, app.id, act.emit)
@@ -43,8 +46,13 @@ def change_release(
             app_id=app.id, number=0, kind=kind, created_at=context.clock.now(), actor=act.actor,
             description=description, status=ReleaseStatus.PENDING, failure="",
         )  # fmt: skip
-        release = context.store.add_release(replace(wanted, since=since(base, wanted)))
-        return carry_out(context, app, release, act.emit, release_command=release_command)
+        introduced = {} if restart else since(base, wanted)
+        release = context.store.add_release(replace(wanted, since=introduced or _all_new(wanted)))
+        return carry_out(context, app, release, act.emit, release_command=release_command, before_undo=before_undo)
+
+
+def _all_new(wanted: Release) -> Mapping[str, int]:
+    return {process.name: 0 for process in wanted.processes}
 
 
 def since(base: Release, wanted: Release) -> Mapping[str, int]:

@@ -5,7 +5,7 @@ Every function here expects the caller to hold the app's lock.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from paas.errors import PaasError
@@ -45,12 +45,25 @@ def base_release(store: Store, app: App) -> Release:
     )
 
 
-def carry_out(context: Context, app: App, release: Release, emit: Emit, *, release_command: bool) -> Release:
+def nothing_more() -> None:
+    """An undo that has nothing else to put back."""
+
+
+def carry_out(
+    context: Context,
+    app: App,
+    release: Release,
+    emit: Emit,
+    *,
+    release_command: bool,
+    before_undo: Callable[[], None] = nothing_more,
+) -> Release:
     """Reconcile to this wanted release under the app's lock; undo it when that fails, and raise the cause."""
     if release.image:
         try:
             roll_out(context, app.id, release, emit, release_command=release_command)
         except Exception as error:
+            before_undo()
             undo(context, app.id, release, error, emit)
             raise
     done = replace(release, status=ReleaseStatus.SUCCEEDED)

@@ -1,0 +1,240 @@
+"""Apps: create, list, show, rename, destroy. The id is an app's identity; its name is only what people type."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from paas.errors import EngineUnavailable, UsageError
+from paas.model import names
+from paas.model.app import App, Release, ReleaseKind, ReleaseStatus
+from paas.model.service import ObservedService
+from paas.requests import CreateApp, DestroyAddon, DestroyApp, ListApps, RenameApp, ShowApp
+from paas.usecases import addons, images
+from paas.usecases.context import Act, Context
+from paas.usecases.domains import app_url
+from paas.usecases.releases import Changed, change_release
+from paas.usecases.switch import base_release
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppLine:
+    """An app in a list. `status`: empty (never deployed), stopped (scaled to 0), running, degraded (some replicas
+    not healthy), down (none healthy), working (a release is on its way), unknown (the Engine does not answer).
+    `processes` maps process types to wanted replicas; `release` 0: none."""
+
+    name: str
+    id: str
+    status: str
+    url: str
+    release: int
+    processes: Mapping[str, int]
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttachedAddon:
+    """An addon of an app and the alias its URL is bound under (`DATABASE` → `DATABASE_URL`)."""
+
+    name: str
+    kind: str
+    version: str
+    alias: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppShown:
+    """One app. `domains` without the default host; `busy` says who works on it right now; times are Unix seconds."""
+
+    name: str
+    id: str
+    status: str
+    url: str
+    release: int
+    processes: Mapping[str, int]
+    domains: tuple[str, ...]
+    addons: tuple[AttachedAddon, ...]
+    buildpack: str
+    version: str
+    description: str
+    released_at: float
+    actor: str
+    created_at: float
+    busy: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destroyed:
+    """What went with the app, and the addons that stay with their data."""
+
+    app: str
+    addons: tuple[str, ...]
+    kept_addons: tuple[str, ...]
+
+
+def list_apps(context: Context, request: ListApps, act: Act) -> tuple[AppLine, ...]:
+    """All apps by name, with one look at the engine for all of them."""
+    observed = _observed(context)
+    lines = []
+    for app in context.store.apps():
+        release = base_release(context.store, app)
+        own = None if observed is None else [service for service in observed if service.key.app_id == app.id]
+        lines.append(
+            AppLine(
+                name=app.name,
+                id=app.id,
+                status=status_of(app, release, own),
+                url=app_url(context, app),
+                release=app.wanted,
+                processes=wanted_counts(app, release),
+                created_at=app.created_at,
+            )
+        )
+    return tuple(lines)
+
+
+def create_app(context: Context, request: CreateApp, act: Act) -> AppLine:
+    """A new, empty app. Raises UsageError for a name that cannot be one, Conflict for one that is taken."""
+    app = new_app(context, request.name)
+    return AppLine(
+        name=app.name,
+        id=app.id,
+        status="empty",
+        url=app_url(context, app),
+        release=0,
+        processes={},
+        created_at=app.created_at,
+    )
+
+
+def new_app(context: Context, name: str, app_id: str = "") -> App:
+    """Store a new app under a new id (or the given one)."""
+    app = App(id=app_id or new_id(), name=names.app_name(name), created_at=context.clock.now())
+    context.store.add_app(app)
+    return app
+
+
+def new_id() -> str:
+    """8 hex digits: an app's id."""
+    return secrets.token_hex(4)
+
+
+def show_app(context: Context, request: ShowApp, act: Act) -> AppShown:
+    """One app. Raises NotFound."""
+    app = context.store.app(request.app)
+    release = base_release(context.store, app)
+    return AppShown(
+        name=app.name,
+        id=app.id,
+        status=status_of(app, release, _observed(context, app.id)),
+        url=app_url(context, app),
+        release=app.wanted,
+        processes=wanted_counts(app, release),
+        domains=release.domains,
+        addons=_attached(context, app),
+        buildpack=release.buildpack,
+        version=release.source.version if release.source else "",
+        description=release.description,
+        released_at=release.created_at if release.number else 0.0,
+        actor=release.actor,
+        created_at=app.created_at,
+        busy=context.locks.holder(app.id),
+    )
+
+
+def rename_app(context: Context, request: RenameApp, act: Act) -> Changed:
+    """Give the app another name: its id, data and history stay.
+
+    What runs is replaced by a release, start-first, because the app sees its name as PAAS_APP. The new default
+    host leads to it from then on, the old one no more.
+    """
+    name = names.app_name(request.name)
+    app = context.store.app(request.app)
+    if name == app.name:
+        return Changed(app=app.name, release=app.wanted, changed=False, message="that is its name already")
+    old = app.name
+
+    def renamed(base: Release) -> Release:
+        context.store.save_app(replace(context.store.app(app.id), name=name))
+        return base
+
+    def named_back() -> None:
+        context.store.save_app(replace(context.store.app(app.id), name=old))
+
+    release = change_release(
+        context,
+        app,
+        act,
+        kind=ReleaseKind.CONFIG,
+        description=f"rename {old} to {name}",
+        change=renamed,
+        before_undo=named_back,
+        restart=True,
+    )
+    return Changed(app=name, release=release.number)
+
+
+def destroy_app(context: Context, request: DestroyApp, act: Act) -> Destroyed:
+    """Take the app away. Each part may be repeated and its row goes last, so that a kill in the middle leaves an
+    app that can be destroyed again. Raises UsageError when `confirm` is not its name."""
+    app = context.store.app(request.app)
+    if request.confirm != app.name:
+        raise UsageError(f"to destroy {app.name}, confirm with its name", hint=f"--confirm {app.name}")
+    attached = [context.store.addon(bound.addon_id) for bound in context.store.attachments(app_id=app.id)]
+    owned = [addon for addon in context.store.addons() if addon.owner_app == app.id]
+    with context.locks.hold(app.id, f"{act.actor}: destroy", act.emit):
+        context.store.want(app.id, 0)
+        context.router.remove(app.id)
+        context.engine.forget(app.id)
+    going = owned if request.addons else []
+    for addon in going:
+        addons.destroy_addon(context, DestroyAddon(addon=addon.name, confirm=addon.name), act)
+    with context.locks.hold(app.id, f"{act.actor}: destroy", act.emit):
+        context.engine.forget(app.id)
+        images.remove_all(context, app)
+        context.store.delete_app(app.id)
+    kept = {addon.name for addon in (*attached, *owned)} - {addon.name for addon in going}
+    return Destroyed(app=app.name, addons=tuple(sorted(addon.name for addon in going)), kept_addons=tuple(sorted(kept)))
+
+
+def wanted_counts(app: App, release: Release) -> dict[str, int]:
+    """Replicas per process type that should run; the `release` process never stays."""
+    return {
+        process.name: app.formation.get(process.name, 0) for process in release.processes if process.name != "release"
+    }
+
+
+def status_of(app: App, release: Release, observed: Sequence[ObservedService] | None) -> str:
+    """One word, see AppLine."""
+    if not release.image:
+        return "empty"
+    if release.status is ReleaseStatus.PENDING:
+        return "working"
+    if observed is None:
+        return "unknown"
+    counts = {name: count for name, count in wanted_counts(app, release).items() if count}
+    if not counts:
+        return "stopped"
+    healthy = {
+        name: sum(len(service.healthy) for service in observed if service.key.process == name) for name in counts
+    }
+    if all(healthy[name] >= count for name, count in counts.items()):
+        return "running"
+    return "degraded" if any(healthy.values()) else "down"
+
+
+def _observed(context: Context, app_id: str = "") -> tuple[ObservedService, ...] | None:
+    """What is on the engine; None when it does not answer: lists must work then too."""
+    try:
+        return context.engine.observe(app_id)
+    except EngineUnavailable:
+        return None
+
+
+def _attached(context: Context, app: App) -> tuple[AttachedAddon, ...]:
+    found = []
+    for bound in context.store.attachments(app_id=app.id):
+        addon = context.store.addon(bound.addon_id)
+        found.append(AttachedAddon(name=addon.name, kind=addon.kind, version=addon.version, alias=bound.alias))
+    return tuple(sorted(found, key=lambda addon: addon.alias))

@@ -1,0 +1,56 @@
+"""Images of an app: the last releases keep theirs for rollback, older ones are collected after a deploy."""
+
+from __future__ import annotations
+
+from paas.model.app import App, ReleaseStatus
+from paas.model.events import Emit, Event
+from paas.usecases.context import Context
+from paas.usecases.switch import in_words
+
+LOOKED_AT = 100
+"""Releases beyond the kept ones that are looked at; an older one's image counts as one without a release."""
+
+
+def collect(context: Context, app: App, emit: Emit, *, operation: str = "") -> None:
+    """Remove images that no kept release and nothing running needs. Never fails a deploy: trouble is a warning.
+
+    An image without a release may belong to a deploy that is still on its way to the lock, so such images are
+    left alone while another operation of the app runs.
+    """
+    try:
+        for ref in unneeded(context, app, others=_others_run(context, app, operation)):
+            context.builder.remove(ref)
+    except Exception as error:
+        emit(Event(kind="warning", app=app.name, message=f"old images could not be collected: {in_words(error)}"))
+
+
+def remove_all(context: Context, app: App) -> None:
+    """Remove every image of an app that is destroyed."""
+    refs = {release.image_ref for release in context.store.releases(app.id) if release.image_ref}
+    for ref in sorted(refs | {image.ref for image in context.builder.images(app.id) if image.ref}):
+        context.builder.remove(ref)
+
+
+def unneeded(context: Context, app: App, *, others: bool) -> tuple[str, ...]:
+    """Names of the app's images that may go: not among the last `keep_releases` good ones, and not running."""
+    releases = context.store.releases(app.id, limit=context.settings.keep_releases + LOOKED_AT)
+    good = [release for release in releases if release.image and release.status is ReleaseStatus.SUCCEEDED]
+    pending = [release for release in releases if release.status is ReleaseStatus.PENDING]
+    kept = {release.image for release in (*good[: context.settings.keep_releases], *pending)}
+    kept |= {release.image for release in releases if release.number == context.store.app(app.id).wanted}
+    kept |= {service.image for service in context.engine.observe(app.id)}
+    known = {release.image_ref: release.image for release in releases if release.image_ref}
+    found = {image.ref: image.id for image in context.builder.images(app.id) if image.ref}
+    loose = {} if others else {ref: image for ref, image in found.items() if ref not in known}
+    tagged = {release.image_ref for release in releases if release.buildpack == "image"}
+    there = {ref: image for ref, image in known.items() if ref in found or _is_here(context, ref, tagged)}
+    return tuple(sorted(ref for ref, image in (there | loose).items() if image not in kept and ref not in kept))
+
+
+def _is_here(context: Context, ref: str, tagged: set[str]) -> bool:
+    """Images that were deployed as they are carry no label of ours: they are asked for one by one."""
+    return ref in tagged and context.builder.find(ref) is not None
+
+
+def _others_run(context: Context, app: App, operation: str) -> bool:
+    return any(other.id != operation for other in context.store.operations(app_id=app.id, status="running"))

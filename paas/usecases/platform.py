@@ -1,0 +1,127 @@
+"""The platform as a whole: have it run, stop it, say how it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import paas
+from paas.errors import EngineUnavailable
+from paas.model.app import ReleaseStatus
+from paas.model.events import Event
+from paas.reconcile import reconcile
+from paas.requests import PlatformDown, PlatformStatus, PlatformUp
+from paas.usecases import recovery, uploads
+from paas.usecases.context import Act, Context
+from paas.usecases.domains import url_of
+from paas.usecases.switch import base_release, in_words, world
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlatformShown:
+    """How the platform is. `engine` empty: it does not answer. Memory in bytes; counts of replicas are of containers
+    that are there, healthy or not; `running` are ids of operations."""
+
+    version: str
+    instance: str
+    home: str
+    domain: str
+    url: str
+    stack: str
+    engine: str
+    engine_version: str
+    api_version: str
+    buildkit: bool
+    cpus: int
+    memory: int
+    router: bool
+    apps: int
+    replicas: int
+    healthy: int
+    addons: int
+    certificates: int
+    running: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlatformIsUp:
+    """The platform runs. `failed` maps apps that could not be brought up to why."""
+
+    url: str
+    apps: int
+    failed: dict[str, str]
+
+
+def platform_up(context: Context, request: PlatformUp, act: Act) -> PlatformIsUp:
+    """Engine checked, router started with its certificates, every app reconciled. Idempotent.
+
+    An app that cannot be brought up is told and does not stop the others. Raises PlatformError.
+    """
+    info = context.engine.info()
+    act.emit(Event(kind="note", message=f"{info.name} {info.version}, API {info.api_version}"))
+    uploads.expire(context)
+    context.router.up(act.emit)
+    context.router.certificates(context.store.certificates())
+    failed = {}
+    apps = context.store.apps()
+    for app in apps:
+        try:
+            _bring_up(context, app.id, act)
+        except Exception as error:
+            failed[app.name] = in_words(error)
+            act.emit(Event(kind="warning", app=app.name, message=f"{app.name}: {in_words(error)}"))
+    return PlatformIsUp(url=_url(context), apps=len(apps), failed=failed)
+
+
+def platform_down(context: Context, request: PlatformDown, act: Act) -> PlatformShown:
+    """Stop the router; apps and data stay as they are. The server stops itself after this operation."""
+    context.router.down()
+    return _shown(context)
+
+
+def platform_status(context: Context, request: PlatformStatus, act: Act) -> PlatformShown:
+    """How it is now; a part that does not answer is told, not raised."""
+    return _shown(context)
+
+
+def _bring_up(context: Context, app_id: str, act: Act) -> None:
+    with context.locks.try_hold(app_id, f"{act.actor}: up") as held:
+        if not held:
+            return
+        recovery.recover_held(context, app_id, act.emit)
+        app = context.store.app(app_id)
+        release = base_release(context.store, app)
+        if release.image and release.status is ReleaseStatus.SUCCEEDED:
+            reconcile(world(context), app, release, act.emit)
+
+
+def _shown(context: Context) -> PlatformShown:
+    try:
+        info = context.engine.info()
+        services = [service for service in context.engine.observe() if service.kind == "replica"]
+    except EngineUnavailable:
+        info, services = None, []
+    return PlatformShown(
+        version=paas.__version__,
+        instance=context.settings.instance,
+        home=str(context.settings.home),
+        domain=context.settings.domain,
+        url=_url(context),
+        stack=context.stack.name,
+        engine=info.name if info else "",
+        engine_version=info.version if info else "",
+        api_version=info.api_version if info else "",
+        buildkit=info.buildkit if info else False,
+        cpus=info.cpus if info else 0,
+        memory=info.memory if info else 0,
+        router=context.router.alive(),
+        apps=len(context.store.apps()),
+        replicas=sum(len(service.replicas) for service in services),
+        healthy=sum(len(service.healthy) for service in services),
+        addons=len(context.store.addons()),
+        certificates=len(context.store.certificates()),
+        running=tuple(operation.id for operation in context.store.operations(status="running")),
+    )
+
+
+def _url(context: Context) -> str:
+    return url_of(f"<app>.{context.settings.domain}", context.settings, tls=False)

@@ -1,0 +1,93 @@
+"""Uploads: packed sources and dumps on their way to a use case, in `<home>/uploads`, for a day at most."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from paas.errors import NotFound, UsageError
+from paas.settings import Settings
+from paas.usecases.context import Context
+
+KEPT_SECONDS = 24 * 3600.0
+PER_FILE = 2048
+"""Bytes a tar file needs around one file, at most: headers and padding."""
+
+
+@dataclass(slots=True)
+class Upload:
+    """One upload that is being received. Call `write` for each part, then `finish`; `abort` takes it away."""
+
+    id: str
+    path: Path
+    limit: int
+    _file: BinaryIO
+    _size: int = 0
+
+    def write(self, data: bytes) -> None:
+        """Raises UsageError when it gets larger than a source may be; it is gone then."""
+        self._size += len(data)
+        if self._size > self.limit:
+            self.abort()
+            raise UsageError(
+                f"the upload has more than {self.limit} bytes",
+                hint="leave data out with .paasignore, or raise PAAS_UPLOAD_LIMIT",
+            )
+        try:
+            self._file.write(data)
+        except BaseException:
+            self.abort()
+            raise
+
+    def finish(self) -> str:
+        """Make it available under its id."""
+        self._file.close()
+        self._partial().rename(self.path)
+        return self.id
+
+    def abort(self) -> None:
+        """Forget it. Idempotent."""
+        try:
+            self._file.close()
+        finally:
+            self._partial().unlink(missing_ok=True)
+
+    def _partial(self) -> Path:
+        return self.path.with_suffix(".part")
+
+
+def begin(settings: Settings) -> Upload:
+    """A new, empty upload; ones that were forgotten are cleared away first by `expire`."""
+    folder = settings.home / "uploads"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    upload_id = secrets.token_hex(16)
+    path = folder / upload_id
+    file = path.with_suffix(".part").open("wb")
+    return Upload(upload_id, path, settings.upload_limit + settings.upload_files * PER_FILE, file)
+
+
+def find(settings: Settings, upload_id: str) -> Path:
+    """The file of an upload. Raises NotFound."""
+    path = settings.home / "uploads" / upload_id
+    if not upload_id.isalnum() or not path.is_file():
+        raise NotFound("this upload is not here (any more)", hint="send it again")
+    return path
+
+
+def discard(settings: Settings, upload_id: str) -> None:
+    """Remove it. Idempotent."""
+    if upload_id.isalnum():
+        (settings.home / "uploads" / upload_id).unlink(missing_ok=True)
+
+
+def expire(context: Context) -> None:
+    """Remove what nobody came back for, and folders that a killed deploy left."""
+    oldest = context.clock.now() - KEPT_SECONDS
+    for path in (context.settings.home / "uploads").glob("*"):
+        try:
+            if path.stat().st_mtime < oldest:
+                path.unlink(missing_ok=True)
+        except FileNotFoundError:
+            continue
