@@ -1,0 +1,233 @@
+"""From what the Docker Engine tells of a container to a Replica. Pure, but for the cache that spares inspections."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import docker.errors
+from docker import APIClient
+
+from paas.engines import docker_proc
+from paas.engines.docker_spec import INSTANCE, SERVICES, Listed, Tags, addresses, own_network, tags
+from paas.engines.probe import Target
+from paas.model.service import ObservedService, Replica, ServiceKey, State, fingerprint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """One inspected container. Times are Unix seconds, 0.0: never. `exit_code` None while it never exited."""
+
+    id: str
+    image: str
+    tags: Tags
+    status: str
+    pid: int
+    networks: Mapping[str, str]
+    address: str
+    started_at: float
+    finished_at: float
+    exit_code: int | None
+    oom: bool
+    restarts: int
+    error: str
+    paused: bool = False
+
+    @property
+    def name(self) -> str:
+        """What people call it: `web.2`."""
+        return f"{self.tags.key.process}.{self.tags.index}"
+
+    @property
+    def running(self) -> bool:
+        """Whether its process runs now; the Engine says "running" of a container that waits to be restarted, too."""
+        return self.status == "running"
+
+
+def facts(inspected: Mapping[str, Any], instance: str) -> Facts | None:
+    """An inspection read; None when the container is no service's or one-off's of this instance."""
+    config, state = inspected.get("Config") or {}, inspected.get("State") or {}
+    found = config.get("Labels") or {}
+    read = tags(found)
+    if read is None or found.get(INSTANCE) != instance:
+        return None
+    joined = addresses(inspected)
+    started, finished = unix(state.get("StartedAt")), unix(state.get("FinishedAt"))
+    return Facts(
+        id=inspected["Id"],
+        image=str(config.get("Image") or ""),
+        tags=read,
+        status=str(state.get("Status") or ""),
+        pid=int(state.get("Pid") or 0),
+        networks=joined,
+        address=_address(joined, own_network(read.key.app_id, instance)),
+        started_at=started,
+        finished_at=finished,
+        # A container that runs again shows 0 until it exits again; that is no exit code of its last exit.
+        exit_code=int(state.get("ExitCode") or 0) if finished and finished >= started else None,
+        oom=bool(state.get("OOMKilled")),
+        restarts=int(inspected.get("RestartCount") or 0),
+        error=str(state.get("Error") or ""),
+        paused=bool(state.get("Paused")),
+    )
+
+
+def _address(joined: Mapping[str, str], own: str) -> str:
+    """Its address in its own network, else in the first one where it has any."""
+    return joined.get(own) or next((joined[name] for name in sorted(joined) if joined[name]), "")
+
+
+def unix(text: str | None) -> float:
+    """Unix seconds of the Engine's times; 0.0 for its "never" (year 1)."""
+    return nanoseconds(text) / 1e9 if text and not text.startswith("0001-") else 0.0
+
+
+def nanoseconds(text: str) -> int:
+    """Unix nanoseconds of an RFC 3339 time in UTC with up to nine decimals, as the Engine writes it. ValueError."""
+    whole, _, fraction = text.removesuffix("Z").partition(".")
+    return int(datetime.fromisoformat(f"{whole}+00:00").timestamp()) * 10**9 + int(fraction[:9].ljust(9, "0"))
+
+
+def exit_words(code: int | None, oom: bool, memory: int) -> str:
+    """How a process ended: "exited with code 1", "was ended by SIGKILL", "was killed over its memory limit of 1G"."""
+    if oom:
+        return f"was killed over its memory limit of {size(memory)}" if memory else "was killed: out of memory"
+    if code is None:
+        return "exited"
+    if 128 < code < 128 + 65:
+        try:
+            return f"was ended by {signal.Signals(code - 128).name}"
+        except ValueError:
+            pass
+    meaning = {126: ": its command cannot be executed", 127: ": its command was not found"}.get(code, "")
+    return f"exited with code {code}{meaning}"
+
+
+def size(count: int) -> str:
+    """512M, 1.5G, 100K."""
+    for unit, factor in (("G", 1 << 30), ("M", 1 << 20), ("K", 1 << 10)):
+        if count >= factor:
+            return f"{count / factor:.4g}{unit}"
+    return str(count)
+
+
+def seconds(value: float) -> str:
+    """0.3 s, 12 s."""
+    return f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
+
+
+def target(found: Facts) -> Target:
+    """What the prober needs of a running container."""
+    return Target(
+        id=found.id,
+        name=found.name,
+        host=found.address,
+        port=found.tags.notes.port,
+        started_at=found.started_at,
+        health=found.tags.notes.health,
+        app_name=found.tags.app_name,
+    )
+
+
+def replica(found: Facts, verdict: tuple[State, str] | None) -> Replica:
+    """The replica. `verdict` is the prober's, None for one that does not run."""
+    state, detail = verdict if verdict else _stopped(found)
+    port = found.tags.notes.port
+    return Replica(
+        id=found.id,
+        index=found.tags.index,
+        state=state,
+        address=f"{found.address}:{port}" if found.address and port else found.address,
+        started_at=found.started_at,
+        restarts=found.restarts,
+        exit_code=found.exit_code,
+        oom=found.oom and state is State.CRASHED,
+        detail=detail,
+    )
+
+
+def _stopped(found: Facts) -> tuple[State, str]:
+    if found.paused or found.status == "paused":
+        return State.UNHEALTHY, "is paused"
+    if found.status in ("created", "removing"):
+        return State.STOPPED, found.error or ("was never started" if found.status == "created" else "is being removed")
+    words = exit_words(found.exit_code, found.oom, found.tags.notes.memory)
+    if found.status == "restarting":
+        return State.CRASHED, f"{words}; the Engine starts it again (restart {found.restarts})"
+    return State.CRASHED, words
+
+
+def services(pairs: Iterable[tuple[Facts, Replica]]) -> tuple[ObservedService, ...]:
+    """Replicas gathered into service versions, sorted by key, then index."""
+    groups: dict[ServiceKey, list[tuple[Facts, Replica]]] = {}
+    for found, one in pairs:
+        groups.setdefault(found.tags.key, []).append((found, one))
+    return tuple(_service(key, groups[key]) for key in sorted(groups))
+
+
+def _service(key: ServiceKey, members: list[tuple[Facts, Replica]]) -> ObservedService:
+    members.sort(key=lambda pair: (pair[1].index, pair[1].id))
+    first = members[0][0]
+    prints = {fingerprint(found.tags.core, found.networks, key.app_id) for found, _ in members}
+    return ObservedService(
+        key=key,
+        # Replicas that differ among themselves are nobody's wish: no spec has this fingerprint, so it is applied again.
+        fingerprint=prints.pop() if len(prints) == 1 else "mixed",
+        app_name=first.tags.app_name,
+        image=first.image,
+        kind=first.tags.kind,
+        replicas=tuple(one for _, one in members),
+    )
+
+
+class Inspections:
+    """Inspections of running containers, kept as long as their process lives; the list alone tells the rest.
+
+    An inspection costs the Engine 1.5 ms each, a look at /proc 0.02 ms.
+    """
+
+    def __init__(self, instance: str) -> None:
+        self._instance = instance
+        self._guard = threading.Lock()
+        self._kept: dict[str, Facts] = {}
+
+    def of(self, api: APIClient, one: Listed) -> Facts | None:
+        """Facts of a listed container, inspected only when needed; None when it has gone or is not ours."""
+        kept = self.kept(one.id)
+        if kept and one.status == "running" and dict(kept.networks) == dict(one.networks):
+            return kept
+        return self.fresh(api, one.id)
+
+    def kept(self, id: str) -> Facts | None:
+        """Facts from before, if the very process they tell of is still alive."""
+        with self._guard:
+            found = self._kept.get(id)
+        return found if found and found.running and docker_proc.alive(found.pid, id) else None
+
+    def fresh(self, api: APIClient, id: str) -> Facts | None:
+        """Facts asked for now; None when it has gone or is not ours."""
+        try:
+            found = facts(api.inspect_container(id), self._instance)
+        except docker.errors.NotFound:
+            found = None
+        with self._guard:
+            if found is None:
+                self._kept.pop(id, None)
+            else:
+                self._kept[id] = found
+        return found
+
+    def keep(self, ids: Iterable[str]) -> None:
+        """Forget all but these."""
+        kept = set(ids)
+        with self._guard:
+            self._kept = {id: found for id, found in self._kept.items() if id in kept}
+
+
+def is_service(one: Listed) -> bool:
+    """Whether it belongs to a service version."""
+    return one.tags.kind in SERVICES

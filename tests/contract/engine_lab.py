@@ -1,0 +1,166 @@
+"""What the engine suite needs of each engine: specs that behave in a known way, faults, and a clean end."""
+
+from __future__ import annotations
+
+import queue
+import random
+import secrets
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import docker
+import docker.errors
+
+from paas.engines.docker import DockerEngine
+from paas.interfaces import Engine, Resize
+from paas.model.events import Event
+from paas.model.secret import Secret
+from paas.model.service import HealthCheck, HealthKind, Limits, ServiceSpec
+from paas.settings import Settings, load
+from tests.contract.images import busybox
+
+PORT = 8000
+WELL = ("httpd", "-f", "-p", str(PORT), "-h", "/www")
+TCP = HealthCheck(kind=HealthKind.TCP, grace=10.0, interval=0.2, timeout=2.0, failures=2)
+
+
+class Pipe:
+    """A terminal for programs: gives what it was filled with, keeps what it is told."""
+
+    def __init__(
+        self, *inputs: bytes | Resize, tty: bool = False, interactive: bool = True, ended: bool = True
+    ) -> None:
+        self.tty, self.interactive = tty, interactive
+        self._inputs: queue.Queue[bytes | Resize | None] = queue.Queue()
+        self.chunks: list[tuple[str, bytes]] = []
+        for data in inputs:
+            self._inputs.put(data)
+        if ended:
+            self.end()
+
+    def type(self, data: bytes | Resize) -> None:
+        self._inputs.put(data)
+
+    def end(self) -> None:
+        self._inputs.put(None)
+
+    def read(self) -> bytes | Resize | None:
+        return self._inputs.get(timeout=120)
+
+    def write(self, data: bytes, stream: str = "stdout") -> None:
+        self.chunks.append((stream, data))
+
+    @property
+    def out(self) -> bytes:
+        return b"".join(data for stream, data in self.chunks if stream == "stdout")
+
+    @property
+    def err(self) -> bytes:
+        return b"".join(data for stream, data in self.chunks if stream == "stderr")
+
+
+class Events:
+    """An Emit that keeps what it was given."""
+
+    def __init__(self) -> None:
+        self.all: list[Event] = []
+
+    def __call__(self, event: Event) -> None:
+        self.all.append(event)
+
+
+class DockerLab:
+    """Real containers under an instance of their own; `api` looks behind the engine's back."""
+
+    name = "docker"
+
+    def __init__(self, settings: Settings, image: str) -> None:
+        self.settings, self.image = settings, image
+        self.engine = DockerEngine(settings)
+        self.api: Any = docker.APIClient(base_url=settings.docker, version="auto")
+        self.app_id = secrets.token_hex(4)
+
+    def spec(self, behaviour: str = "well", **changes: Any) -> ServiceSpec:
+        """A spec that is `well`, `exits` with 3 at once, or is `never` healthy."""
+        commands = {
+            "well": WELL,
+            "exits": ("sh", "-c", "echo about to fail; echo to stderr >&2; exit 3"),
+            "never": ("sleep", "1000"),
+        }
+        spec = ServiceSpec(
+            app_id=self.app_id,
+            app_name="shop",
+            process="web",
+            release=1,
+            image=self.image,
+            command=commands[behaviour],
+            port=PORT,
+            limits=Limits(memory=64 << 20, cpus=1.0, pids=64),
+            health=TCP if behaviour != "never" else replace(TCP, grace=0.5),
+            stop_grace=2.0,
+            env={"GREETING": Secret("hello")},
+            networks=(f"{self.settings.instance}-{self.app_id}",),
+        )
+        return replace(spec, **changes)
+
+    def kill(self, replica: str) -> None:
+        """The replica's process dies; it stays dead until somebody starts it."""
+        self.api.kill(replica)
+
+    def lose(self, replica: str) -> None:
+        """Somebody removes the replica behind the platform's back."""
+        self.api.remove_container(replica, force=True, v=True)
+
+    def containers(self) -> list[Any]:
+        wanted = {"label": f"paas.instance={self.settings.instance}"}
+        return list(self.api.containers(all=True, filters=wanted))
+
+    def networks(self) -> list[str]:
+        wanted = {"label": f"paas.instance={self.settings.instance}"}
+        return sorted(network["Name"] for network in self.api.networks(filters=wanted))
+
+    def close(self) -> None:
+        """Remove all that this lab made."""
+        wanted = {"label": f"paas.instance={self.settings.instance}"}
+        for one in self.containers():
+            try:
+                self.api.remove_container(one["Id"], force=True, v=True)
+            except docker.errors.APIError:
+                continue
+        for network in self.api.networks(filters=wanted):
+            self.api.remove_network(network["Id"])
+        for volume in self.api.volumes(filters=wanted)["Volumes"] or ():
+            self.api.remove_volume(volume["Name"], force=True)
+        self.engine.close()
+        self.api.close()
+
+
+@contextmanager
+def docker_lab(home: Path) -> Iterator[DockerLab]:
+    """A lab on the machine's Engine, gone afterwards."""
+    subnets = f"10.{random.randint(100, 199)}.{random.randint(0, 255)}.0/24"
+    settings = load(home=home, instance=f"t-{secrets.token_hex(3)}", subnets=subnets)
+    lab = DockerLab(settings, busybox(settings.docker))
+    try:
+        yield lab
+    finally:
+        lab.close()
+
+
+def until(true: Callable[[], Any], seconds: float = 15.0) -> Any:
+    """Ask until the answer is true, and return it. Fails at the deadline."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if answer := true():
+            return answer
+        time.sleep(0.02)
+    raise AssertionError(f"not true within {seconds:g} s")
+
+
+def ids(engine: Engine, spec: ServiceSpec) -> Sequence[str]:
+    """The ids of a spec's replicas, by index."""
+    return [one.id for service in engine.observe(spec.app_id) if service.key == spec.key for one in service.replicas]
