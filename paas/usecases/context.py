@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -79,7 +79,10 @@ class Locks:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The wired platform. Made in `bootstrap.py`; tests make it from the memory parts."""
+    """The wired platform. Made in `bootstrap.py`; tests make it from the memory parts.
+
+    `build_env` are the variables of this machine that build stages get: proxies and package indexes.
+    """
 
     settings: Settings
     store: Store
@@ -89,3 +92,4 @@ class Context:
     router: Router
     clock: Clock
     locks: Locks
+    build_env: Mapping[str, str] = field(default_factory=dict)

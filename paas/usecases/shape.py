@@ -1,0 +1,115 @@
+"""What a release looks like: build plan, manifest and the release before it come together. Pure.
+
+The rule for each fact: the manifest says → it counts; it does not → what was set by command stays; else the default.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from paas.errors import ConfigError
+from paas.model import names
+from paas.model.app import App, ProcessSpec, Release
+from paas.model.build import BuildPlan, Process
+from paas.model.manifest import Manifest, ProcessOptions
+from paas.model.secret import Secret
+from paas.model.service import HealthCheck, HealthKind, Limits
+
+DEFAULT_PORT = 8000
+WEB_HEALTH = HealthCheck(kind=HealthKind.HTTP, path="/", max_status=499)
+"""Any answer below 500: it only proves that the app itself answers. Servers listen before they have loaded the app."""
+RUNNING = HealthCheck(kind=HealthKind.RUNNING)
+NOT_SAID = ProcessOptions()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """What a source wants of its release: the build plan and the manifest it came with."""
+
+    plan: BuildPlan
+    manifest: Manifest = Manifest()
+
+
+def processes(shape: Shape, base: Release) -> tuple[ProcessSpec, ...]:
+    """The process types, in the order of the source. Raises ConfigError for options of a process that has no command."""
+    commands = {process.name: process.command for process in shape.plan.processes or (Process("web"),)}
+    for name, options in shape.manifest.processes.items():
+        if options.command is not None:
+            commands[name] = options.command
+        elif name not in commands:
+            raise ConfigError(
+                f"process {name!r} has no command",
+                where=f"paas.toml: processes.{name}",
+                hint=f"give it a command here or in the Procfile; known: {', '.join(commands)}",
+            )
+    return tuple(_process(name, command, shape.manifest, base) for name, command in commands.items())
+
+
+def _process(name: str, command: str, manifest: Manifest, base: Release) -> ProcessSpec:
+    options = manifest.processes.get(name, NOT_SAID)
+    before = base.process(name)
+    limits = before.limits if before else Limits()
+    return ProcessSpec(
+        name=names.process_name(name),
+        command=command,
+        limits=Limits(
+            memory=limits.memory if options.memory is None else options.memory,
+            cpus=limits.cpus if options.cpus is None else options.cpus,
+            pids=limits.pids if options.pids is None else options.pids,
+        ),
+        health=options.health or (WEB_HEALTH if name == "web" else RUNNING),
+        stop_grace=30.0 if options.stop_grace is None else options.stop_grace,
+    )
+
+
+def formation(shape: Shape, app: App, wanted: tuple[ProcessSpec, ...], *, first: bool) -> dict[str, int]:
+    """Replicas per process type. What was scaled by command stays; a new process type starts with what the manifest
+    says, else one `web` and none of the others."""
+    found = dict(app.formation)
+    for process in wanted:
+        if process.name == "release":
+            continue
+        said = shape.manifest.processes.get(process.name, NOT_SAID).replicas
+        start = said if said is not None else int(process.name == "web")
+        if first or process.name not in found:
+            found[process.name] = start
+    return found
+
+
+def port(shape: Shape, exposed: tuple[int, ...] = ()) -> int:
+    """What `web` listens on as $PORT: said, or the one port the image EXPOSEs (own Dockerfile, image), or 8000."""
+    said = shape.manifest.port or shape.plan.port
+    if said:
+        return said
+    return exposed[0] if len(exposed) == 1 else DEFAULT_PORT
+
+
+def config(
+    manifest: Manifest, base: Release, generate: Callable[[], str] = lambda: secrets.token_urlsafe(32)
+) -> dict[str, Secret]:
+    """The base's config, with the manifest's defaults and generated secrets for what it asks for and has not yet."""
+    found = dict(base.config)
+    for key, asked in manifest.env.items():
+        if key in found:
+            continue
+        if asked.value is not None:
+            found[key] = Secret(names.config_value(names.config_key(key), asked.value))
+        elif asked.generate:
+            found[names.config_key(key)] = Secret(generate())
+    return found
+
+
+def missing(manifest: Manifest, base: Release) -> Mapping[str, str]:
+    """What the app requires and nobody has set: key → description."""
+    return {
+        key: asked.description
+        for key, asked in manifest.env.items()
+        if asked.required and asked.value is None and not asked.generate and key not in base.config
+    }
+
+
+def domains(manifest: Manifest, base: Release) -> tuple[str, ...]:
+    """The base's domains and the manifest's."""
+    return tuple(dict.fromkeys((*base.domains, *(names.host_name(host) for host in manifest.domains))))
