@@ -18,6 +18,7 @@ make_database() {
     database=${POSTGRES_DB:-$user}
     new=$PGDATA.new
     [ -n "${POSTGRES_PASSWORD:-}" ] || fail "POSTGRES_PASSWORD is not set"
+    case "$user" in *[!A-Za-z0-9_-]*) fail "POSTGRES_USER may have letters, digits, _ and - only" ;; esac
     mkdir -p "$(dirname "$PGDATA")"
     rm -rf "$new"
 
@@ -26,7 +27,7 @@ make_database() {
     password=$(mktemp)
     printf '%s' "$POSTGRES_PASSWORD" > "$password"
     initdb --pgdata "$new" --username "$user" --pwfile "$password" --auth-local trust --auth-host scram-sha-256 \
-        --encoding UTF8 --locale C.UTF-8 --locale-provider builtin --builtin-locale C.UTF-8 --data-checksums
+        --encoding UTF8 --no-instructions --locale C.UTF-8 --locale-provider builtin --builtin-locale C.UTF-8 --data-checksums
     rm -f "$password"
     echo "host all all all scram-sha-256" >> "$new/pg_hba.conf"
     if [ "$database" != postgres ]; then
