@@ -1,0 +1,158 @@
+"""One addon on the engine: start it, wait for it, run its own commands inside it. The hands of addons and backups."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from typing import BinaryIO
+
+from paas.addons import kinds, services
+from paas.addons.kinds import Command
+from paas.errors import PaasError, PlatformError
+from paas.interfaces import Terminal
+from paas.model.app import Addon
+from paas.model.events import Emit, Event
+from paas.model.service import ObservedService, Replica, ServiceSpec, State
+from paas.usecases.bindings import app_ids
+from paas.usecases.context import Context
+from paas.usecases.pipes import Pipe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What a running addon says about itself. `size` bytes."""
+
+    version: str = ""
+    size: int = 0
+    tables: int = 0
+    connections: int = 0
+
+
+@contextmanager
+def held(context: Context, addon_id: str, reason: str, emit: Emit) -> Iterator[None]:
+    """The addon's lock. Taken before an app's lock, never while one is held."""
+    with context.locks.hold(lock_name(addon_id), reason, emit):
+        yield
+
+
+def lock_name(addon_id: str) -> str:
+    """Addons and apps have ids of one kind; their locks must not meet."""
+    return f"addon {addon_id}"
+
+
+def spec_of(context: Context, addon: Addon, *, joining: str = "", leaving: str = "") -> ServiceSpec:
+    """The service of the addon in the networks of its apps (and of one that joins, less one that leaves)."""
+    apps = {*app_ids(context.store, addon), joining} - {leaving, ""}
+    kind = kinds.kind(addon.kind)
+    return services.service(addon, kind, instance=context.settings.instance, app_ids=apps)
+
+
+def start(context: Context, spec: ServiceSpec, emit: Emit) -> Replica:
+    """Have it run, with its networks, and wait until it answers. Raises PlatformError with its last log lines."""
+    context.engine.apply(spec, 1, emit)
+    try:
+        return context.engine.wait_healthy(spec, 1, spec.health.grace, emit)[0]
+    except PaasError as error:
+        # DeployFailed is about an app's release; this is a part of the platform.
+        raise PlatformError(
+            f"addon {spec.app_name} does not answer: {error.message}", hint=error.hint, details=error.details
+        ) from error
+
+
+def running(context: Context, addon: Addon, emit: Emit) -> Replica:
+    """Its healthy replica; started when it is not running. Raises PlatformError."""
+    service = observed(context, addon)
+    if service is not None and service.healthy:
+        return service.healthy[0]
+    return start(context, spec_of(context, addon), emit)
+
+
+def observed(context: Context, addon: Addon) -> ObservedService | None:
+    """It, as it is on the engine."""
+    return next(iter(context.engine.observe(addon.id)), None)
+
+
+def status(service: ObservedService | None) -> str:
+    """One word: running, starting, unhealthy, crashed, stopped, or missing when it is not on the engine."""
+    if service is None or not service.replicas:
+        return "missing"
+    state = service.replicas[0].state
+    return "running" if state is State.HEALTHY else state.value
+
+
+def run(
+    context: Context,
+    addon: Addon,
+    replica: Replica,
+    command: Command,
+    *,
+    dump: BinaryIO | None = None,
+    sink: BinaryIO | None = None,
+) -> bytes:
+    """Run one of the addon's commands and return its output. Raises PlatformError with the command's own words."""
+    call = services.call(command, addon, kinds.kind(addon.kind))
+    source = dump if call.dump else BytesIO(call.script.encode()) if call.script else None
+    pipe = Pipe(source, sink)
+    code = context.engine.exec(replica.id, call.run, pipe, call.env)
+    if code:
+        raise PlatformError(
+            f"{call.run[0]} in addon {addon.name} failed (exit code {code})",
+            hint=f"look at its log: paas addons info {addon.name}",
+            details=pipe.errors,
+        )
+    return pipe.out
+
+
+def run_all(
+    context: Context, addon: Addon, replica: Replica, commands: Sequence[Command], dump: BinaryIO | None = None
+) -> None:
+    """Run them one after the other; the first failure is raised."""
+    for command in commands:
+        run(context, addon, replica, command, dump=dump)
+
+
+def shell(context: Context, addon: Addon, replica: Replica, more: Sequence[str], terminal: Terminal) -> int:
+    """The addon's own client with the person's terminal; `more` are its further arguments."""
+    kind = kinds.kind(addon.kind)
+    call = services.call(kind.shell, addon, kind)
+    return context.engine.exec(replica.id, (*call.run, *more), terminal, call.env)
+
+
+def facts(context: Context, addon: Addon, replica: Replica) -> Facts:
+    """What it says about itself. Raises PlatformError."""
+    said = run(context, addon, replica, kinds.kind(addon.kind).facts)
+    try:
+        return Facts(**json.loads(said))
+    except (ValueError, TypeError) as error:
+        raise PlatformError(f"addon {addon.name} says nothing sensible about itself") from error
+
+
+def reconcile_addons(context: Context, emit: Emit, *, mend: bool = False) -> None:
+    """Have every addon run, in the networks of its apps: at the server's start (`mend`) and on every tick.
+
+    `mend` also runs the set-up again, which undoes what a restore that was cut short may have left. One addon that
+    cannot be helped is told as a warning and keeps no other from it. Addons that somebody works on are left alone.
+    """
+    seen = {service.key: service for service in context.engine.observe() if service.kind == services.ADDON}
+    for addon in context.store.addons():
+        try:
+            with context.locks.try_hold(lock_name(addon.id), "reconcile") as mine:
+                if mine:
+                    _heal(context, addon, seen.get(spec_of(context, addon).key), emit, mend=mend)
+        except PaasError as error:
+            emit(Event(kind="warning", message=f"addon {addon.name}: {error.message}", data={"addon": addon.name}))
+
+
+def _heal(context: Context, addon: Addon, service: ObservedService | None, emit: Emit, *, mend: bool) -> None:
+    spec = spec_of(context, addon)
+    stopped = status(service) in ("missing", "stopped", "crashed")
+    if service is None or stopped or service.fingerprint != spec.fingerprint:
+        context.engine.apply(spec, 1, emit)
+        what = "is started again" if stopped else "joins the networks of its apps"
+        emit(Event(kind="note", message=f"addon {addon.name} {what}", data={"addon": addon.name}))
+    if mend:
+        replica = start(context, spec, emit)
+        run_all(context, addon, replica, kinds.kind(addon.kind).setup)
