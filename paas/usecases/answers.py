@@ -8,20 +8,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from pathlib import Path
 from typing import TypeAlias
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 
 def as_json(value: object) -> Json:
     """`value` as JSON values: dataclasses and mappings become objects, sequences arrays, anything else its text."""
-    if value is None or isinstance(value, (bool, int, float)):
-        return value
     if isinstance(value, Enum):
-        return as_json(value.value)
-    if isinstance(value, (str, Path)):
-        return str(value)
+        value = value.value
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: as_json(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):

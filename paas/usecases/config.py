@@ -1,4 +1,4 @@
-"""Config vars: several changes are one release and one rolling restart. Everything is checked before anything changes."""
+"""Config vars: several changes are one release and one rolling restart, all checked before anything changes."""
 
 from __future__ import annotations
 

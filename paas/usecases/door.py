@@ -44,7 +44,7 @@ from paas.requests import (
     ShowRelease,
     WatchOperation,
 )
-from paas.usecases import apps, config, deploy, domains, history, logs, platform, processes, releases, sessions
+from paas.usecases import apps, config, deploy, domains, history, logs, platform, processes, releases, restart, sessions
 from paas.usecases.context import Act, Context
 from paas.usecases.journal import Journals
 
@@ -68,7 +68,7 @@ HANDLERS: Mapping[type[Request], Handler] = {
     ListReplicas: processes.list_replicas,
     Scale: processes.scale,
     SetLimits: processes.set_limits,
-    Restart: processes.restart,
+    Restart: restart.restart,
     ReadLogs: logs.read_logs,
     ListEvents: history.list_events,
     ShowConfig: config.show_config,

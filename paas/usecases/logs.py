@@ -1,4 +1,4 @@
-"""Logs: of an app's replicas, of the router, of builds, of the platform. Lines are raw: who prints them escapes them."""
+"""Logs: of an app's replicas, of the router, of builds, of the platform. Lines are raw: who prints them escapes."""
 
 from __future__ import annotations
 

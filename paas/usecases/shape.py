@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from paas.errors import ConfigError
 from paas.model import names
@@ -33,7 +34,7 @@ class Shape:
 
 
 def processes(shape: Shape, base: Release) -> tuple[ProcessSpec, ...]:
-    """The process types, in the order of the source. Raises ConfigError for options of a process that has no command."""
+    """The process types, in the order of the source. Raises ConfigError for options of one without a command."""
     commands = {process.name: process.command for process in shape.plan.processes or (Process("web"),)}
     for name, options in shape.manifest.processes.items():
         if options.command is not None:
@@ -113,3 +114,18 @@ def missing(manifest: Manifest, base: Release) -> Mapping[str, str]:
 def domains(manifest: Manifest, base: Release) -> tuple[str, ...]:
     """The base's domains and the manifest's."""
     return tuple(dict.fromkeys((*base.domains, *(names.host_name(host) for host in manifest.domains))))
+
+
+def timed(release: Release, manifest: Manifest) -> Release:
+    """`release` with the manifest's drain, deploy and release timeouts, and the defaults for what it does not say."""
+    standard: dict[str, Any] = {field.name: field.default for field in fields(Release)}
+
+    def seconds(name: str, said: float | None) -> float:
+        return float(standard[name] if said is None else said)
+
+    return replace(
+        release,
+        drain=seconds("drain", manifest.drain),
+        deploy_timeout=seconds("deploy_timeout", manifest.deploy_timeout),
+        release_timeout=seconds("release_timeout", manifest.release_timeout),
+    )

@@ -1,0 +1,76 @@
+"""Settings → the wired platform. The only file that constructs a concrete engine, router, builder or store."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import Any
+
+from paas.clock import SystemClock
+from paas.controller import Controller
+from paas.errors import ConfigError
+from paas.images import DockerBuilder
+from paas.settings import Settings
+from paas.stacks import build_env, choose
+from paas.store.sql import SqlStore
+from paas.usecases import fetch, uploads
+from paas.usecases.context import Context, Locks
+from paas.usecases.door import Door
+from paas.usecases.operations import Operations
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """The parts of a running server. `start` once, `stop` at its end."""
+
+    context: Context
+    door: Door
+    operations: Operations
+    controller: Controller
+
+    def start(self) -> None:
+        """Tidy up after a server that was killed, then look after the apps."""
+        fetch.clear(self.context.settings)
+        self.operations.interrupt()
+        uploads.expire(self.context)
+        self.controller.start()
+
+    def stop(self, seconds: float = 30.0) -> None:
+        """Look after nothing more, and give running operations `seconds` to end; what they leave is recovered."""
+        self.controller.stop()
+        self.operations.wait(seconds)
+
+
+def wire(
+    settings: Settings, *, engine: str = "docker", router: str = "traefik", environ: Mapping[str, str] | None = None
+) -> Platform:
+    """The platform of these settings; nothing is started. Raises ConfigError, PlatformError.
+
+    Engines and routers are found by entry point (`paas.engines`, `paas.routers`); each is called with the settings.
+    """
+    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    clock = SystemClock()
+    builder = DockerBuilder(settings)
+    context = Context(
+        settings=settings,
+        store=SqlStore.open(settings.home),
+        engine=part("paas.engines", engine)(settings),
+        builder=builder,
+        stack=choose(settings, builder),
+        router=part("paas.routers", router)(settings),
+        clock=clock,
+        locks=Locks(clock),
+        build_env=build_env(os.environ if environ is None else environ),
+    )
+    door = Door.of(context)
+    return Platform(context=context, door=door, operations=Operations(door), controller=Controller(context))
+
+
+def part(group: str, name: str) -> Any:
+    """The class that an entry point names. Raises ConfigError listing those there are."""
+    found = {entry.name: entry for entry in entry_points(group=group)}
+    if name not in found:
+        raise ConfigError(f"no {name!r} among {group}", hint=f"installed: {', '.join(sorted(found))}")
+    return found[name].load()

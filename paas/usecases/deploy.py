@@ -1,0 +1,370 @@
+"""Deploy: source to a running release. The body of `deploy_app` is the order of the work.
+
+The app's lock is taken only when the image is there, so an app heals while its next image builds. Two deploys at
+once both happen, in the order in which their images are ready; the second waits and says for whom.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from paas.errors import ConfigError, NotFound
+from paas.model import names
+from paas.model.app import App, Release, ReleaseKind, ReleaseStatus, Source
+from paas.model.events import Event
+from paas.plan.text import render
+from paas.reconcile import plan_of
+from paas.requests import CreateAddon, DeployApp, PlanApp
+from paas.usecases import addons, images, shape
+from paas.usecases.apps import new_app, new_id, wanted_counts
+from paas.usecases.build_image import PULLED, Built, build_image, inspected
+from paas.usecases.config import check_size
+from paas.usecases.context import Act, Context
+from paas.usecases.domains import app_url, check_free
+from paas.usecases.fetch import fetched
+from paas.usecases.releases import change_release, since
+from paas.usecases.shape import Shape
+from paas.usecases.switch import base_release, newest_first, world
+
+TO_BE_BUILT = "(to be built)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployed:
+    """What a deploy came to.
+
+    `upload` True: this content id is not what runs, send the source itself (everything else is empty then).
+    `unchanged`: what was given is what runs already, no release was made. `cached`: nothing had to be built.
+    `created`: the app is new. `generated` are config keys that got a generated value, `warnings` sentences.
+    """
+
+    app: str
+    release: int = 0
+    url: str = ""
+    upload: bool = False
+    unchanged: bool = False
+    cached: bool = False
+    created: bool = False
+    image: str = ""
+    buildpack: str = ""
+    processes: Mapping[str, int] = field(default_factory=dict)
+    generated: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReasonLine:
+    """One fact a plan rests on, and where it was read. `line` 0: the whole file."""
+
+    file: str
+    text: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """What a deploy would do. `plan` is text for people, a step a line with its why; `image` is "(to be built)" when
+    no image of this source was looked for. `missing` are required config vars that would stop it."""
+
+    app: str
+    exists: bool
+    buildpack: str
+    image: str
+    plan: str
+    steps: int
+    processes: Mapping[str, int]
+    reasons: tuple[ReasonLine, ...]
+    warnings: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """One deploy whose image is there. `app` is as it was when the deploy began."""
+
+    context: Context
+    act: Act
+    request: DeployApp
+    app: App
+    wanted: Shape
+    built: Built
+    source: Source
+
+
+def deploy_app(context: Context, request: DeployApp, act: Act) -> Deployed:
+    """Source to a release that serves. Raises what went wrong; the release before then still serves."""
+    started = context.clock.monotonic()
+    app = _known(context, request)
+    if _asks_whether_same(request):
+        return _if_same(context, request, app)
+    with fetched(context, request.source, act.emit) as found:
+        wanted = inspected(context, found, request.buildpack)
+        _tell(act, wanted)
+        _check(context, app, request.app, wanted)
+        present = app or _created(context, request, act)
+        built = build_image(context, present, found, wanted, act.emit, no_cache=request.no_cache)
+    work = _Work(context, act, request, present, wanted, built, found.source)
+    if (done := _unchanged(work)) is not None:
+        return done
+    _create_addons(work)
+    release = _release(work)
+    images.collect(context, present, act.emit, operation=act.operation)
+    return replace(_served(work, release), created=app is None, seconds=round(context.clock.monotonic() - started, 3))
+
+
+def plan_app(context: Context, request: PlanApp, act: Act) -> Planned:
+    """What a deploy of this source (none: a reconcile of what is wanted) would do. Builds, writes, changes nothing."""
+    app = _found(context, request.app)
+    if request.source is None:
+        if app is None:
+            raise NotFound(f"there is no app {request.app!r}", hint="name a source to plan its first deploy")
+        return _planned(context, app, base_release(context.store, app), None, exists=True)
+    with fetched(context, request.source, act.emit) as found:
+        wanted = inspected(context, found, request.buildpack)
+        known = app or App(id=new_id(), name=names.app_name(request.app), created_at=context.clock.now())
+        coming = _coming(context, known, wanted, found.source)
+        first = not base_release(context.store, known).image
+        counts = shape.formation(wanted, known, coming.processes, first=first)
+        return _planned(context, replace(known, formation=counts), coming, wanted, exists=app is not None)
+
+
+# --- before the build ----------------------------------------------------------------------------------------------
+
+
+def _found(context: Context, name: str) -> App | None:
+    try:
+        return context.store.app(name)
+    except NotFound:
+        return None
+
+
+def _known(context: Context, request: DeployApp) -> App | None:
+    """The app, None when it is to be created; its name is checked before anything is sent or built."""
+    app = _found(context, request.app)
+    if app is None:
+        names.app_name(request.app)
+        if not request.create:
+            raise NotFound(f"there is no app {request.app!r}", hint=f"paas create {request.app}")
+    return app
+
+
+def _asks_whether_same(request: DeployApp) -> bool:
+    source = request.source
+    return bool(source.content_id) and not (source.upload or source.git or source.image)
+
+
+def _if_same(context: Context, request: DeployApp, app: App | None) -> Deployed:
+    """Answer `unchanged` when this content is what runs, else ask for the upload."""
+    release = base_release(context.store, app) if app else None
+    same = (
+        app is not None
+        and release is not None
+        and not (request.force or request.no_cache)
+        and release.status is ReleaseStatus.SUCCEEDED
+        and release.source is not None
+        and release.source.id == request.source.content_id
+        and request.buildpack in ("", release.buildpack)
+        and _shaped_by_source(context, app)
+    )
+    if not same or app is None or release is None:
+        return Deployed(app=request.app, upload=True)
+    return _as_it_is(context, app, release)
+
+
+def _shaped_by_source(context: Context, app: App) -> bool:
+    """Whether the wanted release is as its source made it: limits and domains set since might be said otherwise by
+    its manifest, so then the whole way is gone (which still builds nothing)."""
+    for release in newest_first(context.store, app.id):
+        if release.number > app.wanted or release.status is not ReleaseStatus.SUCCEEDED:
+            continue
+        if release.kind in (ReleaseKind.DEPLOY, ReleaseKind.ROLLBACK):
+            return True
+        if release.kind in (ReleaseKind.LIMITS, ReleaseKind.DOMAINS):
+            return False
+    return False
+
+
+def _tell(act: Act, wanted: Shape) -> None:
+    act.emit(
+        Event(kind="note", message=f"buildpack {wanted.plan.buildpack}", data={"buildpack": wanted.plan.buildpack})
+    )
+    for warning in wanted.plan.warnings:
+        act.emit(Event(kind="warning", message=warning))
+
+
+def _check(context: Context, app: App | None, name: str, wanted: Shape) -> None:
+    """Everything that would make the release impossible, before minutes go into a build."""
+    known = app or App(id="", name=names.app_name(name), created_at=0)
+    base = base_release(context.store, known)
+    missing = shape.missing(wanted.manifest, base)
+    if missing:
+        keys = " ".join(f"{key}=…" for key in missing)
+        create = "" if app else f"paas create {name}; "
+        raise ConfigError(
+            f"{name} needs config that is not set: {', '.join(missing)}",
+            hint=f"{create}paas config set {keys} --app {name}",
+            details=tuple(f"{key}: {text}" for key, text in missing.items() if text),
+        )
+    shape.processes(wanted, base)
+    check_size(shape.config(wanted.manifest, base))
+    domains = shape.domains(wanted.manifest, base)
+    check_free(context, known, tuple(host for host in domains if host not in base.domains))
+
+
+def _created(context: Context, request: DeployApp, act: Act) -> App:
+    """The new app, under the id that its operation was given already."""
+    app_id = context.store.operation(act.operation).app_id if act.operation else ""
+    app = new_app(context, request.app, app_id)
+    act.emit(Event(kind="note", app=app.name, message=f"created app {app.name}"))
+    return app
+
+
+# --- after the build -----------------------------------------------------------------------------------------------
+
+
+def _unchanged(work: _Work) -> Deployed | None:
+    """The answer when a release would equal the one that runs; None when there is something to do."""
+    app = work.context.store.app(work.app.id)
+    base = base_release(work.context.store, app)
+    if work.request.force or not base.image or base.status is not ReleaseStatus.SUCCEEDED:
+        return None
+    coming = _next(work.wanted, base, work.built, work.source)
+    same = all(
+        getattr(base, name) == getattr(coming, name)
+        for name in ("image", "processes", "config", "domains", "port", "drain", "deploy_timeout", "release_timeout")
+    )
+    return _as_it_is(work.context, app, base) if same else None
+
+
+def _as_it_is(context: Context, app: App, release: Release) -> Deployed:
+    return Deployed(
+        app=app.name,
+        release=release.number,
+        url=app_url(context, app),
+        unchanged=True,
+        cached=True,
+        image=release.image,
+        buildpack=release.buildpack,
+        processes=wanted_counts(app, release),
+    )
+
+
+def _create_addons(work: _Work) -> None:
+    """The addons that the manifest asks for, at the first deploy; ones that a failed first deploy made are kept."""
+    context, app = work.context, work.context.store.app(work.app.id)
+    if base_release(context.store, app).image:
+        return
+    attached = {context.store.addon(bound.addon_id).kind for bound in context.store.attachments(app_id=app.id)}
+    for asked in work.wanted.manifest.addons:
+        kind, _, version = asked.partition(":")
+        if kind not in attached:
+            addons.create_addon(context, CreateAddon(kind=kind, version=version, app=app.name), work.act)
+
+
+def _release(work: _Work) -> Release:
+    """The next release, carried out."""
+
+    def change(base: Release) -> Release:
+        app = work.context.store.app(work.app.id)
+        if base.kind is ReleaseKind.DEPLOY and base.number > work.app.wanted:
+            message = f"v{base.number} was deployed while this was built; this deploy goes over it"
+            work.act.emit(Event(kind="warning", app=app.name, message=message))
+        coming = _next(work.wanted, base, work.built, work.source)
+        counts = shape.formation(work.wanted, app, coming.processes, first=not base.image)
+        work.context.store.save_app(replace(app, formation=counts))
+        return coming
+
+    return change_release(
+        work.context,
+        work.app,
+        work.act,
+        kind=ReleaseKind.DEPLOY,
+        description=_description(work.request, work.source),
+        change=change,
+        release_command=True,
+        restart=work.request.force,
+    )
+
+
+def _served(work: _Work, release: Release) -> Deployed:
+    app = work.context.store.app(work.app.id)
+    url = app_url(work.context, app)
+    message = f"{app.name} v{release.number} serves at {url}"
+    work.act.emit(Event(kind="served", app=app.name, message=message, data={"url": url, "release": release.number}))
+    asked = work.wanted.manifest.env
+    return Deployed(
+        app=app.name,
+        release=release.number,
+        url=url,
+        cached=work.built.cached,
+        image=release.image,
+        buildpack=release.buildpack,
+        processes=wanted_counts(app, release),
+        generated=tuple(key for key, var in asked.items() if var.generate and key in release.config),
+        warnings=work.wanted.plan.warnings,
+    )
+
+
+def _next(wanted: Shape, base: Release, built: Built | None, source: Source) -> Release:
+    """The release that this source makes out of `base`; without an image yet, one that stands for it."""
+    manifest = wanted.manifest
+    own_image = bool(wanted.plan.dockerfile) or wanted.plan.buildpack == PULLED
+    coming = replace(
+        shape.timed(base, manifest),
+        image=built.image.id if built else TO_BE_BUILT,
+        image_ref=built.image.ref if built else TO_BE_BUILT,
+        buildpack=wanted.plan.buildpack,
+        source=_identified(source, built),
+        processes=shape.processes(wanted, base),
+        config=shape.config(manifest, base),
+        domains=shape.domains(manifest, base),
+        port=shape.port(wanted, built.image.exposed if built and own_image else ()),
+    )
+    if built and not built.image.command and any(not process.command for process in coming.processes):
+        raise ConfigError("the image has no command of its own", hint="name one: web in a Procfile, or CMD")
+    return coming
+
+
+def _identified(source: Source, built: Built | None) -> Source:
+    """An image's content id is the image's own."""
+    if source.id or built is None:
+        return source
+    return replace(source, id=built.image.id, version=source.version or built.image.id.removeprefix("sha256:")[:12])
+
+
+def _description(request: DeployApp, source: Source) -> str:
+    said = request.message or source.message
+    line = said.strip().partition("\n")[0][:200]
+    return line or f"deploy {source.version or source.origin}".rstrip()
+
+
+# --- the plan ------------------------------------------------------------------------------------------------------
+
+
+def _coming(context: Context, app: App, wanted: Shape, source: Source) -> Release:
+    """The release a deploy would make, under the number it would get."""
+    base = base_release(context.store, app)
+    coming = _next(wanted, base, None, source)
+    if base.source is not None and source.id and base.source.id == source.id and base.buildpack == coming.buildpack:
+        coming = replace(coming, image=base.image, image_ref=base.image_ref)
+    number = next((release.number for release in newest_first(context.store, app.id)), 0) + 1
+    introduced = {name: known or number for name, known in since(base, coming).items()}
+    return replace(coming, number=number, kind=ReleaseKind.DEPLOY, since=introduced)
+
+
+def _planned(context: Context, app: App, release: Release, wanted: Shape | None, *, exists: bool) -> Planned:
+    steps = plan_of(world(context), app, release, release_command=wanted is not None)
+    return Planned(
+        app=app.name,
+        exists=exists,
+        buildpack=release.buildpack,
+        image=release.image,
+        plan=render(steps),
+        steps=len(steps.steps),
+        processes=wanted_counts(app, release),
+        reasons=tuple(ReasonLine(file=r.file, text=r.text, line=r.line) for r in wanted.plan.reasons) if wanted else (),
+        warnings=wanted.plan.warnings if wanted else (),
+        missing=tuple(shape.missing(wanted.manifest, base_release(context.store, app))) if wanted else (),
+    )

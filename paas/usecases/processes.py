@@ -1,0 +1,275 @@
+"""Processes: how many replicas run, what they may use, and how they are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from paas.errors import Conflict, PaasError, UsageError
+from paas.model.app import App, ProcessSpec, Release, ReleaseKind
+from paas.model.events import Event
+from paas.model.service import Limits, ObservedService, Replica, Stats
+from paas.reconcile import reconcile
+from paas.requests import ListReplicas, Scale, SetLimits
+from paas.usecases.apps import wanted_counts
+from paas.usecases.context import Act, Context
+from paas.usecases.releases import Changed, change_release
+from paas.usecases.switch import base_release, in_words, world
+
+LEAST_MEMORY = 16 * 1024 * 1024
+SAMPLE_SECONDS = 0.25
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", re.IGNORECASE)
+_UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaLine:
+    """One replica. `name` is `web.1`; `cpu` is cores used just now, `memory` bytes; None: cannot be known.
+    `started_at` Unix seconds; `detail` says in words why it is not healthy."""
+
+    name: str
+    id: str
+    state: str
+    release: int
+    started_at: float
+    restarts: int
+    cpu: float | None
+    memory: int | None
+    address: str
+    exit_code: int | None
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessLine:
+    """One process type: its command, wanted replicas, limits (bytes, cores; 0: none) and its replicas."""
+
+    process: str
+    command: str
+    wanted: int
+    memory_limit: int
+    cpus: float
+    pids: int
+    replicas: tuple[ReplicaLine, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppProcesses:
+    """All processes of an app. A process that only the release before had is listed while its replicas still drain."""
+
+    app: str
+    release: int
+    processes: tuple[ProcessLine, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scaled:
+    """The formation as it is wanted now."""
+
+    app: str
+    processes: Mapping[str, int]
+    changed: bool = True
+
+
+def list_replicas(context: Context, request: ListReplicas, act: Act) -> AppProcesses:
+    """Processes and replicas, with what they use (two looks a quarter of a second apart)."""
+    app = context.store.app(request.app)
+    release = base_release(context.store, app)
+    services = [service for service in context.engine.observe(app.id) if service.kind == "replica"]
+    used = _used(context, app) if any(service.replicas for service in services) else {}
+    specs = {process.name: process for process in release.processes if process.name != "release"}
+    gone = {service.key.process for service in services} - specs.keys()
+    specs |= {name: ProcessSpec(name=name) for name in sorted(gone)}
+    counts = wanted_counts(app, release)
+    return AppProcesses(
+        app=app.name,
+        release=app.wanted,
+        processes=tuple(
+            ProcessLine(
+                process=name,
+                command=spec.command,
+                wanted=counts.get(name, 0),
+                memory_limit=spec.limits.memory,
+                cpus=spec.limits.cpus,
+                pids=spec.limits.pids,
+                replicas=_lines(services, name, used),
+            )
+            for name, spec in specs.items()
+        ),
+    )
+
+
+def scale(context: Context, request: Scale, act: Act) -> Scaled:
+    """Replicas per process type, for this and all later releases. Put back as it was when the new ones do not get
+    healthy. Raises UsageError for an unknown process, Conflict before the first deploy or without the memory."""
+    app = context.store.app(request.app)
+    with context.locks.hold(app.id, f"{act.actor}: scale", act.emit):
+        app = context.store.app(app.id)
+        release = deployed(context, app)
+        before = dict(app.formation)
+        counts = before | _checked_counts(app, release, request.counts)
+        if counts == before:
+            return Scaled(app=app.name, processes=wanted_counts(app, release), changed=False)
+        _check_memory(context, release, wanted_counts(app, release), counts)
+        context.store.save_app(replace(app, formation=counts))
+        app = context.store.app(app.id)
+        try:
+            reconcile(world(context), app, release, act.emit)
+        except Exception:
+            context.store.save_app(replace(app, formation=before))
+            _clear_up(context, app.id, release, act)
+            raise
+    return Scaled(app=app.name, processes=wanted_counts(app, release))
+
+
+def set_limits(context: Context, request: SetLimits, act: Act) -> Changed:
+    """Limits of one process: a release, rolled out start-first. Raises UsageError when the machine has less."""
+    app = context.store.app(request.app)
+    process = known_process(app, deployed(context, app), request.process)
+    limits = _limits(context, request, process.limits)
+    if limits == process.limits:
+        return Changed(app=app.name, release=app.wanted, changed=False, message="the limits are these already")
+
+    def change(base: Release) -> Release:
+        known_process(app, base, request.process)
+        return replace(
+            base,
+            processes=tuple(replace(p, limits=limits) if p.name == request.process else p for p in base.processes),
+        )
+
+    description = f"limits of {request.process}: {_in_words(limits)}"
+    release = change_release(context, app, act, kind=ReleaseKind.LIMITS, description=description, change=change)
+    return Changed(app=app.name, release=release.number)
+
+
+def deployed(context: Context, app: App) -> Release:
+    """The wanted release, which has an image. Raises Conflict on an app that was never deployed."""
+    release = base_release(context.store, app)
+    if not release.image:
+        raise Conflict(f"{app.name} was never deployed", hint=f"paas deploy --app {app.name}")
+    return release
+
+
+def memory_size(text: str) -> int:
+    """Bytes of `512M`, `1.5GB`, `268435456`; units are powers of 1024. Raises UsageError."""
+    found = _SIZE.fullmatch(text.strip())
+    if found is None:
+        raise UsageError(f"{text!r} is no memory size", hint="write 512M or 1G")
+    return int(float(found[1]) * _UNITS[found[2].lower()])
+
+
+def replica_name(process: str, replica: Replica) -> str:
+    """`web.1`: what people call a replica."""
+    return f"{process}.{replica.index}"
+
+
+def _lines(services: list[ObservedService], process: str, used: Mapping[str, _Use]) -> tuple[ReplicaLine, ...]:
+    found = []
+    for service in services:
+        if service.key.process != process:
+            continue
+        for replica in service.replicas:
+            use = used.get(replica.id)
+            found.append(
+                ReplicaLine(
+                    name=replica_name(process, replica),
+                    id=replica.id,
+                    state=replica.state.value,
+                    release=service.key.release,
+                    started_at=replica.started_at,
+                    restarts=replica.restarts,
+                    cpu=use.cpu if use else None,
+                    memory=use.memory if use else None,
+                    address=replica.address,
+                    exit_code=replica.exit_code,
+                    detail=replica.detail,
+                )
+            )
+    return tuple(sorted(found, key=lambda line: (line.release, line.name)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Use:
+    cpu: float
+    memory: int
+
+
+def _used(context: Context, app: App) -> dict[str, _Use]:
+    """CPU and memory by replica id; empty when the engine cannot say."""
+    try:
+        first = {stats.replica: stats for stats in context.engine.stats(app.id)}
+        begun = context.clock.monotonic()
+        context.clock.sleep(SAMPLE_SECONDS)
+        second = context.engine.stats(app.id)
+        seconds = context.clock.monotonic() - begun
+    except PaasError:
+        return {}
+    return {stats.replica: _Use(_cores(first.get(stats.replica), stats, seconds), stats.memory) for stats in second}
+
+
+def _cores(before: Stats | None, now: Stats, seconds: float) -> float:
+    if before is None or seconds <= 0:
+        return 0.0
+    return round(max(0.0, now.cpu_seconds - before.cpu_seconds) / seconds, 3)
+
+
+def _checked_counts(app: App, release: Release, counts: Mapping[str, int]) -> dict[str, int]:
+    for name in counts:
+        known_process(app, release, name)
+    return dict(counts)
+
+
+def known_process(app: App, release: Release, name: str) -> ProcessSpec:
+    """The process of that name that stays up. Raises UsageError listing those there are."""
+    found = release.process(name)
+    if found is None or name == "release":
+        known = ", ".join(process.name for process in release.processes if process.name != "release")
+        raise UsageError(f"{app.name} has no process {name!r} that stays up", hint=f"it has: {known or 'none'}")
+    return found
+
+
+def _check_memory(context: Context, release: Release, before: Mapping[str, int], counts: Mapping[str, int]) -> None:
+    """Refuse a scale-up that this machine could never hold, whatever else runs on it. Limits may be overcommitted
+    between apps, as they are limits and no reservations."""
+    if all(count <= before.get(name, 0) for name, count in counts.items()):
+        return
+    needed = sum(p.limits.memory * counts.get(p.name, 0) for p in release.processes if p.name != "release")
+    memory = context.engine.info().memory
+    if memory and needed > memory:
+        raise Conflict(
+            f"these replicas may use {_mib(needed)} together; this machine has {_mib(memory)}",
+            hint="scale to fewer, or lower the memory limit: paas limits",
+        )
+
+
+def _limits(context: Context, request: SetLimits, before: Limits) -> Limits:
+    limits = replace(
+        before,
+        memory=memory_size(request.memory) if request.memory else before.memory,
+        cpus=request.cpus if request.cpus is not None else before.cpus,
+        pids=request.pids if request.pids is not None else before.pids,
+    )
+    if request.memory and limits.memory < LEAST_MEMORY:
+        raise UsageError(f"{request.memory} is too little memory", hint=f"give at least {_mib(LEAST_MEMORY)}")
+    info = context.engine.info()
+    if request.memory and info.memory and limits.memory > info.memory:
+        raise UsageError(f"this machine has {_mib(info.memory)} of memory, not {_mib(limits.memory)}", hint="give less")
+    if request.cpus is not None and info.cpus and limits.cpus > info.cpus:
+        raise UsageError(f"this machine has {info.cpus} CPUs, not {limits.cpus:g}", hint="give less")
+    return limits
+
+
+def _in_words(limits: Limits) -> str:
+    return f"{_mib(limits.memory)}, {limits.cpus:g} CPUs, {limits.pids} processes"
+
+
+def _mib(size: int) -> str:
+    return f"{size / 1024**2:.0f} MiB"
+
+
+def _clear_up(context: Context, app_id: str, release: Release, act: Act) -> None:
+    try:
+        reconcile(world(context), context.store.app(app_id), release, act.emit)
+    except Exception as error:
+        act.emit(Event(kind="warning", message=f"putting the replicas back failed too: {in_words(error)}"))

@@ -1,0 +1,62 @@
+"""Commands with a terminal: in a new container of the wanted release, or inside a replica that runs."""
+
+from __future__ import annotations
+
+from paas.errors import DeployFailed, NotFound, PaasError
+from paas.interfaces import Terminal
+from paas.model import names
+from paas.model.app import App
+from paas.model.secret import Secret
+from paas.model.service import Replica, State
+from paas.requests import ExecCommand, RunCommand
+from paas.usecases.context import Act, Context
+from paas.usecases.processes import deployed, replica_name
+
+
+def run_command(context: Context, request: RunCommand, act: Act, terminal: Terminal) -> int:
+    """Run a command in a container of its own with the wanted release's image and config; its exit code.
+
+    Raises Conflict before the first deploy, PaasError when `timeout` seconds were not enough.
+    """
+    app = context.store.app(request.app)
+    release = deployed(context, app)
+    env = {names.config_key(key): Secret(names.config_value(key, value)) for key, value in request.env.items()}
+    spec = one_off(context, app, release, argv(request.command), env)
+    try:
+        return context.engine.run_once(spec, request.timeout, terminal)
+    except DeployFailed as error:
+        raise PaasError(f"the command did not end within {request.timeout:g} s and was killed") from error
+
+
+def exec_command(context: Context, request: ExecCommand, act: Act, terminal: Terminal) -> int:
+    """Run a command inside a running replica; its exit code. Raises NotFound listing the replicas that run."""
+    app = context.store.app(request.app)
+    deployed(context, app)
+    running = _running(context, app)
+    wanted = request.replica or next((name for name in running if name.startswith("web.")), "")
+    if wanted not in running:
+        words = f"{app.name} has no running replica {wanted!r}" if wanted else f"no replica of {app.name} runs"
+        raise NotFound(words, hint=f"running: {', '.join(running) or 'none; try paas run'}")
+    return context.engine.exec(running[wanted].id, argv(request.command), terminal)
+
+
+def argv(command: tuple[str, ...]) -> tuple[str, ...]:
+    """A single word with blanks in it is a shell line, as people write it; several words go as they are."""
+    if len(command) == 1 and any(blank in command[0] for blank in " \t\n"):
+        return ("/bin/sh", "-c", command[0])
+    return command
+
+
+def _running(context: Context, app: App) -> dict[str, Replica]:
+    """Replicas that a command can run in, healthy ones and newer releases first, by name."""
+    found = [
+        (replica.state is not State.HEALTHY, -service.key.release, replica_name(service.key.process, replica), replica)
+        for service in context.engine.observe(app.id)
+        if service.kind == "replica"
+        for replica in service.replicas
+        if replica.state in (State.HEALTHY, State.STARTING, State.UNHEALTHY)
+    ]
+    names_of: dict[str, Replica] = {}
+    for _, _, name, replica in sorted(found, key=lambda item: item[:3]):
+        names_of.setdefault(name, replica)
+    return names_of
