@@ -1,0 +1,102 @@
+"""How long a deploy takes, against the same by hand."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from benchmarks.byhand import ByHand, docker
+from benchmarks.lab import Lab, change_version
+from benchmarks.report import Report, interleaved
+
+RUNS = 7
+
+
+def code_change(lab: Lab, report: Report) -> None:
+    """A code-only change until the new version serves, one replica; and no change at all."""
+    report.section("A code-only change, one replica")
+    ours, theirs = lab.copy_of_app("speed"), lab.copy_of_app("byhand-app")
+    lab.paas("deploy", ours, "-a", "speed")
+    hand = ByHand(lab, theirs)
+    try:
+        hand.start_router()
+        hand.deploy()
+        counter = iter(range(1, 10_000))
+        mine, baseline = interleaved(
+            RUNS, lambda: _deploy_change(lab, ours, next(counter)), lambda: _by_hand_change(hand, theirs, next(counter))
+        )
+        report.ratio("code-only change → new version serves", mine, baseline, 1.3)
+        same, ping = interleaved(RUNS, lambda: _timed(lab, "deploy", ours, "-a", "speed"), _engine_round_trip)
+        report.difference("no change at all", same, ping, 0.5)
+    finally:
+        hand.clean()
+
+
+def one_dependency(lab: Lab, report: Report) -> None:
+    """One dependency added, against the same Dockerfile built by hand with uv and a cache mount, then run by hand."""
+    report.section("One dependency added")
+    ours, theirs = lab.copy_of_app("depend"), lab.copy_of_app("byhand-depend")
+    lab.paas("deploy", ours, "-a", "depend")
+    hand = ByHand(lab, theirs)
+    try:
+        hand.start_router()
+        hand.deploy()
+        # Two lists of the same weight: a package that one side has just fetched is in the other side's cache.
+        mine = iter(["itsdangerous==2.1.2", "blinker==1.8.2", "click==8.1.7", "tomli==2.0.1"])
+        other = iter(["itsdangerous==2.1.1", "blinker==1.8.1", "click==8.1.6", "tomli==2.0.0"])
+        times, baseline = interleaved(
+            4, lambda: _deploy_with(lab, ours, next(mine)), lambda: _by_hand_with(hand, theirs, next(other))
+        )
+        report.ratio("one dependency added → new version serves", times, baseline, 1.2)
+    finally:
+        hand.clean()
+
+
+def _deploy_change(lab: Lab, folder: Path, number: int) -> float:
+    """The command runs while we poll the app: what counts is when the new version answers, not when drain is over."""
+    change_version(folder, f"ours{number}.")
+    return _until_served(lab, folder, "speed", f"ours{number}.")
+
+
+def _deploy_with(lab: Lab, folder: Path, package: str) -> float:
+    _add(folder, package)
+    change_version(folder, f"{package}.")
+    return _until_served(lab, folder, "depend", f"{package}.")
+
+
+def _until_served(lab: Lab, folder: Path, app: str, text: str) -> float:
+    begin = time.perf_counter()
+    with lab.start("deploy", folder, "-a", app) as command:
+        seconds = lab.wait_for(f"{app}.localhost", text) - begin
+        if command.wait(120):
+            raise SystemExit(f"paas deploy exited {command.returncode}")
+    return seconds
+
+
+def _by_hand_change(hand: ByHand, folder: Path, number: int) -> float:
+    change_version(folder, f"hand{number}.")
+    return hand.deploy()
+
+
+def _by_hand_with(hand: ByHand, folder: Path, package: str) -> float:
+    _add(folder, package)
+    change_version(folder, f"{package}.")
+    return hand.deploy()
+
+
+def _add(folder: Path, package: str) -> None:
+    """The app's own two requirements and one more."""
+    requirements = folder / "requirements.txt"
+    requirements.write_text("\n".join([*requirements.read_text().splitlines()[:2], package]) + "\n")
+
+
+def _timed(lab: Lab, *argv: str | Path) -> float:
+    begin = time.perf_counter()
+    lab.paas(*argv)
+    return time.perf_counter() - begin
+
+
+def _engine_round_trip() -> float:
+    begin = time.perf_counter()
+    docker("version", "--format", "{{.Server.Version}}")
+    return time.perf_counter() - begin

@@ -1,0 +1,166 @@
+"""Apps that cannot run: each is refused with the file, the line or the cause, the right exit code, and nothing left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.platform import Platform
+
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
+
+WSGI = """
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"{text}"]
+"""
+SERVE = """
+import http.server, os, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response({status}); self.end_headers(); self.wfile.write(b"{text}")
+http.server.ThreadingHTTPServer(("{host}", {port}), Handler).serve_forever()
+"""
+
+
+def app(folder: Path, files: dict[str, str]) -> Path:
+    """A folder with these files, and what makes it a Python app."""
+    folder.mkdir(exist_ok=True)
+    for name, text in {"requirements.txt": "", **files}.items():
+        (folder / name).write_text(text)
+    return folder
+
+
+def server(text: str = "ok", *, status: int = 200, host: str = "0.0.0.0", port: str = "int(os.environ['PORT'])") -> str:
+    return SERVE.format(text=text, status=status, host=host, port=port)
+
+
+WEB = "web: python app.py\n"
+HEALTH = "[deploy]\ntimeout = 15\n[processes.web.health]\npath = '/health'\ngrace = 6\ninterval = 1\ntimeout = 1\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "code", "words"),
+    [
+        pytest.param(
+            {"notes.txt": "x", "requirements.txt": None}, 5, ["requirements.txt", "package.json"], id="nothing"
+        ),
+        pytest.param({"Procfile": "web python app.py\n"}, 5, ["Procfile:1"], id="bad-procfile-line"),
+        pytest.param({"Procfile": "worker: python w.py\n"}, 5, ["Procfile", "web"], id="no-web"),
+        pytest.param(
+            {"Procfile": WEB, "paas.toml": "[proceses.web]\n"}, 5, ["paas.toml", "processes"], id="unknown-key"
+        ),
+        pytest.param(
+            {"Procfile": WEB, ".python-version": "2.7\n"}, 5, [".python-version", "3.13"], id="impossible-runtime"
+        ),
+        pytest.param(
+            {"Procfile": WEB, "requirements.txt": "flask===not.a.version\n"}, 6, ["flask"], id="bad-requirement"
+        ),
+    ],
+)
+def test_a_source_that_cannot_be_built_is_refused(
+    platform: Platform, tmp_path: Path, files: dict[str, str | None], code: int, words: list[str]
+) -> None:
+    folder = app(tmp_path / "bad", {name: text for name, text in files.items() if text is not None})
+    if files.get("requirements.txt", "") is None:
+        (folder / "requirements.txt").unlink()
+    said = platform.fails(code, "deploy", folder, "-a", "bad-source")
+    for word in words:
+        assert word in said, said
+    assert "hint:" in said, said
+    assert platform.get("bad-source").status == 404
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        pytest.param(
+            {"app.py": "print('cannot go on'); raise SystemExit(3)"}, ["exit", "3", "cannot go on"], id="exits"
+        ),
+        pytest.param({"app.py": server(host="127.0.0.1")}, ["127.0.0.1", "0.0.0.0"], id="loopback-only"),
+        pytest.param({"app.py": server(port="3456")}, ["3456", "PORT"], id="another-port"),
+        pytest.param({"app.py": server(status=500)}, ["/health", "500"], id="health-500"),
+        pytest.param({"app.py": server(status=404)}, ["/health", "404"], id="health-404"),
+        pytest.param({"app.py": "import time; time.sleep(999)"}, ["no port"], id="listens-nowhere"),
+    ],
+)
+def test_a_first_deploy_that_never_gets_well_says_why_and_leaves_nothing_running(
+    platform: Platform, tmp_path: Path, files: dict[str, str], words: list[str]
+) -> None:
+    folder = app(tmp_path / "ill", {"Procfile": WEB, "paas.toml": HEALTH, **files})
+    said = platform.fails(8, "deploy", folder, "-a", "ill-app")
+    for word in words:
+        assert word in said, said
+    assert not platform.containers("label=paas.app-name=ill-app")
+
+
+def test_a_bad_version_leaves_the_good_one_serving_and_rollback_is_not_needed(
+    platform: Platform, tmp_path: Path
+) -> None:
+    folder = app(tmp_path / "good", {"Procfile": WEB, "paas.toml": HEALTH, "app.py": server("good")})
+    platform.ok("deploy", folder, "-a", "keeps")
+    app(folder, {"app.py": "raise SystemExit('broken')"})
+    said = platform.fails(8, "deploy", folder, "-a", "keeps")
+    assert "broken" in said
+    assert platform.get("keeps").body == "good"
+    assert [release["status"] for release in platform.json("releases", "-a", "keeps")] == ["failed", "succeeded"]
+    assert len(platform.containers("label=paas.app-name=keeps")) == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["a;id", "$(id)", "-rf", "../x", "UPPER", "a" * 41, "x_y", "traefik", "ends-", "1st", ""]
+)
+def test_a_name_that_is_no_dns_label_is_refused(platform: Platform, name: str) -> None:
+    said = platform.fails(2, "create", "--", name)
+    assert name in said or not name
+    assert "hint:" in said
+
+
+@pytest.mark.parametrize("pair", ["A B=1", "1A=1", "=1", "PORT=1", "PAAS_APP=x", "A;id=1", "noequals"])
+def test_a_config_key_outside_the_grammar_is_refused(platform: Platform, pair: str) -> None:
+    platform.run("create", "keyed")
+    before = platform.json("releases", "-a", "keyed")
+    platform.fails(2, "config", "set", pair, "-a", "keyed")
+    assert platform.json("releases", "-a", "keyed") == before
+
+
+def test_a_config_value_of_a_megabyte_is_refused_with_its_size(platform: Platform) -> None:
+    platform.run("create", "keyed")
+    big = platform.folder / "big.env"
+    big.write_text(f"BIG={'x' * 1_000_000}\n")
+    said = platform.fails(2, "config", "import", str(big), "-a", "keyed")
+    assert "BIG" in said
+    assert "1000000" in said
+
+
+def test_config_and_build_args_never_become_dockerfile_lines_or_labels(platform: Platform, tmp_path: Path) -> None:
+    folder = app(tmp_path / "inert", {"Procfile": WEB, "app.py": server("fine")})
+    platform.run("create", "inert")
+    evil = '"\nRUN touch /pwned\nLABEL paas.app=x\n`touch /tmp/pwned`$(touch /tmp/pwned){{ 7*7 }}'
+    platform.ok("config", "set", f"EVIL={evil}", "-a", "inert")
+    platform.ok("deploy", folder, "-a", "inert")
+    assert platform.get("inert").body == "fine"
+    shown = platform.ok("run", "-a", "inert", "--", "sh", "-c", "ls /pwned /tmp/pwned 2>/dev/null; printenv EVIL")
+    assert shown == evil + "\n"
+    assert not Path("/tmp/pwned").exists()
+
+
+def test_a_domain_of_another_app_and_a_rule_in_a_domain_are_refused(platform: Platform) -> None:
+    platform.run("create", "first-owner")
+    platform.run("create", "second-owner")
+    platform.ok("domains", "add", "shop.example.com", "-a", "first-owner")
+    platform.fails(4, "domains", "add", "shop.example.com", "-a", "second-owner")
+    for bad in ("a.com`) || Host(`b.com", "a b", "-a.com", "http://x.com", "x.com:80", "10.0.0.1", "*"):
+        platform.fails(2, "domains", "add", "-a", "second-owner", "--", bad)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["ext::sh -c touch% /tmp/pwned", "--upload-pack=touch /tmp/pwned", "https://127.0.0.1:1/none.git", "ftp://x/y.git"],
+)
+def test_a_git_url_that_smuggles_or_does_not_exist_is_refused(platform: Platform, url: str) -> None:
+    ran = platform.run("deploy", "-a", "smuggled", "--", url)
+    assert ran.code in (2, 3, 5), ran.said
+    assert "Traceback" not in ran.err
+    assert not Path("/tmp/pwned").exists()
