@@ -133,8 +133,9 @@ def facts(context: Context, addon: Addon, replica: Replica) -> Facts:
 def reconcile_addons(context: Context, emit: Emit, *, mend: bool = False) -> None:
     """Have every addon run, in the networks of its apps: at the server's start (`mend`) and on every tick.
 
-    `mend` also runs the set-up again, which undoes what a restore that was cut short may have left. One addon that
-    cannot be helped is told as a warning and keeps no other from it. Addons that somebody works on are left alone.
+    `mend` also undoes what a restore that was cut short may have left. It never sets up anew: an addon whose volume
+    was lost must be seen to be broken, not come back empty. One addon that cannot be helped is told as a warning and
+    keeps no other from it. Addons that somebody works on are left alone.
     """
     seen = {service.key: service for service in context.engine.observe() if service.kind == services.ADDON}
     for addon in context.store.addons():
@@ -148,11 +149,10 @@ def reconcile_addons(context: Context, emit: Emit, *, mend: bool = False) -> Non
 
 def _heal(context: Context, addon: Addon, service: ObservedService | None, emit: Emit, *, mend: bool) -> None:
     spec = spec_of(context, addon)
-    stopped = status(service) in ("missing", "stopped", "crashed")
+    stopped = status(service) in ("missing", "stopped")
     if service is None or stopped or service.fingerprint != spec.fingerprint:
-        context.engine.apply(spec, 1, emit)
         what = "is started again" if stopped else "joins the networks of its apps"
         emit(Event(kind="note", message=f"addon {addon.name} {what}", data={"addon": addon.name}))
+        context.engine.apply(spec, 1, emit)
     if mend:
-        replica = start(context, spec, emit)
-        run_all(context, addon, replica, kinds.kind(addon.kind).setup)
+        run_all(context, addon, start(context, spec, emit), kinds.kind(addon.kind).abandon)

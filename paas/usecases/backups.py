@@ -1,0 +1,284 @@
+"""Backups of addons: take, list, fetch, restore.
+
+They live in `<home>/backups/<addon name>-<addon id>/<time>.dump` (0600) with a manifest beside each, and outlive the
+addon. A dump gets its name when it is whole and its own tool has read it through; a restore changes nothing before
+the dump has been read through again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from paas.addons import kinds
+from paas.errors import ConfigError, NotFound, PaasError, PlatformError, UsageError
+from paas.model.app import Addon
+from paas.model.events import Event
+from paas.model.service import Replica
+from paas.requests import BackupAddon, FetchBackup, ListBackups, RestoreAddon
+from paas.usecases import addon_service as at
+from paas.usecases import uploads
+from paas.usecases.context import Act, Context
+from paas.usecases.steps import step
+
+BACKUP_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z(-[0-9]{1,3})?")
+CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupLine:
+    """One backup, as its manifest says. `at` Unix time, `size` bytes; `addon_id` tells apart addons of one name."""
+
+    id: str
+    addon: str
+    addon_id: str
+    kind: str
+    at: float
+    size: int
+    sha256: str
+    server_version: str = ""
+    tables: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupFile:
+    """A dump to be streamed: where it is, its size in bytes, and what to call it."""
+
+    path: Path
+    size: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """What an addon holds after a restore."""
+
+    addon: str
+    backup: str
+    tables: int
+    size: int
+
+
+def list_backups(context: Context, request: ListBackups, act: Act) -> tuple[BackupLine, ...]:
+    """Newest first; also of an addon that is gone, by its name. Raises NotFound when nothing has that name."""
+    found = backups_of(context, request.addon)
+    if not found:
+        context.store.addon(request.addon)
+    return found
+
+
+def backup_addon(context: Context, request: BackupAddon, act: Act) -> BackupLine:
+    """Take one now, while its apps go on working."""
+    addon = context.store.addon(request.addon)
+    with at.held(context, addon.id, f"{act.actor}: backup", act.emit):
+        return take_backup(context, context.store.addon(addon.id), act)
+
+
+def fetch_backup(context: Context, request: FetchBackup, act: Act) -> BackupFile:
+    """Where the dump is. Raises NotFound."""
+    line, path = _found(context, request.addon, request.backup)
+    return BackupFile(path=path, size=path.stat().st_size, name=f"{line.addon}-{line.id}.dump")
+
+
+def restore_addon(context: Context, request: RestoreAddon, act: Act) -> Restored:
+    """Replace the addon's data with a dump's. Until the dump is in whole, apps work with the old data.
+
+    Raises ConfigError for what is no dump of this kind and PlatformError when it cannot be restored: the old data is
+    then as it was.
+    """
+    addon = context.store.addon(request.addon)
+    if request.confirm != addon.name:
+        raise UsageError(f"a restore replaces all data of {addon.name}", hint=f"--confirm {addon.name}")
+    if bool(request.backup) == bool(request.upload):
+        raise UsageError("give either a backup's id or a dump", hint=f"paas addons backups {addon.name} lists them")
+    path, name = _source(context, addon, request)
+    with at.held(context, addon.id, f"{act.actor}: restore", act.emit):
+        restored = _restored(context, context.store.addon(addon.id), path, name, act)
+    uploads.discard(context.settings, request.upload)
+    return restored
+
+
+def take_backup(context: Context, addon: Addon, act: Act) -> BackupLine:
+    """Dump, read it through, then give it its name. The caller holds the addon's lock. Raises PlatformError."""
+    kind = kinds.kind(addon.kind)
+    replica = at.running(context, addon, act.emit)
+    folder = _folder(context, addon)
+    with step(context, act.emit, f"back up {addon.name}"), _room(folder):
+        facts = at.facts(context, addon, replica)
+        now = context.clock.now()
+        backup_id = _new_id(folder, now)
+        with _temporary(folder / f".{backup_id}.part") as part:
+            with part.open("wb") as sink:
+                at.run(context, addon, replica, kind.backup, sink=sink)
+                sink.flush()
+                os.fsync(sink.fileno())
+            _verify(context, addon, replica, part)
+            line = BackupLine(
+                id=backup_id, addon=addon.name, addon_id=addon.id, kind=addon.kind, at=now,
+                size=part.stat().st_size, sha256=_sha256(part), server_version=facts.version, tables=facts.tables,
+            )  # fmt: skip
+            # The manifest first: a dump without one would be nobody's, a manifest without a dump is skipped.
+            _write(folder / f"{backup_id}.json", json.dumps(asdict(line), indent=2))
+            part.rename(folder / f"{backup_id}.dump")
+    return line
+
+
+def backups_of(context: Context, name: str) -> tuple[BackupLine, ...]:
+    """Of all addons that had this name, newest first."""
+    lines = [line for folder in _folders(context, name) for line in _lines(folder)]
+    return tuple(sorted(lines, key=lambda line: (line.at, line.id), reverse=True))
+
+
+# --- restoring ----------------------------------------------------------------------------------------------------
+
+
+def _source(context: Context, addon: Addon, request: RestoreAddon) -> tuple[Path, str]:
+    """The dump's file and what to call it. A kept one must still be what its manifest says."""
+    if request.upload:
+        return uploads.find(context.settings, request.upload), "upload"
+    line, path = _found(context, addon.name, request.backup)
+    if line.kind != addon.kind:
+        raise UsageError(f"backup {line.id} is of a {line.kind}, {addon.name} is a {addon.kind}")
+    if _sha256(path) != line.sha256:
+        raise PlatformError(
+            f"backup {line.id} is not what was written: its checksum differs", hint="use another backup"
+        )
+    return path, line.id
+
+
+def _restored(context: Context, addon: Addon, path: Path, name: str, act: Act) -> Restored:
+    kind = kinds.kind(addon.kind)
+    replica = at.running(context, addon, act.emit)
+    _verify(context, addon, replica, path)
+    with step(context, act.emit, f"restore {addon.name}"):
+        try:
+            for command in kind.restore:
+                with _opened(path, wanted=command.dump) as dump:
+                    at.run(context, addon, replica, command, dump=dump)
+        except BaseException:
+            _abandon(context, addon, act)
+            raise
+    facts = at.facts(context, addon, replica)
+    return Restored(addon=addon.name, backup=name, tables=facts.tables, size=facts.size)
+
+
+def _abandon(context: Context, addon: Addon, act: Act) -> None:
+    """Back to the old data, also when the addon itself went down on the way. What fails here is only told: the
+    server's next start does it again."""
+    try:
+        replica = at.start(context, at.spec_of(context, addon), act.emit)
+        at.run_all(context, addon, replica, kinds.kind(addon.kind).abandon)
+    except PaasError as error:
+        act.emit(Event(kind="warning", message=f"clearing up the restore failed too: {error.message}"))
+
+
+def _verify(context: Context, addon: Addon, replica: Replica, path: Path) -> None:
+    """Read the dump through with its own tool. Raises ConfigError: nothing was changed."""
+    kind = kinds.kind(addon.kind)
+    refusal = f"this is no {kind.name} dump that can be restored"
+    hint = f"make one with: paas addons backup {addon.name}" if kind.name != "postgres" else "make it with: pg_dump -Fc"
+    with path.open("rb") as dump:
+        magic = kind.dump_magic.encode()
+        if dump.read(len(magic)) != magic:
+            raise ConfigError(refusal, hint=hint)
+        dump.seek(0)
+        try:
+            at.run(context, addon, replica, kind.verify, dump=dump)
+        except PlatformError as error:
+            raise ConfigError(refusal, hint=hint, details=error.details) from error
+
+
+@contextmanager
+def _opened(path: Path, *, wanted: bool) -> Iterator[BinaryIO | None]:
+    if not wanted:
+        yield None
+        return
+    with path.open("rb") as dump:
+        yield dump
+
+
+# --- files --------------------------------------------------------------------------------------------------------
+
+
+def _root(context: Context) -> Path:
+    return context.settings.home / "backups"
+
+
+def _folder(context: Context, addon: Addon) -> Path:
+    return _root(context) / f"{addon.name}-{addon.id}"
+
+
+def _folders(context: Context, name: str) -> list[Path]:
+    """Folders of addons of exactly this name. Compared, never joined: a name from outside makes no path."""
+    root = _root(context)
+    pattern = re.compile(rf"{re.escape(name)}-[0-9a-f]{{8}}")
+    return sorted(path for path in root.iterdir() if pattern.fullmatch(path.name)) if root.is_dir() else []
+
+
+def _lines(folder: Path) -> Iterator[BackupLine]:
+    """The backups in a folder. A manifest that cannot be read, or has no dump, is none."""
+    known = {field.name for field in fields(BackupLine)}
+    for path in folder.glob("*.json"):
+        if not BACKUP_ID.fullmatch(path.stem) or not path.with_suffix(".dump").is_file():
+            continue
+        with suppress(ValueError, TypeError, OSError):
+            data = json.loads(path.read_text())
+            yield BackupLine(**{**{name: data[name] for name in known & data.keys()}, "id": path.stem})
+
+
+def _found(context: Context, name: str, backup_id: str) -> tuple[BackupLine, Path]:
+    """A backup and its dump. Raises NotFound listing what there is."""
+    known = backups_of(context, name)
+    for line in known:
+        if line.id == backup_id:
+            return line, _root(context) / f"{line.addon}-{line.addon_id}" / f"{line.id}.dump"
+    listed = ", ".join(line.id for line in known[:5])
+    raise NotFound(f"no backup {backup_id!r} of {name}", hint=f"there are: {listed}" if listed else "there is none yet")
+
+
+def _new_id(folder: Path, now: float) -> str:
+    stem = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
+    candidates = [stem, *(f"{stem}-{number}" for number in range(2, 1000))]
+    return next(name for name in candidates if not (folder / f"{name}.json").exists())
+
+
+@contextmanager
+def _room(folder: Path) -> Iterator[None]:
+    """The folder, only for us; a disk that is full or cannot be written is told as such."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        yield
+    except OSError as error:
+        raise PlatformError(
+            f"no backup could be written to {folder}: {error.strerror}", hint=f"free some space: df -h {folder.parent}"
+        ) from error
+
+
+@contextmanager
+def _temporary(path: Path) -> Iterator[Path]:
+    """A new file (0600) that is gone afterwards unless it got another name."""
+    path.unlink(missing_ok=True)
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _write(path: Path, text: str) -> None:
+    with _temporary(path.with_name(f".{path.name}.part")) as part:
+        part.write_text(text)
+        part.rename(path)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
