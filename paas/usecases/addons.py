@@ -8,8 +8,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, replace
 
 from paas.addons import kinds, services
 from paas.addons.kinds import AddonKind
@@ -41,10 +40,12 @@ from paas.usecases.releases import change_release
 from paas.usecases.steps import step
 from paas.usecases.switch import base_release
 
-__all__ = ["reconcile_addons"]
+__all__ = [
+    "addon_shell", "attach_addon", "create_addon", "destroy_addon", "detach_addon", "list_addon_kinds", "list_addons",
+    "reconcile_addons", "refuse_in_use", "show_addon", "show_credentials",
+]  # fmt: skip
 
 NAME_LENGTH = 40
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,7 +193,7 @@ def create_addon(context: Context, request: CreateAddon, act: Act) -> AddonBound
     base = context.stack.answer(Runtime(kind.runtime, request.version))
     with context.locks.hold(f"addon name {name}", f"{act.actor}: create addon {name}", act.emit):
         _refuse_taken(context, name)
-        addon = _made(context, kind, name, app, base, act)
+        addon = _made(context, _planned(context, kind, name, app, base.version), base, act)
         try:
             release = _attach(context, addon, app, alias, act) if app else None
         except BaseException:
@@ -234,9 +235,7 @@ def destroy_addon(context: Context, request: DestroyAddon, act: Act) -> AddonDes
     destroyed again. Raises Conflict while other apps use it, and when no backup can be made."""
     addon = context.store.addon(request.addon)
     if request.confirm != addon.name:
-        raise UsageError(
-            f"to destroy {addon.name} with its data, confirm with its name", hint=f"--confirm {addon.name}"
-        )
+        raise UsageError(f"this destroys all data of {addon.name}", hint=f"confirm it: --confirm {addon.name}")
     with at.held(context, addon.id, f"{act.actor}: destroy", act.emit):
         addon = context.store.addon(addon.id)
         refuse_in_use(context, addon)
@@ -267,25 +266,30 @@ def addon_shell(context: Context, request: AddonShell, act: Act, terminal: Termi
 # --- making and unmaking ------------------------------------------------------------------------------------------
 
 
-def _made(context: Context, kind: AddonKind, name: str, app: App | None, base: Base, act: Act) -> Addon:
-    """A running, set-up addon, in the store. Nothing of it is left when a step fails."""
+def _planned(context: Context, kind: AddonKind, name: str, app: App | None, version: str) -> Addon:
+    """A new addon as a value, its image still unknown."""
+    addon_id = secrets.token_hex(4)
+    return Addon(
+        id=addon_id, name=name, kind=kind.name, version=version, image="",
+        volume=services.volume_name(context.settings.instance, addon_id), created_at=context.clock.now(),
+        owner_app=app.id if app else "", secrets=services.new_secrets(kind),
+    )  # fmt: skip
+
+
+def _made(context: Context, planned: Addon, base: Base, act: Act) -> Addon:
+    """It, running, set up, and in the store. Nothing of it is left when a step fails."""
     context.stack.prepare(base, act.emit)
     image = context.builder.find(base.image)
     if image is None:
         raise NotFound(f"the image {base.image} is not there, though it was just prepared", hint="paas doctor")
-    addon_id = secrets.token_hex(4)
-    addon = Addon(
-        id=addon_id, name=name, kind=kind.name, version=base.version, image=image.id,
-        volume=services.volume_name(context.settings.instance, addon_id), created_at=context.clock.now(),
-        owner_app=app.id if app else "", secrets=services.new_secrets(kind),
-    )  # fmt: skip
+    addon = replace(planned, image=image.id)
     try:
         with at.held(context, addon.id, f"{act.actor}: create", act.emit):
             # A name of its own keeps the image when the base is made anew: the database stays on what it began with.
             context.builder.tag(image.id, _image_name(context, addon))
-            with step(context, act.emit, f"start {kind.name} {addon.version} as {addon.name}"):
+            with step(context, act.emit, f"start {addon.kind} {addon.version} as {addon.name}"):
                 replica = at.start(context, at.spec_of(context, addon, joining=addon.owner_app), act.emit)
-                at.run_all(context, addon, replica, kind.setup)
+                at.run_all(context, addon, replica, kinds.kind(addon.kind).setup)
             context.store.add_addon(addon)
     except BaseException:
         _unmake(context, addon, act)

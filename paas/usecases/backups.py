@@ -133,7 +133,7 @@ def take_backup(context: Context, addon: Addon, act: Act) -> BackupLine:
 
 def backups_of(context: Context, name: str) -> tuple[BackupLine, ...]:
     """Of all addons that had this name, newest first."""
-    lines = [line for folder in _folders(context, name) for line in _lines(folder)]
+    lines = [line for line, _ in _kept(context, name)]
     return tuple(sorted(lines, key=lambda line: (line.at, line.id), reverse=True))
 
 
@@ -216,31 +216,35 @@ def _folder(context: Context, addon: Addon) -> Path:
     return _root(context) / f"{addon.name}-{addon.id}"
 
 
-def _folders(context: Context, name: str) -> list[Path]:
-    """Folders of addons of exactly this name. Compared, never joined: a name from outside makes no path."""
+def _kept(context: Context, name: str) -> list[tuple[BackupLine, Path]]:
+    """Backups of addons of exactly this name, each with its dump.
+
+    Names and ids from outside are compared with what is there, never made into a path.
+    """
     root = _root(context)
     pattern = re.compile(rf"{re.escape(name)}-[0-9a-f]{{8}}")
-    return sorted(path for path in root.iterdir() if pattern.fullmatch(path.name)) if root.is_dir() else []
+    folders = [path for path in root.iterdir() if pattern.fullmatch(path.name)] if root.is_dir() else []
+    return [kept for folder in sorted(folders) for kept in _in_folder(folder)]
 
 
-def _lines(folder: Path) -> Iterator[BackupLine]:
-    """The backups in a folder. A manifest that cannot be read, or has no dump, is none."""
+def _in_folder(folder: Path) -> Iterator[tuple[BackupLine, Path]]:
+    """A manifest that cannot be read, or has no dump, is no backup."""
     known = {field.name for field in fields(BackupLine)}
     for path in folder.glob("*.json"):
-        if not BACKUP_ID.fullmatch(path.stem) or not path.with_suffix(".dump").is_file():
+        dump = path.with_suffix(".dump")
+        if not BACKUP_ID.fullmatch(path.stem) or not dump.is_file():
             continue
         with suppress(ValueError, TypeError, OSError):
             data = json.loads(path.read_text())
-            yield BackupLine(**{**{name: data[name] for name in known & data.keys()}, "id": path.stem})
+            yield BackupLine(**{**{name: data[name] for name in known & data.keys()}, "id": path.stem}), dump
 
 
 def _found(context: Context, name: str, backup_id: str) -> tuple[BackupLine, Path]:
     """A backup and its dump. Raises NotFound listing what there is."""
-    known = backups_of(context, name)
-    for line in known:
+    for line, dump in _kept(context, name):
         if line.id == backup_id:
-            return line, _root(context) / f"{line.addon}-{line.addon_id}" / f"{line.id}.dump"
-    listed = ", ".join(line.id for line in known[:5])
+            return line, dump
+    listed = ", ".join(line.id for line in backups_of(context, name)[:5])
     raise NotFound(f"no backup {backup_id!r} of {name}", hint=f"there are: {listed}" if listed else "there is none yet")
 
 
