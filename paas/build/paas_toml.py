@@ -1,0 +1,223 @@
+"""The schema of `paas.toml`: pydantic models, unknown keys refused. `PaasToml.manifest()` gives the frozen value."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from paas.build import procfile, sizes
+from paas.errors import PaasError
+from paas.model import names
+from paas.model.manifest import EnvVar, Manifest, ProcessOptions
+from paas.model.service import HealthCheck, HealthKind
+
+_PATH = re.compile(r"[A-Za-z0-9_@.+-]+(/[A-Za-z0-9_@.+-]+)*/?")
+_URL_PATH = re.compile(r"/(?!/)[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*")
+_PACKAGE = re.compile(r"[a-z0-9][a-z0-9.+-]{1,127}")
+_STAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+_LOW_PORTS = (80, 443)
+
+
+def relative_path(value: str) -> str:
+    """A path inside the app. Raises ValueError."""
+    path = value.removeprefix("./")
+    if value in (".", "./"):
+        return "."
+    if not _PATH.fullmatch(path) or len(path) > 512 or ".." in path.split("/"):
+        raise ValueError("expected a relative path of letters, digits, dots, dashes and slashes, without `..`")
+    return path.rstrip("/")
+
+
+def url_path(value: str) -> str:
+    """The path of a health check: never another host, never a header. Raises ValueError."""
+    if not _URL_PATH.fullmatch(value) or len(value) > 1024:
+        raise ValueError("expected a path such as /healthz, without spaces and quotes")
+    return value
+
+
+def package(value: str) -> str:
+    """The name of a Debian package (policy 5.6.1). Raises ValueError."""
+    if not _PACKAGE.fullmatch(value):
+        raise ValueError(f"{value!r} is not the name of a Debian package")
+    return value
+
+
+def stage(value: str) -> str:
+    """The name of a Dockerfile's stage. Raises ValueError."""
+    if not _STAGE.fullmatch(value):
+        raise ValueError("expected the name of a stage")
+    return value
+
+
+def port(value: int) -> int:
+    """A port an app can be asked at. Raises ValueError."""
+    if not (1024 <= value <= 65535 or value in _LOW_PORTS):
+        raise ValueError("expected a port: 80, 443, or 1024 to 65535")
+    return value
+
+
+def addon(value: str) -> str:
+    """The kind of an addon. Raises ValueError."""
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,39}", value):
+        raise ValueError("expected the kind of an addon, such as postgres")
+    return value
+
+
+def _by(check: Callable[[str], str]) -> Callable[[str], str]:
+    """A check of `names` as one of pydantic: message and hint in one sentence."""
+
+    def checked(value: str) -> str:
+        try:
+            return check(value)
+        except PaasError as error:
+            raise ValueError(f"{error.message}: {error.hint}" if error.hint else error.message) from None
+
+    return checked
+
+
+def command(value: str) -> str:
+    """A shell command line. Raises ValueError."""
+    return _by(lambda text: procfile.command(text, ""))(value)
+
+
+def _seconds(least: float, most: float) -> Any:
+    return Annotated[float, BeforeValidator(lambda value: sizes.seconds(value, least, most))]
+
+
+def env_table(value: object) -> object:
+    """A plain value of `[env]` as the table it is short for; `true` and numbers as TOML and JSON write them."""
+    if isinstance(value, bool):
+        return {"value": str(value).lower()}
+    return {"value": str(value)} if isinstance(value, (str, int, float)) else value
+
+
+Key = Annotated[str, AfterValidator(_by(names.config_key))]
+Command = Annotated[str, AfterValidator(command)]
+RelativePath = Annotated[str, AfterValidator(relative_path)]
+Count = Annotated[int, Field(strict=True, ge=0, le=100)]
+Text = Annotated[str, Field(max_length=names.MAX_VALUE, pattern=r"^[^\x00]*$")]
+
+
+class Table(BaseModel):
+    """A table of the file. Unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_max_length=names.MAX_VALUE)
+
+
+class HealthTable(Table):
+    """`[processes.NAME.health]`: one of path, tcp, command; and when it counts."""
+
+    path: Annotated[str, AfterValidator(url_path)] | None = None
+    tcp: bool | None = None
+    command: Command | None = None
+    interval: _seconds(0.1, 3600) = 5.0  # type: ignore[valid-type]
+    timeout: _seconds(0.1, 300) = 3.0  # type: ignore[valid-type]
+    passes: Annotated[int, Field(strict=True, ge=1, le=100)] = 1
+    failures: Annotated[int, Field(strict=True, ge=1, le=100)] = 3
+    grace: _seconds(1, 3600) = 60.0  # type: ignore[valid-type]
+
+    def check(self, process: str) -> HealthCheck:
+        """As a HealthCheck; without path, tcp and command the process's default one with these times."""
+        times = {name: getattr(self, name) for name in ("interval", "timeout", "passes", "failures", "grace")}
+        if self.path is not None:
+            return HealthCheck(kind=HealthKind.HTTP, path=self.path, max_status=399, **times)
+        if self.command is not None:
+            return HealthCheck(kind=HealthKind.COMMAND, command=self.command, **times)
+        if self.tcp:
+            return HealthCheck(kind=HealthKind.TCP, **times)
+        if process == "web":
+            return HealthCheck(kind=HealthKind.HTTP, path="/", max_status=499, **times)
+        return HealthCheck(kind=HealthKind.RUNNING, **times)
+
+
+def _one_question(value: HealthTable) -> HealthTable:
+    if sum(one not in (None, False) for one in (value.path, value.tcp, value.command)) > 1:
+        raise ValueError("give one of path, tcp and command")
+    return value
+
+
+class ProcessTable(Table):
+    """`[processes.NAME]`."""
+
+    command: Command | None = None
+    replicas: Count | None = None
+    memory: Annotated[int, BeforeValidator(sizes.memory)] | None = None
+    cpus: Annotated[float, Field(ge=0.01, le=512, allow_inf_nan=False)] | None = None
+    pids: Annotated[int, Field(strict=True, ge=8, le=1_000_000)] | None = None
+    stop_grace: _seconds(0, 3600) | None = None  # type: ignore[valid-type]
+    health: Annotated[HealthTable, AfterValidator(_one_question)] | None = None
+
+    def options(self, name: str) -> ProcessOptions:
+        """As the frozen value."""
+        said = {key: getattr(self, key) for key in ("command", "replicas", "memory", "cpus", "pids", "stop_grace")}
+        return ProcessOptions(**said, health=self.health.check(name) if self.health else None)
+
+
+class EnvTable(Table):
+    """`[env.KEY]`, or `KEY = { … }` in `[env]`."""
+
+    value: Text | None = None
+    generate: bool = False
+    required: bool = True
+    description: str = ""
+
+
+class BuildTable(Table):
+    """`[build]`: `command` runs in the build after the source is there; `dockerfile` and `target` for an own one."""
+
+    command: Command | None = None
+    args: dict[Key, Text] = Field(default_factory=dict, max_length=100)
+    dockerfile: RelativePath = ""
+    target: Annotated[str, AfterValidator(stage)] = ""
+    packages: Annotated[list[Annotated[str, AfterValidator(package)]], Field(max_length=100)] = []
+
+
+class DeployTable(Table):
+    """`[deploy]`: how long requests in flight, a switch and the `release` command may take."""
+
+    drain: _seconds(0, 3600) | None = None  # type: ignore[valid-type]
+    timeout: _seconds(5, 86_400) | None = None  # type: ignore[valid-type]
+    release_timeout: _seconds(1, 86_400) | None = None  # type: ignore[valid-type]
+
+
+class PaasToml(Table):
+    """The whole file."""
+
+    name: Annotated[str, AfterValidator(_by(names.app_name))] = ""
+    buildpack: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")] = ""
+    port: Annotated[int, Field(strict=True), AfterValidator(port)] | None = None
+    static_dir: RelativePath = ""
+    spa: bool | None = None
+    domains: Annotated[list[Annotated[str, AfterValidator(_by(names.host_name))]], Field(max_length=100)] = []
+    addons: Annotated[list[Annotated[str, AfterValidator(addon)]], Field(max_length=20)] = []
+    build: BuildTable = BuildTable()
+    deploy: DeployTable = DeployTable()
+    env: dict[Key, Annotated[EnvTable, BeforeValidator(env_table)]] = Field(default_factory=dict, max_length=500)
+    processes: dict[Annotated[str, AfterValidator(_by(names.process_name))], ProcessTable] = Field(
+        default_factory=dict, max_length=procfile.MOST
+    )
+
+    def manifest(self) -> Manifest:
+        """As the frozen value."""
+        return Manifest(
+            name=self.name,
+            buildpack=self.buildpack,
+            dockerfile=self.build.dockerfile,
+            target=self.build.target,
+            build_command=self.build.command or "",
+            build_args=dict(self.build.args),
+            static_dir=self.static_dir,
+            spa=self.spa,
+            port=self.port or 0,
+            packages=tuple(self.build.packages),
+            processes={name: table.options(name) for name, table in self.processes.items()},
+            domains=tuple(dict.fromkeys(self.domains)),
+            env={key: EnvVar(**table.model_dump()) for key, table in self.env.items()},
+            addons=tuple(dict.fromkeys(self.addons)),
+            drain=self.deploy.drain,
+            deploy_timeout=self.deploy.timeout,
+            release_timeout=self.deploy.release_timeout,
+        )
