@@ -1,0 +1,223 @@
+"""Gets a commit from a git URL without running anything of it: no hooks, no filters, no checkout by git.
+
+A URL can make git start programs (`ext::`), read options (`--upload-pack=…`, a host that begins with a dash) or ask for
+a password. So addresses are taken by a grammar, git is told which protocols exist, and it never gets a terminal.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, cast
+from urllib.parse import urlsplit
+
+from paas.errors import ConfigError, NotFound, UsageError
+from paas.model.app import Source
+from paas.model.events import Emit, Event
+from paas.sources import gittree
+from paas.sources.tree import pack
+from paas.sources.unpack import unpack
+
+_SCHEMES = ("https", "http", "ssh")
+_SHORT = re.compile(r"(?P<user>[A-Za-z0-9_][\w.-]*)@(?P<host>[A-Za-z0-9][A-Za-z0-9.-]*):(?P<path>[^\s:-][^\s]*)")
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
+_USER = re.compile(r"[A-Za-z0-9_%][\w.%+-]*")
+_USERINFO = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^\s/@]*@", re.IGNORECASE)
+_REF = re.compile(r"(?!-)(?!.*(\.\.|@\{|//|\\))[^\s~^:?*\[\x00-\x20\x7f]{1,250}(?<![./])")
+_SHA = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+
+
+def is_git_url(target: str) -> bool:
+    """Whether this is written as a git URL (allowed or not) rather than as a path."""
+    return bool(re.match(r"[A-Za-z][A-Za-z0-9+.-]*:(//|:)", target) or _SHORT.fullmatch(target.partition("#")[0]))
+
+
+def redacted(text: str) -> str:
+    """The text with user names and passwords taken out of its URLs."""
+    return _USERINFO.sub(r"\g<scheme>", text)
+
+
+def clone(
+    url: str,
+    into: Path,
+    *,
+    emit: Emit,
+    timeout: float,
+    limit: int = 1 << 30,
+    most: int = 100_000,
+    allow_file: bool = False,
+) -> Source:
+    """Make the new folder `into` from `url` (`#ref` picks a branch, tag or commit; else the remote's default branch).
+
+    `timeout` seconds for the whole transfer. `allow_file` also takes `file://` URLs. Raises UsageError for an address
+    that is not allowed, NotFound when repository or ref do not exist, ConfigError when it holds nothing or too much.
+    """
+    address, _, ref = url.partition("#")
+    _check(address, ref, allow_file=allow_file)
+    remote = _Remote(address, ref, allow_file, time.monotonic() + timeout, emit)
+    into.parent.mkdir(parents=True, exist_ok=True)
+    repository = Path(tempfile.mkdtemp(prefix=f".{into.name}.git.", dir=into.parent))
+    try:
+        emit(Event(kind="step", message=f"fetching {remote.shown}{f' at {ref}' if ref else ''}"))
+        gittree.run(repository, "init", "--quiet", "--bare", "--template=", ".")
+        _fetch(repository, remote)
+        commit = gittree.commit(repository, "FETCH_HEAD")
+        found = _materialise(gittree.GitTree(repository, commit), into, remote, limit, most)
+    finally:
+        shutil.rmtree(repository, ignore_errors=True)
+    return Source(kind="git", id=found, version=commit.sha, origin=remote.shown, message=commit.subject)
+
+
+@dataclass(frozen=True, slots=True)
+class _Remote:
+    address: str
+    ref: str
+    allow_file: bool
+    deadline: float
+    emit: Emit
+
+    @property
+    def shown(self) -> str:
+        return redacted(self.address)
+
+
+def _materialise(tree: gittree.GitTree, into: Path, remote: _Remote, limit: int, most: int) -> str:
+    for warning in tree.warnings:
+        remote.emit(Event(kind="warning", message=warning))
+    if not tree.entries:
+        raise ConfigError("there is no file to deploy: no app found", where=remote.shown)
+    with tempfile.NamedTemporaryFile(dir=into.parent, prefix=f".{into.name}.", suffix=".tar") as tar:
+        pack(tree, cast("IO[bytes]", tar))
+        tar.flush()
+        # What comes out of a foreign repository passes the same checks as an upload.
+        return unpack(Path(tar.name), into, limit=limit, most=most)
+
+
+def _check(address: str, ref: str, *, allow_file: bool) -> None:
+    if not _allowed(address, allow_file=allow_file):
+        raise UsageError(
+            f"{redacted(address)!r} is not a git URL that is allowed",
+            hint="use https://host/path, ssh://host/path or git@host:path",
+        )
+    if ref and not _REF.fullmatch(ref):
+        raise UsageError(f"{ref!r} cannot name a branch, tag or commit", hint="write it after #, e.g. …/app.git#main")
+
+
+def _allowed(address: str, *, allow_file: bool) -> bool:
+    if any(ord(char) <= 32 or ord(char) == 127 for char in address) or address.startswith("-"):
+        return False
+    if _SHORT.fullmatch(address):
+        return True
+    try:
+        parts = urlsplit(address)
+        host, user, _ = parts.hostname or "", parts.username or "", parts.port
+    except ValueError:
+        return False
+    if parts.scheme == "file":
+        return allow_file and not parts.netloc and parts.path.startswith("/")
+    user_fits = not user or bool(_USER.fullmatch(user))
+    host_fits = bool(_HOST.fullmatch(f"[{host}]" if ":" in host else host))
+    return (
+        parts.scheme in _SCHEMES and host_fits and user_fits and len(parts.path) > 1 and not parts.path.startswith("/-")
+    )
+
+
+def _fetch(repository: Path, remote: _Remote) -> None:
+    lines = _try_fetch(repository, remote, [remote.ref or "HEAD"], "--depth=1")
+    if lines and _SHA.fullmatch(remote.ref):
+        # Not every server gives a commit by its id: take all branches, then look for it among them.
+        lines = _try_fetch(repository, remote, ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"])
+        if not lines:
+            gittree.run(repository, "update-ref", "FETCH_HEAD", gittree.commit(repository, remote.ref).sha)
+    if lines:
+        raise _explained(remote.shown, remote.ref, lines)
+
+
+def _try_fetch(repository: Path, remote: _Remote, refs: list[str], *options: str) -> tuple[str, ...]:
+    """Empty when it went well, else git's last lines without credentials."""
+    command = [
+        *("git", "-C", str(repository), "-c", "core.hooksPath=/dev/null", "-c", "credential.helper=", "fetch"),
+        *("--progress", "--no-recurse-submodules", "--no-auto-gc", "--no-tags", *options, "--", remote.address, *refs),
+    ]
+    words: list[str] = []
+    with subprocess.Popen(
+        command,
+        env=_environment(allow_file=remote.allow_file),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as process:
+        timer = threading.Timer(max(0.0, remote.deadline - time.monotonic()), _end, [process])
+        timer.start()
+        try:
+            for line in _lines(cast("IO[bytes]", process.stderr)):
+                words.append(redacted(line))
+                remote.emit(Event(kind="output", message=words[-1], data={"stream": "stderr", "step": "git fetch"}))
+        except BaseException:
+            _end(process)
+            raise
+        finally:
+            timer.cancel()
+            timer.join()
+        code = process.wait()
+    if code and time.monotonic() >= remote.deadline:
+        raise ConfigError(f"git took too long to fetch {remote.shown}", hint="try again, or upload the folder")
+    return (tuple(words[-5:]) or ("git failed",)) if code else ()
+
+
+def _environment(*, allow_file: bool) -> dict[str, str]:
+    return gittree.environment(
+        {
+            "GIT_ALLOW_PROTOCOL": ":".join((*_SCHEMES, *(("file",) if allow_file else ()))),
+            "GIT_ASKPASS": "true",
+            "SSH_ASKPASS": "true",
+            "GIT_SSH_COMMAND": "ssh -oBatchMode=yes -oConnectTimeout=15 -oStrictHostKeyChecking=accept-new",
+            "GIT_HTTP_LOW_SPEED_LIMIT": "1",
+            "GIT_HTTP_LOW_SPEED_TIME": "60",
+        }
+    )
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End git and what it started (ssh, git-remote-https): they share a session of their own."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def _lines(stream: IO[bytes]) -> Iterator[str]:
+    """Lines as they come; of a progress line that is redrawn only the last state."""
+    for raw in stream:
+        line = raw.decode("utf-8", "replace").rstrip("\n").rsplit("\r", 1)[-1].strip()
+        if line:
+            yield line
+
+
+def _explained(address: str, ref: str, lines: tuple[str, ...]) -> NotFound | ConfigError:
+    text = "\n".join(lines)
+    if "couldn't find remote ref" in text or "Server does not allow request" in text or "not our ref" in text:
+        return NotFound(f"{address} has no {ref!r}" if ref else f"{address} has no commit", details=lines)
+    if re.search(r"not found|does not exist|not appear to be a git repository|403|404", text, re.IGNORECASE):
+        return NotFound(f"there is no repository at {address}, or it is private", details=lines)
+    if re.search(r"could not read Username|Authentication failed|Permission denied|terminal prompts", text):
+        return NotFound(
+            f"{address} asks for a login",
+            hint="clone it yourself and deploy the folder, or use a deploy key",
+            details=lines,
+        )
+    if "Could not resolve host" in text:
+        return ConfigError(
+            f"the host of {address} cannot be resolved", hint="check the spelling and DNS", details=lines
+        )
+    return ConfigError(f"{address} cannot be fetched: {lines[-1]}", details=lines)
