@@ -19,6 +19,7 @@ from paas.usecases import fetch, uploads
 from paas.usecases.context import Context, Locks
 from paas.usecases.door import Door
 from paas.usecases.operations import Operations
+from paas.usecases.switch import world
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,9 @@ def wire(
         build_env=build_env(os.environ if environ is None else environ),
     )
     door = Door.of(context)
-    return Platform(context=context, door=door, operations=Operations(door), controller=Controller(context))
+    operations = Operations(door)
+    controller = Controller(context, world(context), recover=operations.recover)
+    return Platform(context=context, door=door, operations=operations, controller=controller)
 
 
 def part(group: str, name: str) -> Any:

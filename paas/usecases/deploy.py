@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from paas.errors import ConfigError, NotFound
+from paas.errors import ConfigError, Conflict, NotFound
 from paas.model import names
 from paas.model.app import App, Release, ReleaseKind, ReleaseStatus, Source
 from paas.model.events import Event
@@ -25,7 +25,7 @@ from paas.usecases.domains import app_url, check_free
 from paas.usecases.fetch import fetched
 from paas.usecases.releases import change_release, since
 from paas.usecases.shape import Shape
-from paas.usecases.switch import base_release, newest_first, world
+from paas.usecases.switch import base_release, last_good, newest_first, world
 
 TO_BE_BUILT = "(to be built)"
 
@@ -216,7 +216,10 @@ def _check(context: Context, app: App | None, name: str, wanted: Shape) -> None:
 def _created(context: Context, request: DeployApp, act: Act) -> App:
     """The new app, under the id that its operation was given already."""
     app_id = context.store.operation(act.operation).app_id if act.operation else ""
-    app = new_app(context, request.app, app_id)
+    try:
+        app = new_app(context, request.app, app_id)
+    except Conflict:
+        return context.store.app(request.app)  # another first deploy was faster; both go on, one after the other
     act.emit(Event(kind="note", app=app.name, message=f"created app {app.name}"))
     return app
 
@@ -291,9 +294,8 @@ def _release(work: _Work) -> Release:
 def _served(work: _Work, release: Release) -> Deployed:
     app = work.context.store.app(work.app.id)
     url = app_url(work.context, app)
-    message = f"{app.name} v{release.number} serves at {url}"
-    work.act.emit(Event(kind="served", app=app.name, message=message, data={"url": url, "release": release.number}))
-    asked = work.wanted.manifest.env
+    before = last_good(work.context.store, app.id, release.number)
+    fresh = release.config.keys() - (before.config.keys() if before else set())
     return Deployed(
         app=app.name,
         release=release.number,
@@ -302,7 +304,7 @@ def _served(work: _Work, release: Release) -> Deployed:
         image=release.image,
         buildpack=release.buildpack,
         processes=wanted_counts(app, release),
-        generated=tuple(key for key, var in asked.items() if var.generate and key in release.config),
+        generated=tuple(key for key, var in work.wanted.manifest.env.items() if var.generate and key in fresh),
         warnings=work.wanted.plan.warnings,
     )
 

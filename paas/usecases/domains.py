@@ -9,6 +9,7 @@ from paas.errors import Conflict, NotFound, UsageError
 from paas.model import names
 from paas.model.app import App, Release, ReleaseKind
 from paas.model.route import Certificate
+from paas.plan import wanted
 from paas.requests import ChangeDomains, ListDomains
 from paas.settings import Settings
 from paas.usecases.context import Act, Context
@@ -84,13 +85,15 @@ def check_free(context: Context, app: App, hosts: Iterable[str]) -> None:
 
 def default_host(app: App, settings: Settings) -> str:
     """Where the app answers without any domain of its own."""
-    return f"{app.name}.{settings.domain}"
+    return wanted.default_host(app.name, settings.domain)
 
 
 def covered(host: str, certificates: Sequence[Certificate]) -> bool:
     """Whether one of the certificates names the host; a wildcard covers one label."""
     wildcard = f"*.{host.partition('.')[2]}"
-    return any(name in (host, wildcard) for certificate in certificates for name in certificate.names)
+    return any(
+        name in (host, wildcard) for certificate in certificates for name in (certificate.host, *certificate.names)
+    )
 
 
 def url_of(host: str, settings: Settings, *, tls: bool) -> str:

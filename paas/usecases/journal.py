@@ -44,8 +44,15 @@ class Journal:
                 return
             self._write(event)
             self._ended = event.kind in LAST
-            if self._ended and self._file is not None:
-                self._file.close()
+            if self._ended:
+                self._release()
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Give the file back, whatever was written last."""
+        with self._changed:
+            self._ended = True
+            self._release()
             self._changed.notify_all()
 
     def follow(self) -> Iterator[Event]:
@@ -95,6 +102,11 @@ class Journal:
             return
         self._lines += 1
 
+    def _release(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
     def _opened(self) -> BinaryIO:
         if self._file is None:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -125,7 +137,9 @@ class Journals:
     def close(self, operation_id: str) -> None:
         """The operation has ended; who follows it reads on to the end."""
         with self._guard:
-            self._running.pop(operation_id, None)
+            journal = self._running.pop(operation_id, None)
+        if journal is not None:
+            journal.close()
 
     def follow(self, operation_id: str) -> Iterator[Event]:
         """Its events from the start, until it ends. Raises NotFound when nothing of it is kept."""

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from paas.errors import NotFound, PaasError, PlatformError
-from paas.model.app import Operation
+from paas.model.app import App, Operation
 from paas.model.events import Emit, Event
 from paas.requests import DeployApp, Request
 from paas.usecases.answers import as_json
@@ -22,6 +22,7 @@ from paas.usecases.apps import new_id
 from paas.usecases.context import Context
 from paas.usecases.door import Door
 from paas.usecases.journal import Journals
+from paas.usecases.recovery import recover_held
 
 NOTABLE = frozenset({"served", "crash", "warning", "error"})
 """Events of an operation that `paas events` shows later. Releases and audit entries are kept where they happen."""
@@ -87,6 +88,13 @@ class Operations:
         self.journals.collect()
         return left
 
+    def recover(self, app: App) -> None:
+        """Finish or undo what a killed server left of the app's release; the caller holds the app's lock.
+
+        Its notable events are kept as the server's own.
+        """
+        recover_held(self.context, app.id, self._keeping(app.id, "", "server"))
+
     def running(self) -> tuple[str, ...]:
         """Ids of the operations that run now."""
         with self._guard:
@@ -122,18 +130,28 @@ class Operations:
     def _emit(self, operation: Operation) -> Emit:
         """Where the events of this operation go: its journal, and the notable ones to the store."""
         journal = self.journals.running(operation.id)
-        kept_app = operation.app_id
+        keep = self._keeping(operation.app_id, operation.id, operation.actor)
 
         def emit(event: Event) -> None:
             stamped = event if event.at else replace(event, at=self.context.clock.now())
             journal.append(stamped)
-            if stamped.kind in NOTABLE:
-                try:
-                    self.context.store.add_event(stamped, kept_app, operation.id, operation.actor)
-                except Exception:
-                    log.warning("an event of operation %s could not be kept", operation.id)
+            keep(stamped)
 
         return emit
+
+    def _keeping(self, app_id: str, operation_id: str, actor: str) -> Emit:
+        """Keeps notable events in the store. What cannot be kept must not stop the work."""
+
+        def keep(event: Event) -> None:
+            if event.kind not in NOTABLE:
+                return
+            try:
+                stamped = event if event.at else replace(event, at=self.context.clock.now())
+                self.context.store.add_event(stamped, app_id, operation_id, actor)
+            except Exception:
+                log.warning("an event of app %s could not be kept", app_id)
+
+        return keep
 
     def _save(self, operation: Operation) -> None:
         """Keep the outcome. A destroyed app takes its operations along, and a full disk must not hide the result."""

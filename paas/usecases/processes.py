@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from paas.build import sizes
 from paas.errors import Conflict, PaasError, UsageError
 from paas.model.app import App, ProcessSpec, Release, ReleaseKind
 from paas.model.events import Event
@@ -17,10 +17,7 @@ from paas.usecases.context import Act, Context
 from paas.usecases.releases import Changed, change_release
 from paas.usecases.switch import base_release, in_words, world
 
-LEAST_MEMORY = 16 * 1024 * 1024
 SAMPLE_SECONDS = 0.25
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", re.IGNORECASE)
-_UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,11 +149,11 @@ def deployed(context: Context, app: App) -> Release:
 
 
 def memory_size(text: str) -> int:
-    """Bytes of `512M`, `1.5GB`, `268435456`; units are powers of 1024. Raises UsageError."""
-    found = _SIZE.fullmatch(text.strip())
-    if found is None:
-        raise UsageError(f"{text!r} is no memory size", hint="write 512M or 1G")
-    return int(float(found[1]) * _UNITS[found[2].lower()])
+    """Bytes of `512M`, `1.5GB`. Raises UsageError with the rule."""
+    try:
+        return sizes.memory(text)
+    except ValueError as error:
+        raise UsageError(f"{text!r} is no memory limit: {error}", hint="write 512M or 1G") from None
 
 
 def replica_name(process: str, replica: Replica) -> str:
@@ -250,8 +247,6 @@ def _limits(context: Context, request: SetLimits, before: Limits) -> Limits:
         cpus=request.cpus if request.cpus is not None else before.cpus,
         pids=request.pids if request.pids is not None else before.pids,
     )
-    if request.memory and limits.memory < LEAST_MEMORY:
-        raise UsageError(f"{request.memory} is too little memory", hint=f"give at least {_mib(LEAST_MEMORY)}")
     info = context.engine.info()
     if request.memory and info.memory and limits.memory > info.memory:
         raise UsageError(f"this machine has {_mib(info.memory)} of memory, not {_mib(limits.memory)}", hint="give less")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from paas.errors import UsageError
-from paas.execute import execute
+from paas.execute import Hands, execute
 from paas.model.app import App, Release
 from paas.model.plan import Apply, Drain, Plan, SetRoutes, Step, WaitHealthy
 from paas.model.service import ObservedService, Replica
@@ -20,7 +20,7 @@ from paas.requests import Restart
 from paas.usecases.context import Act, Context
 from paas.usecases.processes import deployed, known_process, replica_name
 from paas.usecases.steps import step
-from paas.usecases.switch import world
+from paas.usecases.switch import wanted_of, world
 
 WHY = "restart was asked for"
 
@@ -94,7 +94,7 @@ def _leave(wanted: Wanted, service: WantedService, replica: Replica, seconds: fl
 
 
 def _walk(context: Context, app: App, steps: Sequence[Step], act: Act) -> None:
-    execute(Plan(app.id, app.name, tuple(steps)), world(context), act.emit)
+    execute(Hands(context.engine, context.router, context.clock), Plan(app.id, app.name, tuple(steps)), act.emit)
 
 
 def _replicas(context: Context, service: WantedService) -> tuple[Replica, ...]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from paas.errors import DeployFailed, NotFound, PaasError
 from paas.interfaces import Terminal
 from paas.model import names
-from paas.model.app import App
+from paas.model.app import App, ProcessSpec, Release
 from paas.model.secret import Secret
-from paas.model.service import Replica, State
+from paas.model.service import HealthCheck, HealthKind, Replica, ServiceSpec, State
+from paas.plan.wanted import environment
 from paas.requests import ExecCommand, RunCommand
 from paas.usecases.context import Act, Context
 from paas.usecases.processes import deployed, replica_name
@@ -38,6 +41,26 @@ def exec_command(context: Context, request: ExecCommand, act: Act, terminal: Ter
         words = f"{app.name} has no running replica {wanted!r}" if wanted else f"no replica of {app.name} runs"
         raise NotFound(words, hint=f"running: {', '.join(running) or 'none; try paas run'}")
     return context.engine.exec(running[wanted].id, argv(request.command), terminal)
+
+
+def one_off(
+    context: Context, app: App, release: Release, command: tuple[str, ...], env: Mapping[str, Secret]
+) -> ServiceSpec:
+    """What a command of a person runs in: the release's image, config and network, the limits of web."""
+    web = release.process("web") or ProcessSpec(name="web")
+    return ServiceSpec(
+        app_id=app.id,
+        app_name=app.name,
+        process="run",
+        release=release.number,
+        image=release.image,
+        command=command,
+        env={**environment(app, release, release.number), **env},
+        limits=web.limits,
+        health=HealthCheck(kind=HealthKind.RUNNING),
+        networks=(f"{context.settings.instance}-{app.id}",),
+        kind="oneoff",
+    )
 
 
 def argv(command: tuple[str, ...]) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from paas.errors import PaasError
 from paas.interfaces import Store
 from paas.model.app import App, Release, ReleaseKind, ReleaseStatus
 from paas.model.events import Emit, Event
+from paas.plan.wanted import Wanted, wanted
 from paas.reconcile import World, reconcile
 from paas.usecases.context import Context
 
@@ -28,6 +29,13 @@ def world(context: Context) -> World:
         settings=context.settings,
         store=context.store,
     )
+
+
+def wanted_of(context: Context, app: App, release: Release) -> Wanted:
+    """What this release wants of engine and router, as reconcile sees it."""
+    names = [name for certificate in context.store.certificates() for name in (certificate.host, *certificate.names)]
+    settings = context.settings
+    return wanted(app, release, instance=settings.instance, domain=settings.domain, tls_hosts=names)
 
 
 def base_release(store: Store, app: App) -> Release:
