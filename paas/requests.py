@@ -1,33 +1,44 @@
-"""One frozen pydantic model per use case: it is flags, wire format and argument at once.
+"""One frozen dataclass per use case: it is flags, wire format and argument at once.
 
 Each names its HTTP method and path (`{app}` comes from the path, the rest from the body or, for GET and DELETE, the
 query), the permission it needs, and whether it is an operation (work that the server owns, answered as a stream of
 events and finished even when the client goes away), a stream (log lines) or a session (a terminal over a WebSocket).
-The server makes one route from each, the client sends each, `usecases/door.py` runs each: nothing else knows paths.
+The server makes one route from each and checks what comes in with pydantic, the client sends each,
+`usecases/door.py` runs each: nothing else knows paths.
+
+Plain dataclasses, because every command of the CLI makes one: importing pydantic and building its models would take
+longer than all the rest of the command.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, Literal, dataclass_transform
 
-from pydantic import BaseModel, ConfigDict, Field
+from annotated_types import Ge, Gt, Le, MaxLen, MinLen
 
 Permission = Literal["viewer", "deployer", "operator", "owner"]
 Shape = Literal["answer", "operation", "stream", "session"]
 
-Count = Annotated[int, Field(ge=0, le=100)]
-Name = Annotated[str, Field(min_length=1, max_length=255)]
+Count = Annotated[int, Ge(0), Le(100)]
+Name = Annotated[str, MinLen(1), MaxLen(255)]
+Lines = Annotated[int, Ge(0), Le(1_000_000)]
+Screen = Annotated[int, Ge(1), Le(10_000)]
 
 
-class Request(BaseModel):
-    """What one use case needs. Unknown fields are refused."""
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(field,))
+class Request:
+    """What one use case needs. Subclasses become frozen, keyword-only dataclasses; unknown fields are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
     method: ClassVar[str] = "GET"
     path: ClassVar[str] = ""
     permission: ClassVar[Permission] = "viewer"
     shape: ClassVar[Shape] = "answer"
+
+    def __init_subclass__(cls) -> None:
+        dataclass(frozen=True, kw_only=True)(cls)
 
 
 # --- apps ---------------------------------------------------------------------------------------------------------
@@ -73,11 +84,12 @@ class DestroyApp(Request):
 # --- deploy, releases ---------------------------------------------------------------------------------------------
 
 
-class SourceRef(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class SourceRef:
     """Where the code is: exactly one of an upload's id, a git URL (`#ref` allowed), an image reference, or a content
     id the server may already know (`same`: deploy only if it is what runs, else answer `upload`)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
     upload: str = ""
     git: str = ""
@@ -116,7 +128,7 @@ class ListReleases(Request):
 
     path = "/apps/{app}/releases"
     app: Name
-    limit: int = Field(default=30, ge=0, le=10_000)
+    limit: Annotated[int, Ge(0), Le(10_000)] = 30
 
 
 class ShowRelease(Request):
@@ -124,7 +136,7 @@ class ShowRelease(Request):
 
     path = "/apps/{app}/releases/{number}"
     app: Name
-    number: int = Field(ge=1)
+    number: Annotated[int, Ge(1)]
     diff: bool = False
 
 
@@ -133,7 +145,7 @@ class Rollback(Request):
 
     method, path, permission, shape = "POST", "/apps/{app}/rollback", "deployer", "operation"
     app: Name
-    number: int = Field(default=0, ge=0)
+    number: Annotated[int, Ge(0)] = 0
 
 
 # --- processes ----------------------------------------------------------------------------------------------------
@@ -151,7 +163,7 @@ class Scale(Request):
 
     method, path, permission, shape = "POST", "/apps/{app}/scale", "operator", "operation"
     app: Name
-    counts: dict[str, Count] = Field(min_length=1)
+    counts: Annotated[dict[str, Count], MinLen(1)]
 
 
 class SetLimits(Request):
@@ -161,8 +173,8 @@ class SetLimits(Request):
     app: Name
     process: str = "web"
     memory: str = ""
-    cpus: float | None = Field(default=None, gt=0, le=1024, allow_inf_nan=False)
-    pids: int | None = Field(default=None, ge=8, le=1_000_000)
+    cpus: Annotated[float, Gt(0), Le(1024)] | None = None
+    pids: Annotated[int, Ge(8), Le(1_000_000)] | None = None
 
 
 class Restart(Request):
@@ -178,12 +190,12 @@ class ReadLogs(Request):
 
     path, shape = "/apps/{app}/logs", "stream"
     app: Name
-    lines: int = Field(default=100, ge=0, le=1_000_000)
+    lines: Lines = 100
     follow: bool = False
     process: str = ""
-    replica: int = Field(default=0, ge=0)
+    replica: Annotated[int, Ge(0)] = 0
     source: Literal["", "app", "router", "build"] = ""
-    since: float = Field(default=0, ge=0)
+    since: Annotated[float, Ge(0)] = 0
 
 
 class ListEvents(Request):
@@ -191,8 +203,8 @@ class ListEvents(Request):
 
     path = "/apps/{app}/events"
     app: Name
-    limit: int = Field(default=100, ge=1, le=10_000)
-    after: int = Field(default=0, ge=0)
+    limit: Annotated[int, Ge(1), Le(10_000)] = 100
+    after: Annotated[int, Ge(0)] = 0
 
 
 # --- config, domains, certificates --------------------------------------------------------------------------------
@@ -210,7 +222,7 @@ class ChangeConfig(Request):
 
     method, path, permission, shape = "PATCH", "/apps/{app}/config", "deployer", "operation"
     app: Name
-    set: dict[str, str] = Field(default_factory=dict)
+    set: dict[str, str] = field(default_factory=dict)
     unset: tuple[str, ...] = ()
 
 
@@ -240,8 +252,8 @@ class PutCertificate(Request):
     """A certificate chain and its key (PEM), for the hosts it names."""
 
     method, path, permission, shape = "PUT", "/certificates", "operator", "operation"
-    chain: str = Field(max_length=1_000_000)
-    key: str = Field(max_length=1_000_000, repr=False)
+    chain: Annotated[str, MaxLen(1_000_000)]
+    key: Annotated[str, MaxLen(1_000_000)] = field(repr=False)
 
 
 class DeleteCertificate(Request):
@@ -359,8 +371,8 @@ class Session(Request):
     method, permission, shape = "GET", "operator", "session"
     tty: bool = False
     interactive: bool = True
-    rows: int = Field(default=24, ge=1, le=10_000)
-    columns: int = Field(default=80, ge=1, le=10_000)
+    rows: Screen = 24
+    columns: Screen = 80
 
 
 class RunCommand(Session):
@@ -368,9 +380,9 @@ class RunCommand(Session):
 
     path = "/apps/{app}/run"
     app: Name
-    command: tuple[str, ...] = Field(min_length=1)
-    env: dict[str, str] = Field(default_factory=dict)
-    timeout: float = Field(default=86_400, gt=0, le=604_800)
+    command: Annotated[tuple[str, ...], MinLen(1)]
+    env: dict[str, str] = field(default_factory=dict)
+    timeout: Annotated[float, Gt(0), Le(604_800)] = 86_400
 
 
 class ExecCommand(Session):
@@ -378,7 +390,7 @@ class ExecCommand(Session):
 
     path = "/apps/{app}/exec"
     app: Name
-    command: tuple[str, ...] = Field(min_length=1)
+    command: Annotated[tuple[str, ...], MinLen(1)]
     replica: str = ""
 
 
@@ -415,7 +427,7 @@ class PlatformLogs(Request):
     """The server's and the router's own logs."""
 
     path, permission, shape = "/platform/logs", "owner", "stream"
-    lines: int = Field(default=100, ge=0, le=1_000_000)
+    lines: Lines = 100
     follow: bool = False
 
 
