@@ -140,6 +140,7 @@ class _Writer:
     limits: _Limits
     links: dict[str, str] = field(default_factory=dict)
     seen: dict[str, str] = field(default_factory=dict)
+    made: set[str] = field(default_factory=set)
 
     def take(self, member: _Member) -> None:
         path = _safe(member.name)
@@ -175,12 +176,16 @@ class _Writer:
 
     def _parents(self, path: str) -> None:
         """Make the folders above; one that is known as something else is refused, so no link is ever walked through."""
-        parts = path.split("/")[:-1]
+        above = path.rpartition("/")[0]
+        if not above or above in self.made:
+            return
+        parts = above.split("/")
         for count in range(1, len(parts) + 1):
             parent = "/".join(parts[:count])
             if self.seen.setdefault(parent, "folder") != "folder":
                 raise _refused(path, f"lies below {parent}, which is no folder")
-        (self.folder / "/".join(parts)).mkdir(parents=True, exist_ok=True)
+        (self.folder / above).mkdir(parents=True, exist_ok=True)
+        self.made.add(above)
 
     def _link(self, path: str, target: str) -> None:
         if leaves(path, target) or "\0" in target:
