@@ -12,10 +12,12 @@ from paas.clock import SystemClock
 from paas.controller import Controller
 from paas.errors import ConfigError
 from paas.images import DockerBuilder
+from paas.model.events import Emit
 from paas.settings import Settings
 from paas.stacks import build_env, choose
 from paas.store.sql import SqlStore
 from paas.usecases import fetch, uploads
+from paas.usecases.addon_service import reconcile_addons
 from paas.usecases.context import Context, Locks
 from paas.usecases.door import Door
 from paas.usecases.operations import Operations
@@ -44,6 +46,20 @@ class Platform:
         self.operations.wait(seconds)
 
 
+@dataclass(slots=True)
+class AddonRepair:
+    """Has every addon run; the first time it also mends what a killed server left half restored."""
+
+    context: Context
+    emit: Emit
+    mend: bool = True
+
+    def __call__(self) -> None:
+        """One look at all addons."""
+        mend, self.mend = self.mend, False
+        reconcile_addons(self.context, self.emit, mend=mend)
+
+
 def wire(
     settings: Settings, *, engine: str = "docker", router: str = "traefik", environ: Mapping[str, str] | None = None
 ) -> Platform:
@@ -67,7 +83,8 @@ def wire(
     )
     door = Door.of(context)
     operations = Operations(door)
-    controller = Controller(context, world(context), recover=operations.recover)
+    repair = AddonRepair(context, operations.keep)
+    controller = Controller(context, world(context), recover=operations.recover, repair_addons=repair)
     return Platform(context=context, door=door, operations=operations, controller=controller)
 
 

@@ -183,17 +183,20 @@ def destroy_app(context: Context, request: DestroyApp, act: Act) -> Destroyed:
         raise UsageError(f"to destroy {app.name}, confirm with its name", hint=f"--confirm {app.name}")
     attached = [context.store.addon(bound.addon_id) for bound in context.store.attachments(app_id=app.id)]
     owned = [addon for addon in context.store.addons() if addon.owner_app == app.id]
+    going = owned if request.addons else []
+    for addon in going:
+        addons.refuse_in_use(context, addon)
     with context.locks.hold(app.id, f"{act.actor}: destroy", act.emit):
         context.store.want(app.id, 0)
         context.router.remove(app.id)
         context.engine.forget(app.id)
-    going = owned if request.addons else []
     for addon in going:
         addons.destroy_addon(context, DestroyAddon(addon=addon.name, confirm=addon.name), act)
     with context.locks.hold(app.id, f"{act.actor}: destroy", act.emit):
         context.engine.forget(app.id)
         images.remove_all(context, app)
         context.store.delete_app(app.id)
+    addons.reconcile_addons(context, act.emit)
     kept = {addon.name for addon in (*attached, *owned)} - {addon.name for addon in going}
     return Destroyed(app=app.name, addons=tuple(sorted(addon.name for addon in going)), kept_addons=tuple(sorted(kept)))
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from paas.addons import kinds
 from paas.errors import ConfigError, Conflict, NotFound
 from paas.model import names
 from paas.model.app import App, Release, ReleaseKind, ReleaseStatus, Source
+from paas.model.build import Runtime
 from paas.model.events import Event
 from paas.plan.text import render
 from paas.reconcile import plan_of
@@ -194,19 +196,22 @@ def _tell(act: Act, wanted: Shape) -> None:
         act.emit(Event(kind="warning", message=warning))
 
 
-def _check(context: Context, app: App | None, name: str, wanted: Shape) -> None:
+def _check(context: Context, app: App | None, app_name: str, wanted: Shape) -> None:
     """Everything that would make the release impossible, before minutes go into a build."""
-    known = app or App(id="", name=names.app_name(name), created_at=0)
+    known = app or App(id="", name=names.app_name(app_name), created_at=0)
     base = base_release(context.store, known)
     missing = shape.missing(wanted.manifest, base)
     if missing:
         keys = " ".join(f"{key}=…" for key in missing)
-        create = "" if app else f"paas create {name}; "
+        create = "" if app else f"paas create {app_name}; "
         raise ConfigError(
-            f"{name} needs config that is not set: {', '.join(missing)}",
-            hint=f"{create}paas config set {keys} --app {name}",
+            f"{app_name} needs config that is not set: {', '.join(missing)}",
+            hint=f"{create}paas config set {keys} --app {app_name}",
             details=tuple(f"{key}: {text}" for key, text in missing.items() if text),
         )
+    for asked in wanted.manifest.addons if not base.image else ():
+        name, _, version = asked.partition(":")
+        context.stack.answer(Runtime(kinds.kind(name).runtime, version))
     shape.processes(wanted, base)
     check_size(shape.config(wanted.manifest, base))
     domains = shape.domains(wanted.manifest, base)

@@ -14,13 +14,23 @@ from paas.errors import Denied, NotFound, PaasError
 from paas.interfaces import Terminal
 from paas.model.events import Emit, Event
 from paas.requests import (
+    AddonShell,
+    AttachAddon,
+    BackupAddon,
     ChangeConfig,
     ChangeDomains,
+    CreateAddon,
     CreateApp,
     DeployApp,
+    DestroyAddon,
     DestroyApp,
+    DetachAddon,
     ExecCommand,
+    FetchBackup,
+    ListAddonKinds,
+    ListAddons,
     ListApps,
+    ListBackups,
     ListDomains,
     ListEvents,
     ListOperations,
@@ -35,16 +45,33 @@ from paas.requests import (
     RenameApp,
     Request,
     Restart,
+    RestoreAddon,
     Rollback,
     RunCommand,
     Scale,
     SetLimits,
+    ShowAddon,
     ShowApp,
     ShowConfig,
+    ShowCredentials,
     ShowRelease,
     WatchOperation,
 )
-from paas.usecases import apps, config, deploy, domains, history, logs, platform, processes, releases, restart, sessions
+from paas.usecases import (
+    addons,
+    apps,
+    backups,
+    config,
+    deploy,
+    domains,
+    history,
+    logs,
+    platform,
+    processes,
+    releases,
+    restart,
+    sessions,
+)
 from paas.usecases.context import Act, Context
 from paas.usecases.journal import Journals
 
@@ -79,12 +106,25 @@ HANDLERS: Mapping[type[Request], Handler] = {
     PlatformDown: platform.platform_down,
     PlatformStatus: platform.platform_status,
     PlatformLogs: logs.platform_logs,
+    ListAddonKinds: addons.list_addon_kinds,
+    ListAddons: addons.list_addons,
+    CreateAddon: addons.create_addon,
+    ShowAddon: addons.show_addon,
+    ShowCredentials: addons.show_credentials,
+    AttachAddon: addons.attach_addon,
+    DetachAddon: addons.detach_addon,
+    DestroyAddon: addons.destroy_addon,
+    ListBackups: backups.list_backups,
+    BackupAddon: backups.backup_addon,
+    RestoreAddon: backups.restore_addon,
+    FetchBackup: backups.fetch_backup,
     ListOperations: history.list_operations,
 }
 
 SESSIONS: Mapping[type[Request], SessionHandler] = {
     RunCommand: sessions.run_command,
     ExecCommand: sessions.exec_command,
+    AddonShell: addons.addon_shell,
 }
 
 

@@ -95,6 +95,10 @@ class Operations:
         """
         recover_held(self.context, app.id, self._keeping(app.id, "", "server"))
 
+    def keep(self, event: Event) -> None:
+        """Keep a notable event of the server's own work, such as a repair."""
+        self._keeping("", "", "server")(event)
+
     def running(self) -> tuple[str, ...]:
         """Ids of the operations that run now."""
         with self._guard:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from paas.errors import Conflict, NotFound
 from paas.model.app import App, Release, ReleaseKind, ReleaseStatus
 from paas.requests import ListReleases, Rollback, ShowRelease
+from paas.usecases.bindings import bound
 from paas.usecases.context import Act, Context
 from paas.usecases.recovery import recover_held
 from paas.usecases.switch import base_release, carry_out, last_good, newest_first, nothing_more, source_version
@@ -185,7 +186,8 @@ def rollback(context: Context, request: Rollback, act: Act) -> Changed:
         act,
         kind=ReleaseKind.ROLLBACK,
         description=f"rollback to v{target.number}",
-        change=lambda base: target,
+        # Attachments are not part of what comes back: the config vars of addons follow those there are now.
+        change=lambda base: bound(context.store, app.id, target),
     )
     return Changed(app=app.name, release=release.number, message=f"runs v{target.number} again")
 
