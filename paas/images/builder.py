@@ -187,9 +187,10 @@ class DockerBuilder:
     def _run(self, context: Path | None, dockerfile: str, params: Mapping[str, str], progress: Progress) -> str:
         """Send the context, follow the build to its end, return the image's id."""
         with tempfile.TemporaryFile(prefix="paas-context-") as tar:
-            name = packed.write(context, dockerfile, tar)
+            sent = packed.write(context, dockerfile, tar)
             tar.seek(0)
-            query = {**params, "dockerfile": name}
+            progress.moved = packed.SOURCE if sent.moved else ""
+            query = {**params, "dockerfile": sent.dockerfile}
             if isinstance(progress, Trace):
                 query |= {"version": "2", "buildid": uuid.uuid4().hex}
             elif self._settings.build_memory:
@@ -209,7 +210,7 @@ class DockerBuilder:
                     stream=True,
                 ) as response:
                     if response.status_code >= 400:
-                        raise _refused(dockerfile, response)
+                        raise _refused(dockerfile, response, query["dockerfile"])
                     deadline.watch(response)
                     for line in _lines(response):
                         progress.feed(line)
@@ -222,13 +223,13 @@ class DockerBuilder:
             self._cancel(query)
             raise failures.timed_out(progress.step, limit, progress.output)
         if progress.error:
-            raise self._failure(dockerfile, progress)
+            raise self._failure(dockerfile, progress, query["dockerfile"])
         if not progress.image:
             raise EngineUnavailable("the Engine went away during the build", hint="start it, then deploy again")
         return progress.image
 
-    def _failure(self, dockerfile: str, progress: Progress) -> PaasError:
-        error = failures.failed(dockerfile, progress.step, progress.error, progress.output)
+    def _failure(self, dockerfile: str, progress: Progress, name: str) -> PaasError:
+        error = failures.failed(dockerfile, progress.step, progress.error, progress.output, name)
         return failures.disk_full(self._disk()) if isinstance(error, PlatformError) else error
 
     def _cancel(self, query: Mapping[str, str]) -> None:
@@ -319,14 +320,14 @@ def _json(values: Mapping[str, str] | None) -> str:
     return json.dumps(dict(values or {}))
 
 
-def _refused(dockerfile: str, response: Any) -> PaasError:
+def _refused(dockerfile: str, response: Any, name: str) -> PaasError:
     """The Engine took the request for wrong (4xx: the Dockerfile is) or could not serve it."""
     try:
         message = str(response.json()["message"])
     except (ValueError, KeyError):
         message = response.text
     if response.status_code < 500 or "dockerfile" in message.lower():
-        return failures.failed(dockerfile, "", message, ())
+        return failures.failed(dockerfile, "", message, (), name)
     return PlatformError(f"the Engine refused the build: {message}", hint="`paas doctor`")
 
 

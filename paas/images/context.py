@@ -15,6 +15,7 @@ import re
 import stat
 import tarfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -28,8 +29,16 @@ _REMOTE = re.compile(r"[a-z+]+://|git@|<<", re.IGNORECASE)
 _OWN_FRONTEND = re.compile(r"(docker\.io/)?docker/dockerfile(:[\w.-]+)?(@sha256:[0-9a-f]+)?")
 
 
-def write(folder: Path | None, dockerfile: str, out: IO[bytes]) -> str:
-    """Write the tar (plain, in a fixed order, owner and modes normalised) and return the Dockerfile's path in it.
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """Where the Dockerfile is in the tar, and whether the app's files stand below `source/` (as-is otherwise)."""
+
+    dockerfile: str
+    moved: bool
+
+
+def write(folder: Path | None, dockerfile: str, out: IO[bytes]) -> Packed:
+    """Write the tar: plain, in a fixed order, owner and modes normalised.
 
     The Dockerfile stands first: the Engine looks at the first bytes only to see that this is a tar, and takes GNU
     headers there but not PAX ones.
@@ -45,7 +54,7 @@ def write(folder: Path | None, dockerfile: str, out: IO[bytes]) -> str:
             for path, name in walk(folder):
                 if name != own:
                     _add(tar, path, name if own else f"{SOURCE}/{name}")
-    return own or DOCKERFILE
+    return Packed(own or DOCKERFILE, moved=not own)
 
 
 def walk(folder: Path) -> Iterator[tuple[Path, str]]:

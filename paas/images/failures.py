@@ -11,9 +11,12 @@ from paas.images.context import instructions
 KEPT_LINES = 30
 """Output lines of the failing step that go into the error."""
 
-_STEP = re.compile(r"\[(?:(?P<stage>\S+) +)?(?P<index>\d+)/\d+\] +(?P<text>.*)", re.DOTALL)
+_STEP = re.compile(r"\[(?:(?P<stage>\S+) +)?(?P<index>\d+)/\d+\] +(?P<text>.*)")
+_CLASSIC = re.compile(r"Step (?P<index>\d+)/\d+ : (?P<text>.*)")
+_METADATA = re.compile(r"\[internal\] load metadata for (?:docker\.io/)?(?:library/)?(?P<image>\S+)")
+_WRAPPED = re.compile(r"^(failed to solve( with frontend \S+)?: |failed to create LLB definition: )+")
 _COUNTED = re.compile(r"(RUN|COPY|ADD|WORKDIR)\b", re.IGNORECASE)
-_FROM = re.compile(r"FROM\s+(?:--\S+\s+)*\S+(?:\s+AS\s+(?P<name>\S+))?", re.IGNORECASE)
+_FROM = re.compile(r"FROM\s+(?:--\S+\s+)*(?P<image>\S+)(?:\s+AS\s+(?P<name>\S+))?", re.IGNORECASE)
 _HOST = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]+)+"
 _NO_SPACE = re.compile(r"no space left on device|ENOSPC|disk quota exceeded", re.IGNORECASE)
 _KILLED = re.compile(r"exit code: 137|returned a non-zero code: 137")
@@ -43,11 +46,12 @@ _NO_IMAGE = re.compile(
 )
 
 
-def failed(dockerfile: str, step: str, message: str, output: Sequence[str]) -> PaasError:
-    """The error of a build that ended with `message` in `step` (its name, empty when none began)."""
+def failed(dockerfile: str, step: str, message: str, output: Sequence[str], name: str = "Dockerfile") -> PaasError:
+    """The error of a build that ended with `message` in `step` (empty when none began); `name` is the file's."""
     if _NO_SPACE.search(message) or any(_NO_SPACE.search(line) for line in output[-KEPT_LINES:]):
         return disk_full("")
-    where = _where(dockerfile, step, message)
+    number = _line(dockerfile, step, message)
+    where = f"{name}:{number}: " if number else ""
     instruction = _instruction(step)
     text = f"{instruction} failed" if instruction else "the build failed"
     reason = _reason(message)
@@ -73,14 +77,16 @@ def timed_out(step: str, seconds: float, output: Sequence[str]) -> BuildFailed:
     instruction = _instruction(step)
     return BuildFailed(
         f"the build took longer than {seconds:.0f} s and was ended{f' in {instruction}' if instruction else ''}",
-        hint="make the step faster, or raise PAAS_BUILD_TIMEOUT",
+        hint=_known("\n".join(output[-KEPT_LINES:])) or "make the step faster, or raise PAAS_BUILD_TIMEOUT",
         details=tuple(output[-KEPT_LINES:]),
     )
 
 
 def _instruction(step: str) -> str:
-    match = _STEP.match(step)
-    text = " ".join((match["text"] if match else step).split())
+    if missing := _METADATA.match(step):
+        return f"FROM {missing['image']}"
+    match = _STEP.match(step) or _CLASSIC.match(step)
+    text = match["text"] if match else ""
     return f"{text[:117]}…" if len(text) > 118 else text
 
 
@@ -89,40 +95,63 @@ def _reason(message: str) -> str:
     code = re.search(r"(?:exit code: |non-zero code: )(\d+)", message)
     if code:
         return f"exit code {code[1]}" + (" (killed: out of memory?)" if code[1] == "137" else "")
-    return message.strip().rsplit("failed to solve with frontend dockerfile.v0: ", 1)[-1][:400]
+    return re.sub(
+        r"^(failed to solve\S*( with frontend \S+)?: |failed to create LLB definition: )+", "", message.strip()
+    )[:400]
 
 
-def _where(dockerfile: str, step: str, message: str) -> str:
-    line = re.search(r"dockerfile (?:parse error )?(?:on )?line (\d+)", message, re.IGNORECASE)
-    number = int(line[1]) if line else _line(dockerfile, step)
-    return f"Dockerfile:{number}: " if number else ""
-
-
-def _line(dockerfile: str, step: str) -> int:
-    """The line of a BuildKit step `[stage 3/7] RUN …`: the 3rd counted instruction of that stage; 0: unknown."""
+def _line(dockerfile: str, step: str, message: str) -> int:
+    """The line of the Dockerfile that failed; 0: not known."""
+    said = re.search(r"dockerfile (?:parse error )?(?:on )?line (\d+)", message, re.IGNORECASE)
+    if said:
+        return int(said[1])
+    if missing := _METADATA.match(step):
+        return next((n for n, image, _ in _froms(dockerfile) if image.endswith(missing["image"].split("@")[0])), 0)
+    if classic := _CLASSIC.match(step):
+        every = [first + 1 for first, _, _ in instructions(dockerfile)]
+        return every[int(classic["index"]) - 1] if int(classic["index"]) <= len(every) else 0
     match = _STEP.match(step)
-    if not match:
-        return 0
-    for stage, lines in _stages(dockerfile):
-        if match["stage"] in (stage, None) and int(match["index"]) <= len(lines):
-            return lines[int(match["index"]) - 1]
-    return 0
+    lines = _stages(dockerfile).get(match["stage"] or "", []) if match else []
+    return lines[int(match["index"]) - 1] if match and int(match["index"]) <= len(lines) else 0
 
 
-def _stages(dockerfile: str) -> Iterator[tuple[str, list[int]]]:
-    """Each stage as BuildKit names it (`stage-0` without AS), with the lines of the instructions it counts."""
-    stages: list[tuple[str, list[int]]] = []
+def _stages(dockerfile: str) -> dict[str, list[int]]:
+    """Stage → lines of the instructions that BuildKit counts in it; a lone stage without a name is called ``.
+
+    FROM counts where it names an image: what starts from nothing or from another stage has no such step.
+    """
+    stages: dict[str, list[int]] = {}
+    current: list[int] = []
     for first, _, text in instructions(dockerfile):
         start = _FROM.match(text)
         if start:
-            stages.append(((start["name"] or f"stage-{len(stages)}").lower(), [first + 1]))
-        elif stages and _COUNTED.match(text):
-            stages[-1][1].append(first + 1)
-    return iter(stages)
+            counted = start["image"] != "scratch" and start["image"].lower() not in stages
+            current = [first + 1] if counted else []
+            stages[(start["name"] or f"stage-{len(stages)}").lower()] = current
+        elif _COUNTED.match(text):
+            current.append(first + 1)
+    if list(stages) == ["stage-0"]:
+        stages[""] = stages["stage-0"]
+    return stages
+
+
+def _froms(dockerfile: str) -> Iterator[tuple[int, str, str]]:
+    for first, _, text in instructions(dockerfile):
+        if start := _FROM.match(text):
+            yield first + 1, start["image"], start["name"] or ""
 
 
 def _hint(message: str, output: Sequence[str]) -> str:
-    text = "\n".join([*output[-KEPT_LINES:], message])
+    known = _known("\n".join([*output[-KEPT_LINES:], message]))
+    if known:
+        return known
+    if _KILLED.search(message):
+        return "the step was killed, most likely for lack of memory: free some, or build with fewer parallel jobs"
+    return "what the step said last is shown with this message; a running release is not touched"
+
+
+def _known(text: str) -> str:
+    """What to do about a cause that is recognised; empty when none is."""
     if _NO_NAME.search(text):
         return f"the build cannot resolve {_host(text)}: check DNS and the proxy on this machine (`paas doctor`)"
     if _NO_TRUST.search(text):
@@ -134,9 +163,7 @@ def _hint(message: str, output: Sequence[str]) -> str:
         return "the lock file does not fit the list of packages: update it with your package manager and commit it"
     if _NO_IMAGE.search(text):
         return "the image is not on this machine, and its registry does not give it: check FROM and `paas doctor`"
-    if _KILLED.search(message):
-        return "the step was killed, most likely for lack of memory: free some, or build with fewer parallel jobs"
-    return "the lines above are the step's own last words; the running release is not touched"
+    return ""
 
 
 def _host(text: str) -> str:

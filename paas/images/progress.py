@@ -25,10 +25,14 @@ _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 class Progress:
-    """What is known so far. `step` is the latest or failing step's name, `image` the id once there is one."""
+    """What is known so far. `step` is the latest or failing step's name, `image` the id once there is one.
+
+    `moved` is a folder that the app's files were put into: it is taken out of what people read.
+    """
 
     def __init__(self, emit: Emit) -> None:
         self._emit = emit
+        self.moved = ""
         self.step = ""
         self.image = ""
         self.error = ""
@@ -50,7 +54,15 @@ class Progress:
             self.image = str(aux["ID"])
         if "error" in line or "errorDetail" in line:
             detail = line.get("errorDetail")
-            self.error = str((detail or {}).get("message") or line.get("error") or "the build failed")
+            said = str((detail or {}).get("message") or line.get("error") or "the build failed")
+            self.error = re.sub(rf'(?<=["/ ]){re.escape(self.moved)}/', "", said) if self.moved else said
+
+    def named(self, name: str) -> str:
+        """The step as the Dockerfile has it: in one line, without the folder that only the tar has."""
+        text = " ".join(name.split())
+        if self.moved and re.search(r"(\]|Step \S+ :) (COPY|ADD) ", text, re.IGNORECASE):
+            text = re.sub(rf"(?<=[ \"]){re.escape(self.moved)}/(?=\S)", "", text)
+        return text
 
     def _say(self, text: str, stream: str, **data: object) -> None:
         self._emit(Event(kind="output", message=text, data={"stream": stream, **data}))
@@ -104,7 +116,7 @@ class Trace(Progress):
                 self._log(item)
 
     def _vertex(self, vertex: trace.Vertex) -> None:
-        step = self._steps.setdefault(vertex.digest, _Step(vertex.name))
+        step = self._steps.setdefault(vertex.digest, _Step(self.named(vertex.name)))
         step.cached = step.cached or vertex.cached
         if vertex.error and "context canceled" not in vertex.error:
             step.error = vertex.error
@@ -180,7 +192,7 @@ class Classic(Progress):
     def _text(self, text: str) -> None:
         step = re.match(r"Step (\d+)/(\d+) : (.*)", text)
         if step:
-            self.step = f"[{step[1]}/{step[2]}] {step[3]}"
+            self.step = self.named(text)
             self._lines.clear()
             self._steps += not step[3].upper().startswith("FROM")
             self._say(self.step, "step", state="begun")
