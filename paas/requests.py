@@ -463,3 +463,20 @@ def all_requests() -> tuple[type[Request], ...]:
             found.append(kind)
         pending.extend(kind.__subclasses__())
     return tuple(found)
+
+
+R = TypeVar("R", bound=Request)
+
+
+def parse(kind: type[R], fields: Mapping[str, object]) -> R:
+    """The request made of these fields. Raises UsageError naming each wrong field and its rule, never its value."""
+    try:
+        return kind.model_validate(dict(fields))
+    except ValidationError as error:
+        # A key of a mapping may be anything that was typed, so it is shown as data.
+        said = tuple(
+            f"{'.'.join(ascii(part)[1:-1] if isinstance(part, str) else str(part) for part in one['loc']) or kind.__name__}"
+            f": {one['msg']}"
+            for one in error.errors(include_input=False, include_url=False, include_context=False)
+        )
+        raise UsageError(said[0], details=said[1:]) from None
