@@ -12,10 +12,17 @@ longer than all the rest of the command.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal, dataclass_transform
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar, dataclass_transform
 
 from annotated_types import Ge, Gt, Le, MaxLen, MinLen
+
+from paas.errors import UsageError
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 Permission = Literal["viewer", "deployer", "operator", "owner"]
 Shape = Literal["answer", "operation", "stream", "session"]
@@ -469,9 +476,13 @@ R = TypeVar("R", bound=Request)
 
 
 def parse(kind: type[R], fields: Mapping[str, object]) -> R:
-    """The request made of these fields. Raises UsageError naming each wrong field and its rule, never its value."""
+    """The request made of these fields, which came from outside. Raises UsageError naming each wrong field and its
+    rule, never its value. Imports pydantic: the command line makes its requests directly and leaves checks to the server.
+    """
+    from pydantic import ValidationError
+
     try:
-        return kind.model_validate(dict(fields))
+        return _adapter(kind).validate_python(dict(fields))
     except ValidationError as error:
         # A key of a mapping may be anything that was typed, so it is shown as data.
         said = tuple(
@@ -480,3 +491,10 @@ def parse(kind: type[R], fields: Mapping[str, object]) -> R:
             for one in error.errors(include_input=False, include_url=False, include_context=False)
         )
         raise UsageError(said[0], details=said[1:]) from None
+
+
+@cache
+def _adapter(kind: type[R]) -> TypeAdapter[R]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
