@@ -12,10 +12,10 @@ longer than all the rest of the command.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar, cast, dataclass_transform
 
 from annotated_types import Ge, Gt, Le, MaxLen, MinLen
 
@@ -477,24 +477,25 @@ R = TypeVar("R", bound=Request)
 
 def parse(kind: type[R], fields: Mapping[str, object]) -> R:
     """The request made of these fields, which came from outside. Raises UsageError naming each wrong field and its
-    rule, never its value. Imports pydantic: the command line makes its requests directly and leaves checks to the server.
+    rule, never its value. Imports pydantic: the command line makes its requests directly, the server checks them.
     """
     from pydantic import ValidationError
 
     try:
-        return _adapter(kind).validate_python(dict(fields))
+        return cast(R, _adapter(kind).validate_python(dict(fields)))
     except ValidationError as error:
-        # A key of a mapping may be anything that was typed, so it is shown as data.
-        said = tuple(
-            f"{'.'.join(ascii(part)[1:-1] if isinstance(part, str) else str(part) for part in one['loc']) or kind.__name__}"
-            f": {one['msg']}"
-            for one in error.errors(include_input=False, include_url=False, include_context=False)
-        )
+        found = error.errors(include_input=False, include_url=False, include_context=False)
+        said = tuple(f"{_place(one['loc']) or kind.__name__}: {one['msg']}" for one in found)
         raise UsageError(said[0], details=said[1:]) from None
 
 
 @cache
-def _adapter(kind: type[R]) -> TypeAdapter[R]:
+def _adapter(kind: Hashable) -> TypeAdapter[Any]:
     from pydantic import TypeAdapter
 
     return TypeAdapter(kind)
+
+
+def _place(path: tuple[int | str, ...]) -> str:
+    """`set.KEY`. A key of a mapping may be anything that was typed, so it is shown as data."""
+    return ".".join(ascii(part)[1:-1] if isinstance(part, str) else str(part) for part in path)
