@@ -30,7 +30,8 @@ from paas.usecases.context import Act, Context
 from paas.usecases.steps import step
 
 BACKUP_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z(-[0-9]{1,3})?")
-CHUNK = 1 << 20
+PATIENCE = 60.0
+"""Seconds that an addon which went down in a restore is given to come back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,13 +172,21 @@ def _restored(context: Context, addon: Addon, path: Path, name: str, act: Act) -
 
 
 def _abandon(context: Context, addon: Addon, act: Act) -> None:
-    """Back to the old data, also when the addon itself went down on the way. What fails here is only told: the
-    server's next start does it again."""
-    try:
-        replica = at.start(context, at.spec_of(context, addon), act.emit)
-        at.run_all(context, addon, replica, kinds.kind(addon.kind).abandon)
-    except PaasError as error:
-        act.emit(Event(kind="warning", message=f"clearing up the restore failed too: {error.message}"))
+    """Back to the old data, also when the addon itself went down on the way: then more than once, for it may still
+    seem to run. What fails in the end is only told: the server's next start does it again."""
+    deadline = context.clock.monotonic() + PATIENCE
+    while True:
+        try:
+            replica = at.start(context, at.spec_of(context, addon), act.emit)
+            at.run_all(context, addon, replica, kinds.kind(addon.kind).abandon)
+        except PaasError as error:
+            if context.clock.monotonic() > deadline:
+                message = f"clearing up the restore of {addon.name} failed too: {error.message}"
+                act.emit(Event(kind="warning", message=message))
+                return
+            context.clock.sleep(0.5)
+        else:
+            return
 
 
 def _verify(context: Context, addon: Addon, replica: Replica, path: Path) -> None:
