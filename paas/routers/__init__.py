@@ -1,0 +1,1 @@
+"""Routers: lead requests to replicas. They carry out what is decided elsewhere."""

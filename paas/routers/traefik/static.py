@@ -1,0 +1,97 @@
+"""Pure: settings → Traefik's static configuration. What is here needs a restart of Traefik when it changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from paas.settings import Settings
+
+INSIDE = "/paas"
+"""Where the platform's `traefik` folder stands in the container."""
+
+DYNAMIC = "routes/routes.yml"
+"""The dynamic file, below INSIDE. Traefik is given the one file: nothing else in the folder can disturb it."""
+
+THROTTLE = "20ms"
+"""Between two loads of the dynamic file; 10 to 100 ms measure the same, the default of 2 s is felt at every deploy."""
+
+_LOGGED = (
+    "ClientHost", "Duration", "DownstreamContentSize", "DownstreamStatus", "RequestHost", "RequestMethod",
+    "RequestPath", "RetryAttempts", "RouterName", "ServiceAddr", "StartUTC",
+)  # fmt: skip
+
+
+def document(settings: Settings) -> dict[str, Any]:
+    """The static configuration as data."""
+    return {
+        "global": {"checkNewVersion": False, "sendAnonymousUsage": False},
+        "entryPoints": {
+            "web": _entry_point(f"{_host(settings.bind)}:{settings.http_port}"),
+            "websecure": _entry_point(f"{_host(settings.bind)}:{settings.https_port}"),
+            # API, ping and metrics: this machine only.
+            "traefik": {"address": f"127.0.0.1:{settings.traefik_port}", "http": _http()},
+        },
+        "api": {"insecure": True, "dashboard": False, "disableDashboardAd": True},
+        "ping": {"entryPoint": "traefik"},
+        "metrics": {
+            "prometheus": {
+                "entryPoint": "traefik", "addEntryPointsLabels": False, "addRoutersLabels": True,
+                "addServicesLabels": False, "buckets": [0.1, 0.5, 1, 5],
+            }
+        },
+        "log": {"level": settings.log_level.upper().replace("WARNING", "WARN"), "format": "json"},
+        "accessLog": {
+            "format": "json",
+            "fields": {
+                "defaultMode": "drop",
+                "names": dict.fromkeys(_LOGGED, "keep"),
+                # Queries carry tokens; a log is no place for them.
+                "queryParameters": {"defaultMode": "drop"},
+                "headers": {"defaultMode": "drop", "names": {"X-Request-Id": "keep"}},
+            },
+        },
+        "providers": {
+            "providersThrottleDuration": THROTTLE,
+            "file": {"filename": f"{INSIDE}/{DYNAMIC}", "watch": True},
+        },
+        "experimental": {"localPlugins": {"request": {"moduleName": "paas/request"}}},
+    }  # fmt: skip
+
+
+def text(settings: Settings) -> str:
+    """The static configuration as YAML."""
+    return yaml.dump(document(settings), Dumper=yaml.CSafeDumper, sort_keys=True)
+
+
+def _entry_point(address: str) -> dict[str, Any]:
+    return {
+        "address": address,
+        "http": {**_http(), "maxHeaderBytes": 65536},
+        # Traefik sets X-Forwarded-* itself; what a client sends of them counts for nothing.
+        "forwardedHeaders": {"insecure": False},
+        "transport": {
+            # A whole request, body included, has to arrive within this: it ends slow-sending attackers, and lets
+            # a gigabyte in at 4 MB/s. Answers and upgraded connections may last for ever.
+            "respondingTimeouts": {"readTimeout": "300s", "writeTimeout": "0s", "idleTimeout": "75s"},
+            "lifeCycle": {"graceTimeOut": "10s"},
+        },
+    }
+
+
+def _http() -> dict[str, Any]:
+    return {
+        # `X_Forwarded_For` and the like reach CGI and WSGI apps as the header that Traefik vouches for.
+        "aliasHeadersStrategy": "delete",
+        # Encoded characters are the app's business (`/files/a%2Fb`), except one that no path can mean.
+        "encodedCharacters": {
+            "allowEncodedSlash": True, "allowEncodedBackSlash": True, "allowEncodedNullCharacter": False,
+            "allowEncodedSemicolon": True, "allowEncodedPercent": True, "allowEncodedQuestionMark": True,
+            "allowEncodedHash": True,
+        },
+    }  # fmt: skip
+
+
+def _host(bind: str) -> str:
+    return f"[{bind}]" if ":" in bind and not bind.startswith("[") else bind
