@@ -48,7 +48,7 @@ def build_image(
     if found.folder is None:
         return _taken(context, app, found.source.origin, emit, fresh=no_cache)
     bases = _bases(context, shape.plan, emit)
-    text = _dockerfile(context, app, found, shape, bases=bases, emit=emit)
+    text = _dockerfile(context, app, shape, bases=bases, emit=emit)
     manifest = shape.manifest
     identity = {
         "source": found.source.id, "dockerfile": text, "args": dict(manifest.build_args), "target": manifest.target,
@@ -120,15 +120,12 @@ def _ids(context: Context, bases: Mapping[str, Base]) -> dict[str, tuple[str, ..
     return {stage: tuple(image.id for image in images if image) for stage, images in found.items()}
 
 
-def _dockerfile(
-    context: Context, app: App, found: Fetched, shape: Shape, *, bases: Mapping[str, Base], emit: Emit
-) -> str:
+def _dockerfile(context: Context, app: App, shape: Shape, *, bases: Mapping[str, Base], emit: Emit) -> str:
     """The app's own Dockerfile as it is, or the one of its buildpack."""
-    if shape.plan.dockerfile and found.folder is not None:
-        return Files.of(found.folder).text(shape.plan.dockerfile)
+    own = bool(shape.plan.dockerfile)
     facts = dockerfile.BuildFacts(
         cache_mounts=context.builder.buildkit(),
-        ca_image=stacks.ca_image(context.settings, context.builder, emit),
+        ca_image="" if own else stacks.ca_image(context.settings, context.builder, emit),
         build_env=context.build_env,
         cache_id=app.id,
     )

@@ -39,12 +39,13 @@ def fetched(context: Context, ref: SourceRef, emit: Emit) -> Iterator[Fetched]:
     if ref.image:
         yield Fetched(Source(kind="image", id="", version=ref.version, origin=ref.image, message=ref.message), None)
         return
-    folder = context.settings.home / "work" / secrets.token_hex(8)
+    place = context.settings.home / "work" / secrets.token_hex(8)
+    folder = place / "source"
     try:
-        folder.mkdir(parents=True, mode=0o700)
+        place.mkdir(parents=True, mode=0o700)
         yield Fetched(_into(context, ref, folder, emit), folder)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(place, ignore_errors=True)
         uploads.discard(context.settings, ref.upload)
 
 
@@ -56,7 +57,14 @@ def clear(settings: Settings) -> None:
 def _into(context: Context, ref: SourceRef, folder: Path, emit: Emit) -> Source:
     settings = context.settings
     if ref.git:
-        return sources.clone(ref.git, folder, emit=emit, timeout=CLONE_SECONDS)
+        return sources.clone(
+            ref.git,
+            folder,
+            emit=emit,
+            timeout=CLONE_SECONDS,
+            limit=settings.upload_limit,
+            most=settings.upload_files,
+        )
     content_id = sources.unpack(
         uploads.find(settings, ref.upload), folder, limit=settings.upload_limit, most=settings.upload_files
     )

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from paas.errors import ConfigError
 from paas.model import names
 from paas.model.app import App, ProcessSpec, Release
 from paas.model.build import BuildPlan, Process
@@ -34,18 +33,9 @@ class Shape:
 
 
 def processes(shape: Shape, base: Release) -> tuple[ProcessSpec, ...]:
-    """The process types, in the order of the source. Raises ConfigError for options of one without a command."""
-    commands = {process.name: process.command for process in shape.plan.processes or (Process("web"),)}
-    for name, options in shape.manifest.processes.items():
-        if options.command is not None:
-            commands[name] = options.command
-        elif name not in commands:
-            raise ConfigError(
-                f"process {name!r} has no command",
-                where=f"paas.toml: processes.{name}",
-                hint=f"give it a command here or in the Procfile; known: {', '.join(commands)}",
-            )
-    return tuple(_process(name, command, shape.manifest, base) for name, command in commands.items())
+    """The process types in the order of the source; a source that names none has a `web`, the image's own command."""
+    named = shape.plan.processes or (Process("web"),)
+    return tuple(_process(process.name, process.command, shape.manifest, base) for process in named)
 
 
 def _process(name: str, command: str, manifest: Manifest, base: Release) -> ProcessSpec:

@@ -30,7 +30,7 @@ def test_a_failed_release_is_marked_with_its_cause_and_the_one_before_serves(pla
     platform.release(app)
     with pytest.raises(DeployFailed) as caught:
         platform.release(app, BAD)
-    assert "KeyError: DATABASE_URL" in caught.value.details
+    assert "KeyError: DATABASE_URL" in caught.value.details[-1]
     failed = platform.store.release(app.id, 2)
     assert (failed.status, failed.failure) == (ReleaseStatus.FAILED, caught.value.message)
     assert platform.store.app("shop").wanted == 1
@@ -200,7 +200,7 @@ def test_the_list_says_which_is_current_and_why_one_failed(platform: Parts) -> N
         (2, "failed", False),
         (1, "succeeded", True),
     ]
-    assert "exited with 3" in lines[0].failure
+    assert "exited with code 3" in lines[0].failure
     assert lines[1].actor == "ann"
 
 

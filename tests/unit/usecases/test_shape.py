@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from paas.errors import ConfigError, UsageError
+from paas.errors import UsageError
 from paas.model.app import App, ProcessSpec, Release, ReleaseKind
 from paas.model.build import BuildPlan, Process
 from paas.model.manifest import EnvVar, Manifest, ProcessOptions
@@ -34,27 +34,11 @@ def test_a_source_without_any_process_gets_a_web_that_is_the_images_own_command(
     assert [(process.name, process.command) for process in shape.processes(Shape(plan=plan()), EMPTY)] == [("web", "")]
 
 
-def test_the_manifest_overrides_commands_limits_and_health_and_adds_processes() -> None:
+def test_the_manifest_says_limits_and_health() -> None:
     health = HealthCheck(kind=HealthKind.HTTP, path="/up")
-    manifest = Manifest(
-        processes={
-            "web": ProcessOptions(command="better", memory=1 << 28, health=health, stop_grace=5),
-            "clock": ProcessOptions(command="tick"),
-        }
-    )
-    web, clock = shape.processes(Shape(plan=plan(WEB), manifest=manifest), EMPTY)
-    assert web == ProcessSpec(
-        name="web", command="better", limits=Limits(memory=1 << 28), health=health, stop_grace=5.0
-    )
-    assert (clock.name, clock.command) == ("clock", "tick")
-
-
-def test_options_of_a_process_without_a_command_are_refused_with_the_known_ones() -> None:
-    manifest = Manifest(processes={"wrker": ProcessOptions(replicas=2)})
-    with pytest.raises(ConfigError) as caught:
-        shape.processes(Shape(plan=plan(WEB, WORKER), manifest=manifest), EMPTY)
-    assert "processes.wrker" in caught.value.message
-    assert "web, worker" in caught.value.hint
+    manifest = Manifest(processes={"web": ProcessOptions(memory=1 << 28, health=health, stop_grace=5)})
+    (web,) = shape.processes(Shape(plan=plan(WEB), manifest=manifest), EMPTY)
+    assert web == ProcessSpec(name="web", command="serve", limits=Limits(memory=1 << 28), health=health, stop_grace=5.0)
 
 
 def test_limits_set_by_command_survive_a_deploy_unless_the_manifest_says_otherwise() -> None:

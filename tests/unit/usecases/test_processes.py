@@ -1,0 +1,222 @@
+"""Scaling, limits, restarts, listing, and commands in an app's environment."""
+
+from __future__ import annotations
+
+import pytest
+
+from paas.engines.memory import Behaviour
+from paas.errors import Conflict, DeployFailed, NotFound, UsageError
+from paas.requests import ExecCommand, ListReplicas, Restart, RunCommand, Scale, SetLimits
+from paas.usecases.processes import list_replicas, scale, set_limits
+from paas.usecases.restart import restart
+from paas.usecases.sessions import exec_command, run_command
+from tests.unit.usecases.parts import BAD, BETTER, GOOD, Parts, Screen
+
+
+def test_scaling_changes_replicas_and_makes_no_release(platform: Parts) -> None:
+    app = platform.app(web=1)
+    platform.release(app, GOOD, "web", "worker")
+    answer = scale(platform.context, Scale(app="shop", counts={"web": 3, "worker": 1}), platform.act)
+    assert dict(answer.processes) == {"web": 3, "worker": 1}
+    assert platform.running(app) == {"web v1": 3, "worker v1": 1}
+    assert len(platform.router.observe()[0].servers) == 3
+    scale(platform.context, Scale(app="shop", counts={"web": 0}), platform.act)
+    assert platform.running(app) == {"worker v1": 1}
+    assert len(platform.store.releases(app.id)) == 1
+
+
+def test_a_scale_survives_the_next_deploy_and_a_rollback(platform: Parts) -> None:
+    app = platform.app(web=1)
+    platform.release(app)
+    scale(platform.context, Scale(app="shop", counts={"web": 3}), platform.act)
+    platform.release(app, BETTER)
+    assert platform.running(app) == {"web v2": 3}
+
+
+def test_an_unknown_process_is_refused_with_the_known_ones(platform: Parts) -> None:
+    platform.release(platform.app(), GOOD, "web", "worker", "release")
+    for name in ("wrker", "release"):
+        with pytest.raises(UsageError) as caught:
+            scale(platform.context, Scale(app="shop", counts={name: 1}), platform.act)
+        assert caught.value.hint == "it has: web, worker"
+
+
+def test_scaling_before_the_first_deploy_is_refused_with_what_to_do(platform: Parts) -> None:
+    platform.app()
+    with pytest.raises(Conflict) as caught:
+        scale(platform.context, Scale(app="shop", counts={"web": 2}), platform.act)
+    assert "paas deploy" in caught.value.hint
+
+
+def test_more_memory_than_the_machine_has_is_refused_with_numbers(platform: Parts) -> None:
+    app = platform.app(web=1)
+    platform.release(app)
+    with pytest.raises(Conflict, match="8704 MiB together; this machine has 8192 MiB"):
+        scale(platform.context, Scale(app="shop", counts={"web": 17}), platform.act)
+    assert platform.running(app) == {"web v1": 1}
+
+
+def test_replicas_that_do_not_get_healthy_are_taken_back(platform: Parts) -> None:
+    app = platform.app(web=1)
+    platform.release(app)
+    platform.engine.behaviours[GOOD] = Behaviour(boots=None)
+    with pytest.raises(DeployFailed):
+        scale(platform.context, Scale(app="shop", counts={"web": 2}), platform.act)
+    assert dict(platform.store.app(app.id).formation) == {"web": 1}
+    assert platform.running(app) == {"web v1": 1}
+
+
+def test_limits_are_a_release_of_that_process_only(platform: Parts) -> None:
+    app = platform.app(web=1, worker=1)
+    platform.release(app, GOOD, "web", "worker")
+    set_limits(platform.context, SetLimits(app="shop", process="worker", memory="1G", cpus=0.5), platform.act)
+    worker = platform.store.release(app.id, 2).process("worker")
+    assert worker is not None
+    assert (worker.limits.memory, worker.limits.cpus, worker.limits.pids) == (1 << 30, 0.5, 1024)
+    assert platform.running(app) == {"web v1": 1, "worker v2": 1}
+    again = set_limits(platform.context, SetLimits(app="shop", process="worker", cpus=0.5), platform.act)
+    assert not again.changed
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        SetLimits(app="shop", memory="lots"),
+        SetLimits(app="shop", memory="1M"),
+        SetLimits(app="shop", memory="-1G"),
+        SetLimits(app="shop", memory="100G"),
+        SetLimits(app="shop", cpus=64),
+        SetLimits(app="shop", process="nope", cpus=1),
+    ],
+)
+def test_limits_that_cannot_be_are_refused(platform: Parts, request_: SetLimits) -> None:
+    app = platform.app()
+    platform.release(app)
+    with pytest.raises(UsageError) as caught:
+        set_limits(platform.context, request_, platform.act)
+    assert caught.value.hint
+    assert len(platform.store.releases(app.id)) == 1
+
+
+def test_the_list_shows_state_release_restarts_and_use(platform: Parts) -> None:
+    app = platform.app(web=2, worker=0)
+    platform.release(app, GOOD, "web", "worker", "release")
+    shown = list_replicas(platform.context, ListReplicas(app="shop"), platform.act)
+    web, worker = shown.processes
+    assert [(line.name, line.state, line.release) for line in web.replicas] == [
+        ("web.1", "healthy", 1),
+        ("web.2", "healthy", 1),
+    ]
+    assert web.replicas[0].memory == 50 << 20
+    assert (worker.wanted, worker.replicas) == (0, ())
+
+
+# --- restart -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_restart_starts_every_replica_anew_while_another_is_always_routed(platform: Parts, count: int) -> None:
+    app = platform.app(web=count)
+    platform.release(app)
+    platform.router.history.clear()
+    platform.engine.calls.clear()
+    answer = restart(platform.context, Restart(app="shop"), platform.act)
+    assert answer.replicas == tuple(f"web.{index + 1}" for index in range(count))
+    assert [call for call in platform.engine.calls if call.startswith("restart")] == [
+        f"restart web.{index + 1}" for index in range(count)
+    ]
+    assert all(route.servers for route in platform.router.history)
+    assert platform.running(app) == {"web v1": count}
+    (service,) = platform.engine.observe(app.id)
+    assert platform.router.observe()[0].servers == tuple(sorted(replica.address for replica in service.healthy))
+
+
+def test_a_replica_is_out_of_the_routes_when_it_is_restarted(platform: Parts) -> None:
+    app = platform.app(web=2)
+    platform.release(app)
+    routed: list[bool] = []
+    real = platform.engine.restart
+
+    def watched(replica: str) -> None:
+        address = next(r.address for s in platform.engine.observe(app.id) for r in s.replicas if r.id == replica)
+        routed.append(address in platform.router.observe()[0].servers)
+        real(replica)
+
+    platform.engine.restart = watched  # type: ignore[method-assign]
+    restart(platform.context, Restart(app="shop"), platform.act)
+    assert routed == [False, False]
+
+
+def test_a_restart_makes_no_release_and_touches_only_the_process_asked_for(platform: Parts) -> None:
+    app = platform.app(web=1, worker=2)
+    platform.release(app, GOOD, "web", "worker")
+    answer = restart(platform.context, Restart(app="shop", process="worker"), platform.act)
+    assert answer.replicas == ("worker.1", "worker.2")
+    assert len(platform.store.releases(app.id)) == 1
+
+
+def test_a_restart_of_nothing_is_refused(platform: Parts) -> None:
+    app = platform.app(web=0)
+    with pytest.raises(Conflict):
+        restart(platform.context, Restart(app="shop"), platform.act)
+    platform.release(app)
+    with pytest.raises(UsageError, match="scaled"):
+        restart(platform.context, Restart(app="shop"), platform.act)
+
+
+# --- sessions ------------------------------------------------------------------------------------------------------
+
+
+def test_run_uses_image_config_and_network_of_the_wanted_release(platform: Parts) -> None:
+    app = platform.app(web=1)
+    platform.release(app)
+    platform.engine.behaviours[GOOD] = Behaviour(once=7)
+    request = RunCommand(app="shop", command=("python", "manage.py"), env={"EXTRA": "1"})
+    assert run_command(platform.context, request, platform.act, Screen()) == 7
+    (spec,) = platform.engine.ran
+    assert (spec.image, spec.command, spec.kind, spec.process) == (GOOD, ("python", "manage.py"), "oneoff", "run")
+    assert spec.env["EXTRA"].reveal() == "1"
+    assert spec.env["PAAS_APP"].reveal() == "shop"
+    assert spec.networks == (f"paas-{app.id}",)
+
+
+def test_one_word_with_blanks_is_a_shell_line(platform: Parts) -> None:
+    platform.release(platform.app())
+    run_command(platform.context, RunCommand(app="shop", command=("ls | wc",)), platform.act, Screen())
+    assert platform.engine.ran[0].command == ("/bin/sh", "-c", "ls | wc")
+
+
+def test_run_before_the_first_deploy_and_with_a_reserved_key_is_refused(platform: Parts) -> None:
+    app = platform.app()
+    with pytest.raises(Conflict):
+        run_command(platform.context, RunCommand(app="shop", command=("ls",)), platform.act, Screen())
+    platform.release(app)
+    with pytest.raises(UsageError):
+        run_command(
+            platform.context, RunCommand(app="shop", command=("ls",), env={"PAAS_APP": "x"}), platform.act, Screen()
+        )
+
+
+def test_exec_goes_to_the_replica_asked_for_and_to_the_first_web_otherwise(platform: Parts) -> None:
+    platform.release(platform.app(web=2, worker=1), GOOD, "web", "worker")
+    screen = Screen()
+    exec_command(platform.context, ExecCommand(app="shop", command=("ls",)), platform.act, screen)
+    exec_command(platform.context, ExecCommand(app="shop", command=("ls",), replica="worker.1"), platform.act, screen)
+    assert [call for call in platform.engine.calls if call.startswith("exec")] == ["exec web.1", "exec worker.1"]
+
+
+def test_exec_in_a_replica_that_is_not_there_lists_those_that_are(platform: Parts) -> None:
+    platform.release(platform.app(web=1))
+    with pytest.raises(NotFound) as caught:
+        exec_command(
+            platform.context, ExecCommand(app="shop", command=("ls",), replica="web.9"), platform.act, Screen()
+        )
+    assert "web.1" in caught.value.hint
+
+
+def test_a_bad_image_never_gets_a_restart_loop_of_ours(platform: Parts) -> None:
+    app = platform.app(web=1)
+    platform.release(app)
+    with pytest.raises(DeployFailed):
+        platform.release(app, BAD)
+    assert not [call for call in platform.engine.calls if call.startswith("restart")]
