@@ -482,7 +482,7 @@ def parse(kind: type[R], fields: Mapping[str, object]) -> R:
     from pydantic import ValidationError
 
     try:
-        return cast(R, _adapter(kind).validate_python(dict(fields)))
+        return cast(R, _adapter(cast(Any, kind)).validate_python(dict(fields)))
     except ValidationError as error:
         found = error.errors(include_input=False, include_url=False, include_context=False)
         said = tuple(f"{_place(one['loc']) or kind.__name__}: {one['msg']}" for one in found)
