@@ -1,6 +1,9 @@
-"""An engine that only remembers: replicas with scripted behaviour and no containers. For logic tests.
+"""An engine that only remembers: replicas with scripted behaviour and no containers, for tests of all that decides.
 
-What a replica does is scripted per image: `engine.behaviours["sha256:bad"] = Behaviour(exits=1)`.
+What replicas do is scripted per image, `engine.behaviours["sha256:bad"] = Behaviour(exits=1)`, and what happens to
+one of them by a call: `crash`, `ail`, `heal`, `lose`. It keeps the rules of the real one that plans rest on: the
+replicas of the lowest indexes are the ones that are applied and waited for, a stopped one starts again under its id
+with another address, a crashed one is started again by the engine itself.
 """
 
 from __future__ import annotations
@@ -11,11 +14,18 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from paas.clock import SystemClock
 from paas.errors import DeployFailed, EngineUnavailable, NotFound
 from paas.interfaces import Clock, EngineInfo, LogQuery, Stop, Terminal
-from paas.model.events import Emit
+from paas.model.events import Emit, Event
 from paas.model.secret import Secret
 from paas.model.service import Change, LogLine, ObservedService, Replica, ServiceKey, ServiceSpec, State, Stats
+from paas.settings import Settings
+
+DEAD = (State.CRASHED, State.STOPPED)
+
+RESTART = 1.0
+"""Seconds after which a crashed replica is started again, unless its image exits at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,22 +46,40 @@ class Behaviour:
 class _Version:
     spec: ServiceSpec
     replicas: dict[int, Replica] = field(default_factory=dict)
+    cores: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def fingerprint(self) -> str:
+        """The spec's; nobody's when replicas of different specs share the key."""
+        return self.spec.fingerprint if set(self.cores.values()) <= {self.spec.core} else "mixed"
+
+
+def of_settings(settings: Settings) -> MemoryEngine:
+    """The engine as an entry point makes it: on the machine's clock."""
+    return MemoryEngine(SystemClock())
 
 
 class MemoryEngine:
-    """The Engine protocol over dictionaries. `ran` lists one-off specs, `calls` the verbs in order."""
+    """The Engine protocol over dictionaries.
+
+    `ran` lists one-off specs, `calls` the verbs in order. `down` makes it answer as an Engine that is gone.
+    `busy` scripts the answers of `connections` per replica id, one a call; the last one stays.
+    """
 
     def __init__(self, clock: Clock, behaviours: Mapping[str, Behaviour] | None = None) -> None:
         self.behaviours = dict(behaviours or {})
         self.ran: list[ServiceSpec] = []
         self.calls: list[str] = []
         self.volumes: set[str] = set()
+        self.busy: dict[str, list[int]] = {}
         self.down = False
         self._clock = clock
         self._versions: dict[ServiceKey, _Version] = {}
         self._ids = itertools.count(1)
-        self._changes: list[Change] = []
+        self._watchers: list[list[Change]] = []
         self._lock = threading.RLock()
+
+    # --- seeing -------------------------------------------------------------------------------------------------
 
     def observe(self, app_id: str = "") -> tuple[ObservedService, ...]:
         """What is remembered, with boots that ended by now."""
@@ -61,41 +89,92 @@ class MemoryEngine:
                 self._seen(version) for key, version in sorted(self._versions.items()) if app_id in ("", key.app_id)
             )
 
+    def stats(self, app_id: str = "") -> tuple[Stats, ...]:
+        """A fixed use for each replica that runs."""
+        return tuple(
+            Stats(replica=replica.id, cpu_seconds=1.0, memory=50 << 20, pids=3)
+            for service in self.observe(app_id)
+            for replica in service.replicas
+            if replica.state not in DEAD
+        )
+
+    def connections(self, key: ServiceKey, port: int) -> Mapping[str, int]:
+        """The scripted number of each replica that runs."""
+        with self._lock:
+            self._reach()
+            version = self._versions.get(key)
+            running = [replica for replica in version.replicas.values() if replica.state not in DEAD] if version else []
+            return {replica.id: self._connected(replica.id, version.spec.image) for replica in running if version}
+
+    def logs(self, app_id: str, query: LogQuery) -> Iterator[LogLine]:
+        """What the images say, once a replica."""
+        for service in self.observe(app_id):
+            if query.process not in ("", service.key.process):
+                continue
+            for replica in service.replicas:
+                if query.replica in (0, replica.index):
+                    said = self._says(service.image)
+                    for text in said[-query.lines :] if query.lines else said:
+                        yield LogLine(
+                            at=replica.started_at, text=text, process=service.key.process, replica=replica.index
+                        )
+
+    def watch(self, stop: Stop) -> Iterator[Change]:
+        """What happens to replicas from now on."""
+        changes: list[Change] = []
+        with self._lock:
+            self._watchers.append(changes)
+        try:
+            while not stop.is_set() and not self.down:
+                if changes:
+                    yield changes.pop(0)
+                else:
+                    time.sleep(0.005)
+        finally:
+            with self._lock:
+                self._watchers = [other for other in self._watchers if other is not changes]
+
+    def info(self) -> EngineInfo:
+        """What it is. Raises EngineUnavailable while `down`."""
+        self._reach()
+        return EngineInfo(
+            name="memory", version="1", api_version="1.41", buildkit=True, cpus=2, memory=8 << 30, data_root=""
+        )
+
+    # --- making it so -------------------------------------------------------------------------------------------
+
     def apply(self, spec: ServiceSpec, replicas: int, emit: Emit) -> None:
-        """Fill missing indexes, start dead ones, replace what has another fingerprint."""
+        """Have the replicas of the lowest indexes started, others' specs replaced, and new ones at free indexes."""
         with self._lock:
             self._reach()
             self.calls.append(f"apply {spec.key} × {replicas}")
-            version = self._versions.get(spec.key)
-            if version is None or version.spec.fingerprint != spec.fingerprint:
-                version = self._versions[spec.key] = _Version(spec)
+            version = self._versions.setdefault(spec.key, _Version(spec))
+            version.spec = spec
             self.volumes.update(mount.volume for mount in spec.mounts)
-            alive = [r for r in version.replicas.values() if r.state not in (State.CRASHED, State.STOPPED)]
-            for index in itertools.count(1):
-                if len(alive) >= replicas:
-                    return
-                if version.replicas.get(index) in alive:
-                    continue
-                version.replicas[index] = self._new(spec, index)
-                alive.append(version.replicas[index])
+            kept = sorted(version.replicas)[:replicas]
+            free = (index for index in itertools.count(1) if index not in kept)
+            for index in (*kept, *itertools.islice(free, replicas - len(kept))):
+                self._have(version, index)
 
     def wait_healthy(self, spec: ServiceSpec, replicas: int, timeout: float, emit: Emit) -> tuple[Replica, ...]:
-        """Moves the clock on until they are healthy, or fails as the real one does."""
+        """Moves the clock on until the lowest indexes are healthy, or fails as the real one does."""
         deadline = self._clock.monotonic() + min(timeout, spec.health.grace)
         while True:
-            version = self._versions.get(spec.key)
-            found = self._seen(version).replicas if version else ()
+            found = self._lowest(spec, replicas)
             for replica in found:
-                if replica.state is State.CRASHED:
+                if replica.state in DEAD:
                     raise DeployFailed(
-                        f"{spec.process}.{replica.index} exited with {replica.exit_code}",
-                        details=self._says(spec.image),
+                        f"{spec.process}.{replica.index} {replica.detail}", details=self._details(spec, replica)
                     )
-            healthy = tuple(replica for replica in found if replica.state is State.HEALTHY)
-            if len(healthy) >= replicas:
-                return healthy
+            if all(replica.state is State.HEALTHY for replica in found):
+                for replica in found:
+                    emit(Event(kind="note", message=f"{spec.process}.{replica.index} is healthy"))
+                return found
             if self._clock.monotonic() >= deadline:
-                raise DeployFailed(f"{spec.process} was not healthy in time", details=self._says(spec.image))
+                late = next(replica for replica in found if replica.state is not State.HEALTHY)
+                raise DeployFailed(
+                    f"{spec.process}.{late.index} did not become healthy in time", details=self._details(spec, late)
+                )
             self._clock.sleep(spec.health.boot_interval)
 
     def remove(self, key: ServiceKey, replicas: Sequence[str] = ()) -> None:
@@ -106,9 +185,28 @@ class MemoryEngine:
             version = self._versions.get(key)
             if version is None:
                 return
-            version.replicas = {i: r for i, r in version.replicas.items() if replicas and r.id not in replicas}
-            if not version.replicas:
-                del self._versions[key]
+            for index, replica in list(version.replicas.items()):
+                if not replicas or replica.id in replicas:
+                    self._forget(version, index)
+
+    def restart(self, replica: str) -> None:
+        """Start it anew under the same id."""
+        with self._lock:
+            self._reach()
+            version, found = self._find(replica)
+            self.calls.append(f"restart {version.spec.process}.{found.index}")
+            self._tell("die", version, found, 143)
+            self._start(version, found.index, found.id)
+
+    def forget(self, app_id: str) -> None:
+        """Forget all of the app's versions."""
+        with self._lock:
+            for key in [key for key in self._versions if key.app_id == app_id]:
+                self.remove(key)
+
+    def remove_volume(self, volume: str) -> None:
+        """Forget it."""
+        self.volumes.discard(volume)
 
     def run_once(self, spec: ServiceSpec, timeout: float, terminal: Terminal) -> int:
         """Print what the image says and return its scripted exit code."""
@@ -128,88 +226,88 @@ class MemoryEngine:
         terminal.write(" ".join(command).encode() + b"\n")
         return 0
 
-    def logs(self, app_id: str, query: LogQuery) -> Iterator[LogLine]:
-        """What the images say, once a replica."""
-        for service in self.observe(app_id):
-            if query.process not in ("", service.key.process):
-                continue
-            for replica in service.replicas:
-                if query.replica in (0, replica.index):
-                    for text in self._says(service.image):
-                        yield LogLine(
-                            at=replica.started_at, text=text, process=service.key.process, replica=replica.index
-                        )
+    # --- what a test lets happen --------------------------------------------------------------------------------
 
-    def stats(self, app_id: str = "") -> tuple[Stats, ...]:
-        """A fixed use for each replica."""
-        return tuple(
-            Stats(replica=replica.id, cpu_seconds=1.0, memory=50 << 20, pids=3)
-            for service in self.observe(app_id)
-            for replica in service.replicas
-        )
+    def crash(self, replica: str, exit_code: int = 137, *, oom: bool = False, restarts: bool = False) -> None:
+        """Let a replica die. It stays dead until somebody starts it, or with `restarts` the engine does."""
+        with self._lock:
+            version, found = self._find(replica)
+            state = State.CRASHED if restarts else State.STOPPED
+            version.replicas[found.index] = self._died(found, exit_code, state, oom=oom)
+            if oom:
+                self._tell("oom", version, found)
+            self._tell("die", version, found, exit_code)
 
-    def connections(self, key: ServiceKey, port: int) -> Mapping[str, int]:
-        """The scripted number of each replica."""
-        version = self._versions.get(key)
-        found = version.replicas.values() if version else ()
-        return {replica.id: self._behaviour(version.spec.image).busy for replica in found if version}
+    def ail(self, replica: str, detail: str = "GET / answered 500") -> None:
+        """Let a replica run on and fail its checks until `heal` or a restart."""
+        with self._lock:
+            version, found = self._find(replica)
+            version.replicas[found.index] = replace(found, state=State.UNHEALTHY, detail=detail)
 
-    def watch(self, stop: Stop) -> Iterator[Change]:
-        """What `crash` made happen."""
-        while not stop.is_set():
-            if self.down:
-                return
-            if self._changes:
-                yield self._changes.pop(0)
-            else:
-                time.sleep(0.005)
+    def heal(self, replica: str) -> None:
+        """Let it pass its checks again."""
+        with self._lock:
+            version, found = self._find(replica)
+            version.replicas[found.index] = replace(found, state=State.HEALTHY, detail="")
 
-    def forget(self, app_id: str) -> None:
-        """Forget all of the app's versions."""
-        for key in [key for key in self._versions if key.app_id == app_id]:
-            self.remove(key)
+    def lose(self, replica: str) -> None:
+        """Let somebody remove it behind the platform's back."""
+        with self._lock:
+            version, found = self._find(replica)
+            self._forget(version, found.index)
 
-    def remove_volume(self, volume: str) -> None:
-        """Forget it."""
-        self.volumes.discard(volume)
+    # --- remembering --------------------------------------------------------------------------------------------
 
-    def restart(self, replica: str) -> None:
-        """Start it anew under the same id and address."""
-        version, found = self._find(replica)
-        self.calls.append(f"restart {version.spec.process}.{found.index}")
-        fresh = self._new(version.spec, found.index)
-        version.replicas[found.index] = replace(fresh, id=found.id, address=found.address)
+    def _have(self, version: _Version, index: int) -> None:
+        found = version.replicas.get(index)
+        if found and version.cores[index] != version.spec.core:
+            self._forget(version, index)
+            found = None
+        if found is None:
+            self._start(version, index, f"r{next(self._ids)}")
+        elif found.state is State.STOPPED:
+            self._start(version, index, found.id)
 
-    def info(self) -> EngineInfo:
-        """What it is. Raises EngineUnavailable while `down`."""
-        self._reach()
-        return EngineInfo(
-            name="memory", version="1", api_version="1.41", buildkit=True, cpus=2, memory=8 << 30, data_root=""
-        )
-
-    def crash(self, replica: str, exit_code: int = 137) -> None:
-        """Let a replica die, as a test or an out-of-memory kill does."""
-        version, found = self._find(replica)
-        dead = replace(found, state=State.STOPPED, exit_code=exit_code, detail=f"exited with {exit_code}")
-        version.replicas[found.index] = dead
-        self._changes.append(Change("die", version.spec.key, replica, exit_code))
-
-    def _find(self, replica: str) -> tuple[_Version, Replica]:
-        for version in self._versions.values():
-            for found in version.replicas.values():
-                if found.id == replica:
-                    return version, found
-        raise NotFound(f"there is no replica {replica}")
-
-    def _new(self, spec: ServiceSpec, index: int) -> Replica:
-        number = next(self._ids)
-        return Replica(
-            id=f"r{number}",
+    def _start(self, version: _Version, index: int, id: str) -> None:
+        number, port = next(self._ids), version.spec.port
+        self._versions[version.spec.key] = version
+        version.cores[index] = version.spec.core
+        version.replicas[index] = Replica(
+            id=id,
             index=index,
             state=State.STARTING,
-            address=f"10.0.{number // 250}.{number % 250 + 1}:{spec.port}" if spec.port else "",
+            address=f"10.0.{number // 250}.{number % 250 + 1}:{port}" if port else "",
             started_at=self._clock.now(),
         )
+        self._tell("start", version, version.replicas[index])
+
+    def _forget(self, version: _Version, index: int) -> None:
+        found = version.replicas.pop(index)
+        version.cores.pop(index)
+        if not version.replicas:
+            self._versions.pop(version.spec.key, None)
+        self._tell("gone", version, found)
+
+    def _tell(self, kind: str, version: _Version, replica: Replica, exit_code: int | None = None) -> None:
+        for changes in self._watchers:
+            changes.append(Change(kind, version.spec.key, replica.id, exit_code))
+
+    def _find(self, replica: str) -> tuple[_Version, Replica]:
+        with self._lock:
+            for version in self._versions.values():
+                for found in self._seen(version).replicas:
+                    if found.id == replica:
+                        return version, found
+        raise NotFound(f"there is no replica {replica}")
+
+    def _lowest(self, spec: ServiceSpec, replicas: int) -> tuple[Replica, ...]:
+        with self._lock:
+            self._reach()
+            version = self._versions.get(spec.key)
+            found = self._seen(version).replicas[:replicas] if version else ()
+        if len(found) < replicas:
+            raise DeployFailed(f"{spec.process} has {len(found)} of {replicas} replicas")
+        return found
 
     def _seen(self, version: _Version) -> ObservedService:
         """The version as it is now: boots end and exits happen as the clock moves."""
@@ -218,7 +316,7 @@ class MemoryEngine:
         spec = version.spec
         return ObservedService(
             key=spec.key,
-            fingerprint=spec.fingerprint,
+            fingerprint=version.fingerprint,
             app_name=spec.app_name,
             image=spec.image,
             kind=spec.kind,
@@ -226,20 +324,38 @@ class MemoryEngine:
         )
 
     def _aged(self, spec: ServiceSpec, replica: Replica) -> Replica:
+        does = self._behaviour(spec.image)
+        if replica.state is State.CRASHED and does.exits is None and self._clock.now() >= replica.started_at + RESTART:
+            now = self._clock.now()
+            replica = replace(replica, state=State.STARTING, started_at=now, restarts=replica.restarts + 1, detail="")
         if replica.state is not State.STARTING:
             return replica
-        does = self._behaviour(spec.image)
         if does.exits is not None:
-            return replace(replica, state=State.CRASHED, exit_code=does.exits, detail=f"exited with {does.exits}")
+            return self._died(replica, does.exits, State.CRASHED)
         if does.boots is not None and self._clock.now() - replica.started_at >= does.boots:
             return replace(replica, state=State.HEALTHY)
         return replica
+
+    def _died(self, replica: Replica, exit_code: int, state: State, *, oom: bool = False) -> Replica:
+        """The replica after its end; `started_at` then counts the time until the engine starts it again."""
+        words = {137: "was ended by SIGKILL", 143: "was ended by SIGTERM"}
+        detail = "was killed over its memory limit" if oom else words.get(exit_code, f"exited with code {exit_code}")
+        return replace(replica, state=state, exit_code=exit_code, oom=oom, detail=detail, started_at=self._clock.now())
+
+    def _connected(self, replica: str, image: str) -> int:
+        script = self.busy.get(replica)
+        if not script:
+            return self._behaviour(image).busy
+        return script.pop(0) if len(script) > 1 else script[0]
 
     def _behaviour(self, image: str) -> Behaviour:
         return self.behaviours.get(image, Behaviour())
 
     def _says(self, image: str) -> tuple[str, ...]:
         return self._behaviour(image).says
+
+    def _details(self, spec: ServiceSpec, replica: Replica) -> tuple[str, ...]:
+        return tuple(f"{spec.process}.{replica.index} | {line}" for line in self._says(spec.image))
 
     def _reach(self) -> None:
         if self.down:

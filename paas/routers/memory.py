@@ -10,10 +10,19 @@ from paas.interfaces import LogQuery
 from paas.model.events import Emit
 from paas.model.route import Certificate, Route, Traffic
 from paas.model.service import LogLine
+from paas.settings import Settings
+
+
+def of_settings(settings: Settings) -> MemoryRouter:
+    """The router as an entry point makes it."""
+    return MemoryRouter()
 
 
 class MemoryRouter:
-    """Routes in a dictionary. `history` is every route ever applied; `broken` makes `apply` fail as a dead Traefik does."""
+    """Routes in a dictionary.
+
+    `history` is every route ever applied; `broken` makes changes fail as a dead Traefik does.
+    """
 
     def __init__(self) -> None:
         self.history: list[Route] = []
@@ -49,12 +58,14 @@ class MemoryRouter:
             self.history.append(route)
 
     def remove(self, app_id: str) -> None:
-        """Forget it."""
+        """Forget it. Raises RouterError while `broken`."""
+        if self.broken:
+            raise RouterError("the router does not answer")
         with self._lock:
             self._routes.pop(app_id, None)
 
     def certificates(self, certificates: Sequence[Certificate]) -> None:
-        """Remember what would be served."""
+        """Remember what is served."""
         self.served = tuple(certificates)
 
     def traffic(self) -> tuple[Traffic, ...]:
