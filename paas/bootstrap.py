@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
+from inspect import signature
 from typing import Any
 
 from paas.clock import SystemClock
@@ -65,18 +66,19 @@ def wire(
 ) -> Platform:
     """The platform of these settings; nothing is started. Raises ConfigError, PlatformError.
 
-    Engines and routers are found by entry point (`paas.engines`, `paas.routers`); each is called with the settings.
+    Engines and routers are found by entry point (`paas.engines`, `paas.routers`).
     """
     settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     clock = SystemClock()
     builder = DockerBuilder(settings)
+    given = {"settings": settings, "clock": clock, "builder": builder}
     context = Context(
         settings=settings,
         store=SqlStore.open(settings.home),
-        engine=part("paas.engines", engine)(settings),
+        engine=part("paas.engines", engine, **given),
         builder=builder,
         stack=choose(settings, builder),
-        router=part("paas.routers", router)(settings),
+        router=part("paas.routers", router, **given),
         clock=clock,
         locks=Locks(clock),
         build_env=build_env(os.environ if environ is None else environ),
@@ -88,9 +90,13 @@ def wire(
     return Platform(context=context, door=door, operations=operations, controller=controller)
 
 
-def part(group: str, name: str) -> Any:
-    """The class that an entry point names. Raises ConfigError listing those there are."""
+def part(group: str, name: str, **parts: object) -> Any:
+    """What an entry point names, made from those of `parts` that its parameters ask for by name.
+
+    Raises ConfigError listing the names there are.
+    """
     found = {entry.name: entry for entry in entry_points(group=group)}
     if name not in found:
         raise ConfigError(f"no {name!r} among {group}", hint=f"installed: {', '.join(sorted(found))}")
-    return found[name].load()
+    make = found[name].load()
+    return make(**{key: parts[key] for key in signature(make).parameters if key in parts})

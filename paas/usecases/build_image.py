@@ -47,12 +47,12 @@ def build_image(
     """The image of this source, as `{instance}/{app id}:{12 hex}`. Raises BuildFailed, ConfigError, PlatformError."""
     if found.folder is None:
         return _taken(context, app, found.source.origin, emit, fresh=no_cache)
-    bases = _bases(context, shape.plan, emit)
+    bases, ids = _bases(context, shape.plan, emit)
     text = _dockerfile(context, app, shape, bases=bases, emit=emit)
     manifest = shape.manifest
     identity = {
         "source": found.source.id, "dockerfile": text, "args": dict(manifest.build_args), "target": manifest.target,
-        "bases": _ids(context, bases),
+        "bases": ids,
     }  # fmt: skip
     build_id = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
     ref = _ref(context, app, build_id)
@@ -103,21 +103,25 @@ def _taken(context: Context, app: App, ref: str, emit: Emit, *, fresh: bool) -> 
     return Built(image=named, cached=cached)
 
 
-def _bases(context: Context, plan: BuildPlan, emit: Emit) -> dict[str, Base]:
-    """The base images of each stage, made or pulled where they are missing."""
+def _bases(context: Context, plan: BuildPlan, emit: Emit) -> tuple[dict[str, Base], dict[str, str]]:
+    """The base images of each stage, made or pulled where they are missing, and the immutable ids behind their names:
+    a base that was made anew means a new build."""
     bases = {stage: context.stack.answer(runtime) for stage, runtime in plan.runtimes.items()}
-    for base in dict.fromkeys((base.image, base.build_image) for base in bases.values()):
-        found = next(one for one in bases.values() if (one.image, one.build_image) == base)
-        if any(context.builder.find(ref) is None for ref in base):
-            with step(context, emit, f"Preparing {found.runtime.name} {found.version}"):
-                context.stack.prepare(found, emit)
-    return bases
+    ids: dict[str, str] = {}
+    for base in bases.values():
+        refs = (base.image, base.build_image)
+        found = {ref: ids.get(ref) or _id(context, ref) for ref in refs}
+        if not all(found.values()):
+            with step(context, emit, f"Preparing {base.runtime.name} {base.version}"):
+                context.stack.prepare(base, emit)
+            found = {ref: _id(context, ref) for ref in refs}
+        ids |= found
+    return bases, ids
 
 
-def _ids(context: Context, bases: Mapping[str, Base]) -> dict[str, tuple[str, ...]]:
-    """The immutable ids behind the names of the base images: a base made anew means a new build."""
-    found = {stage: [context.builder.find(ref) for ref in (b.image, b.build_image)] for stage, b in bases.items()}
-    return {stage: tuple(image.id for image in images if image) for stage, images in found.items()}
+def _id(context: Context, ref: str) -> str:
+    image = context.builder.find(ref)
+    return image.id if image else ""
 
 
 def _dockerfile(context: Context, app: App, shape: Shape, *, bases: Mapping[str, Base], emit: Emit) -> str:

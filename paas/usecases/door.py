@@ -78,6 +78,9 @@ from paas.usecases.journal import Journals
 ROLES = ("viewer", "deployer", "operator", "owner")
 """Each may what those before it may."""
 
+REVEALING = frozenset({ShowCredentials, FetchBackup})
+"""Requests that change nothing and are noted all the same: they hand out passwords or data."""
+
 Handler = Callable[[Context, Any, Act], object]
 SessionHandler = Callable[[Context, Any, Act, Terminal], int]
 
@@ -143,7 +146,7 @@ class Door:
     def run(self, request: Request, actor: str, emit: Emit, operation: str = "", *, role: str = "owner") -> object:
         """The answer: a dataclass, a tuple of them, or an iterator for a stream. Raises PaasError.
 
-        A request that changes something leaves an `audit` event first, also when it then fails.
+        A request that changes something, or hands out secrets, leaves an `audit` event first, also when it then fails.
         """
         self.check(request, role)
         if isinstance(request, WatchOperation):
@@ -153,7 +156,7 @@ class Door:
         handler = HANDLERS.get(type(request))
         if handler is None:
             raise NotFound(f"there is no use case for {type(request).__name__}")
-        if type(request).method != "GET":
+        if type(request).method != "GET" or type(request) in REVEALING:
             self._audit(request, actor, operation)
         return handler(self.context, request, Act(actor, emit, operation))
 

@@ -11,6 +11,7 @@ from paas.model.events import Event
 from paas.reconcile import reconcile
 from paas.requests import PlatformDown, PlatformStatus, PlatformUp
 from paas.usecases import recovery, uploads
+from paas.usecases.addon_service import reconcile_addons
 from paas.usecases.context import Act, Context
 from paas.usecases.domains import url_of
 from paas.usecases.switch import base_release, in_words, world
@@ -52,7 +53,7 @@ class PlatformIsUp:
 
 
 def platform_up(context: Context, request: PlatformUp, act: Act) -> PlatformIsUp:
-    """Engine checked, router started with its certificates, every app reconciled. Idempotent.
+    """Engine checked, router started with its certificates, addons and apps reconciled. Idempotent.
 
     An app that cannot be brought up is told and does not stop the others. Raises PlatformError.
     """
@@ -61,6 +62,7 @@ def platform_up(context: Context, request: PlatformUp, act: Act) -> PlatformIsUp
     uploads.expire(context)
     context.router.up(act.emit)
     context.router.certificates(context.store.certificates())
+    reconcile_addons(context, act.emit)
     failed = {}
     apps = context.store.apps()
     for app in apps:

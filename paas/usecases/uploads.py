@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from paas.errors import NotFound, UsageError
+from paas.errors import NotFound, PlatformError, UsageError
 from paas.settings import Settings
 from paas.usecases.context import Context
 
@@ -37,22 +38,25 @@ class Upload:
             )
         try:
             self._file.write(data)
-        except BaseException:
+        except OSError as error:
             self.abort()
-            raise
+            raise PlatformError(f"the upload could not be kept: {error.strerror}", hint="paas doctor") from error
 
     def finish(self) -> str:
         """Make it available under its id."""
-        self._file.close()
+        try:
+            self._file.close()
+        except OSError as error:
+            self._partial().unlink(missing_ok=True)
+            raise PlatformError(f"the upload could not be kept: {error.strerror}", hint="paas doctor") from error
         self._partial().rename(self.path)
         return self.id
 
     def abort(self) -> None:
         """Forget it. Idempotent."""
-        try:
+        with suppress(OSError):  # a buffer that the disk has no room for
             self._file.close()
-        finally:
-            self._partial().unlink(missing_ok=True)
+        self._partial().unlink(missing_ok=True)
 
     def _partial(self) -> Path:
         return self.path.with_suffix(".part")

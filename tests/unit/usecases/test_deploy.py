@@ -1,0 +1,311 @@
+"""Source to a running release: what is built, what is refused before a build, and what a failure leaves."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Mapping
+
+import pytest
+
+from paas.engines.memory import Behaviour
+from paas.errors import (
+    BuildFailed,
+    ConfigError,
+    Conflict,
+    DeployFailed,
+    NotFound,
+    NothingDetected,
+    PaasError,
+    PlatformError,
+    UsageError,
+)
+from paas.model.app import ReleaseStatus
+from paas.requests import ChangeConfig, ChangeDomains, DeployApp, PlanApp, Scale, SetLimits, SourceRef
+from paas.usecases import uploads
+from paas.usecases.config import change_config, show_config
+from paas.usecases.deploy import Deployed, deploy_app, plan_app
+from paas.usecases.domains import change_domains
+from paas.usecases.processes import scale, set_limits
+from tests.unit.usecases.parts import Parts, failing_build
+
+APP = {"requirements.txt": "", "Procfile": "web: python app.py\nworker: python w.py\n", "app.py": "print(1)\n"}
+
+
+def upload(platform: Parts, files: Mapping[str, str]) -> str:
+    """The files as an upload, as the client sends them."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for name, text in sorted(files.items()):
+            info = tarfile.TarInfo(name)
+            info.size = len(text.encode())
+            tar.addfile(info, io.BytesIO(text.encode()))
+    begun = uploads.begin(platform.context.settings)
+    begun.write(packed.getvalue())
+    return begun.finish()
+
+
+def deploy(platform: Parts, files: Mapping[str, str] = APP, app: str = "shop", **more: object) -> Deployed:
+    source = SourceRef(upload=upload(platform, files))
+    return deploy_app(platform.context, DeployApp(app=app, source=source, **more), platform.act)  # type: ignore[arg-type]
+
+
+def builds(platform: Parts) -> list[str]:
+    return [ref for ref in platform.builder.builds if not ref.startswith("paas-base/")]
+
+
+def toml(text: str) -> dict[str, str]:
+    return {**APP, "paas.toml": text}
+
+
+def test_a_first_deploy_creates_the_app_builds_and_serves_one_web(platform: Parts) -> None:
+    answer = deploy(platform)
+    assert (answer.app, answer.release, answer.created, answer.cached) == ("shop", 1, True, False)
+    assert answer.url == "http://shop.localhost"
+    assert dict(answer.processes) == {"web": 1, "worker": 0}
+    app = platform.store.app("shop")
+    assert platform.running(app) == {"web v1": 1}
+    assert platform.serving(app) == {answer.image}
+    assert builds(platform) == [platform.store.release(app.id, 1).image_ref]
+    assert platform.builder.labels[builds(platform)[0]]["paas.app"] == app.id
+
+
+def test_nothing_of_a_deploy_is_left_in_the_home_folder(platform: Parts) -> None:
+    deploy(platform)
+    home = platform.context.settings.home
+    assert [path for folder in ("uploads", "work") for path in (home / folder).iterdir()] == []
+
+
+def test_the_same_source_again_is_unchanged_without_a_build_or_a_release(platform: Parts) -> None:
+    deploy(platform)
+    answer = deploy(platform)
+    assert (answer.unchanged, answer.release) == (True, 1)
+    assert len(builds(platform)) == 1
+
+
+def test_a_known_content_id_needs_no_upload_and_another_one_asks_for_it(platform: Parts) -> None:
+    deploy(platform)
+    source = platform.store.release(platform.store.app("shop").id, 1).source
+    assert source is not None
+
+    def ask(content_id: str, **more: object) -> Deployed:
+        request = DeployApp(app="shop", source=SourceRef(content_id=content_id), **more)  # type: ignore[arg-type]
+        return deploy_app(platform.context, request, platform.act)
+
+    assert ask(source.id).unchanged
+    assert ask("0" * 64).upload
+    assert ask(source.id, force=True).upload
+    assert ask(source.id, buildpack="node").upload
+    change_config(platform.context, ChangeConfig(app="shop", set={"A": "1"}), platform.act)
+    assert ask(source.id).unchanged
+    set_limits(platform.context, SetLimits(app="shop", memory="1G"), platform.act)
+    assert ask(source.id).upload
+
+
+def test_a_content_id_of_a_new_app_asks_for_the_upload_and_a_bad_name_is_refused_before(platform: Parts) -> None:
+    source = SourceRef(content_id="0" * 64)
+    assert deploy_app(platform.context, DeployApp(app="new", source=source), platform.act).upload
+    assert platform.store.apps() == ()
+    with pytest.raises(UsageError):
+        deploy_app(platform.context, DeployApp(app="Not_a_name", source=source), platform.act)
+    with pytest.raises(NotFound):
+        deploy_app(platform.context, DeployApp(app="new", source=source, create=False), platform.act)
+
+
+def test_force_makes_a_release_of_the_same_image_and_replaces_the_replicas(platform: Parts) -> None:
+    deploy(platform)
+    answer = deploy(platform, force=True)
+    assert (answer.release, answer.cached, answer.unchanged) == (2, True, False)
+    assert platform.running(platform.store.app("shop")) == {"web v2": 1}
+
+
+def test_going_back_to_an_earlier_source_uses_its_image(platform: Parts) -> None:
+    deploy(platform)
+    deploy(platform, {**APP, "app.py": "print(2)\n"})
+    answer = deploy(platform)
+    assert (answer.release, answer.cached) == (3, True)
+    assert len(builds(platform)) == 2
+
+
+def test_a_build_that_fails_changes_nothing(platform: Parts) -> None:
+    deploy(platform)
+    platform.builder.fails = failing_build()
+    with pytest.raises(BuildFailed):
+        deploy(platform, {**APP, "app.py": "other"})
+    app = platform.store.app("shop")
+    assert len(platform.store.releases(app.id)) == 1
+    assert platform.running(app) == {"web v1": 1}
+
+
+def test_a_disk_that_is_full_during_a_build_changes_nothing(platform: Parts) -> None:
+    deploy(platform)
+    platform.builder.fails = PlatformError("no space left on device")
+    with pytest.raises(PlatformError):
+        deploy(platform, {**APP, "app.py": "other"})
+    assert platform.store.app("shop").wanted == 1
+
+
+def test_an_engine_that_stops_during_a_deploy_leaves_the_old_release(platform: Parts) -> None:
+    deploy(platform)
+
+    def stop() -> None:
+        platform.engine.down = True
+
+    platform.builder.while_building = stop
+    with pytest.raises(PaasError):
+        deploy(platform, {**APP, "app.py": "other"})
+    platform.engine.down = False
+    app = platform.store.app("shop")
+    assert app.wanted == 1
+    assert platform.store.releases(app.id)[0].status in (ReleaseStatus.SUCCEEDED, ReleaseStatus.FAILED)
+    assert platform.running(app) == {"web v1": 1}
+
+
+def test_replicas_that_exit_leave_the_old_release_with_the_cause(platform: Parts) -> None:
+    deploy(platform)
+    kept = platform.engine._behaviour
+    good = platform.store.release(platform.store.app("shop").id, 1).image
+    platform.engine._behaviour = lambda image: kept(image) if image == good else Behaviour(exits=1)  # type: ignore[method-assign]
+    with pytest.raises(DeployFailed):
+        deploy(platform, {**APP, "app.py": "other"})
+    app = platform.store.app("shop")
+    assert app.wanted == 1
+    assert platform.serving(app) == {good}
+
+
+@pytest.mark.parametrize(
+    ("files", "error"),
+    [
+        ({"notes.txt": "x"}, NothingDetected),
+        ({**APP, "Procfile": "web python\n"}, ConfigError),
+        (toml("[proceses.web]\n"), ConfigError),
+        (toml("addons = ['postgrs']\n"), PaasError),
+        (toml("[env.MAIL_SERVER]\nrequired = true\n"), ConfigError),
+        (toml("domains = ['taken.example']\n"), Conflict),
+        (toml("domains = ['other.localhost']\n"), Conflict),
+    ],
+)
+def test_what_can_be_known_before_the_build_is_refused_before_it_and_creates_nothing(
+    platform: Parts, files: Mapping[str, str], error: type[PaasError]
+) -> None:
+    platform.app("other", "ffffffff")
+    change_domains(platform.context, ChangeDomains(app="other", add=("taken.example",)), platform.act)
+    with pytest.raises(error) as caught:
+        deploy(platform, files)
+    assert caught.value.hint
+    assert builds(platform) == []
+    assert [app.name for app in platform.store.apps()] == ["other"]
+
+
+def test_required_config_is_listed_with_the_command_that_sets_it(platform: Parts) -> None:
+    with pytest.raises(ConfigError) as caught:
+        deploy(platform, toml("[env.MAIL_SERVER]\nrequired = true\n[env.MAIL_USER]\nrequired = true\n"))
+    assert "MAIL_SERVER, MAIL_USER" in caught.value.message
+    assert "paas config set MAIL_SERVER=… MAIL_USER=… --app shop" in caught.value.hint
+
+
+def test_the_manifest_gives_formation_config_and_domains_at_the_first_deploy(platform: Parts) -> None:
+    answer = deploy(
+        platform,
+        toml(
+            "domains = ['www.example.com']\n"
+            "[processes.web]\nreplicas = 2\n[processes.worker]\nreplicas = 1\n"
+            "[env.GREETING]\nvalue = 'hello'\n[env.SECRET_KEY]\ngenerate = true\n"
+        ),
+    )
+    app = platform.store.app("shop")
+    from paas.requests import ShowConfig
+
+    config = show_config(platform.context, ShowConfig(app="shop"), platform.act).config
+    assert dict(answer.processes) == {"web": 2, "worker": 1}
+    assert config["GREETING"] == "hello"
+    assert len(config["SECRET_KEY"]) > 20
+    assert answer.generated == ("SECRET_KEY",)
+    assert platform.store.release(app.id, 1).domains == ("www.example.com",)
+    assert config["SECRET_KEY"] not in str(platform.events)
+
+
+def test_a_generated_secret_stays_the_same_over_deploys(platform: Parts) -> None:
+    from paas.requests import ShowConfig
+
+    text = "[env.SECRET_KEY]\ngenerate = true\n"
+    deploy(platform, toml(text))
+    first = show_config(platform.context, ShowConfig(app="shop"), platform.act).config
+    answer = deploy(platform, {**toml(text), "app.py": "other"})
+    assert show_config(platform.context, ShowConfig(app="shop"), platform.act).config == first
+    assert answer.generated == ()
+
+
+def test_scale_and_limits_set_by_command_survive_a_deploy(platform: Parts) -> None:
+    deploy(platform)
+    scale(platform.context, Scale(app="shop", counts={"web": 3}), platform.act)
+    set_limits(platform.context, SetLimits(app="shop", memory="1G"), platform.act)
+    deploy(platform, {**APP, "app.py": "other"})
+    app = platform.store.app("shop")
+    web = platform.store.release(app.id, 3).process("web")
+    assert web is not None
+    assert web.limits.memory == 1 << 30
+    assert platform.running(app) == {"web v3": 3}
+
+
+def test_a_deploy_whose_build_took_longer_goes_over_a_newer_one_and_says_so(platform: Parts) -> None:
+    deploy(platform)
+
+    def meanwhile() -> None:
+        platform.builder.while_building = lambda: None
+        deploy(platform, {**APP, "app.py": "newer"})
+
+    platform.builder.while_building = meanwhile
+    deploy(platform, {**APP, "app.py": "older"})
+    assert platform.store.app("shop").wanted == 3
+    assert "v2 was deployed while this was built" in platform.said("warning")[0]
+
+
+def test_an_image_is_deployed_as_it_is_under_a_name_that_keeps_it(platform: Parts) -> None:
+    platform.builder.add("whoami:1", "sha256:" + "ab" * 32)
+    request = DeployApp(app="shop", source=SourceRef(image="whoami:1"))
+    answer = deploy_app(platform.context, request, platform.act)
+    app = platform.store.app("shop")
+    release = platform.store.release(app.id, 1)
+    assert (release.image_ref, release.buildpack) == (f"paas/{app.id}:abababababab", "image")
+    assert [process.command for process in release.processes] == [""]
+    assert answer.cached
+    assert deploy_app(platform.context, request, platform.act).unchanged
+
+
+def test_an_image_that_cannot_be_had_or_has_no_command_is_refused(platform: Parts) -> None:
+    with pytest.raises(PlatformError):
+        deploy_app(platform.context, DeployApp(app="shop", source=SourceRef(image="none:1")), platform.act)
+    platform.builder.add("empty:1", "sha256:" + "cd" * 32, command=())
+    with pytest.raises(ConfigError, match="no command"):
+        deploy_app(platform.context, DeployApp(app="shop", source=SourceRef(image="empty:1")), platform.act)
+
+
+@pytest.mark.parametrize("source", [SourceRef(), SourceRef(upload="ab", git="https://x/y.git")])
+def test_a_source_is_exactly_one_thing(platform: Parts, source: SourceRef) -> None:
+    with pytest.raises(UsageError):
+        deploy_app(platform.context, DeployApp(app="shop", source=source), platform.act)
+
+
+def test_a_plan_tells_the_steps_and_why_and_changes_nothing(platform: Parts) -> None:
+    request = PlanApp(app="shop", source=SourceRef(upload=upload(platform, APP)))
+    planned = plan_app(platform.context, request, platform.act)
+    assert (planned.exists, planned.image, planned.buildpack) == (False, "(to be built)", "python")
+    assert planned.steps > 0
+    assert planned.reasons
+    assert platform.store.apps() == ()
+    assert platform.engine.calls == []
+    assert builds(platform) == []
+
+
+def test_a_plan_of_what_runs_has_no_steps(platform: Parts) -> None:
+    deploy(platform)
+    for source in (SourceRef(upload=upload(platform, APP)), None):
+        planned = plan_app(platform.context, PlanApp(app="shop", source=source), platform.act)
+        assert planned.steps == 0, planned.plan
+
+
+def test_a_plan_lists_the_config_that_is_missing(platform: Parts) -> None:
+    files = toml("[env.MAIL_SERVER]\nrequired = true\n")
+    request = PlanApp(app="shop", source=SourceRef(upload=upload(platform, files)))
+    assert plan_app(platform.context, request, platform.act).missing == ("MAIL_SERVER",)

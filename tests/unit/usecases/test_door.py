@@ -1,0 +1,244 @@
+"""The one way in, and the operations behind it: who may, what is noted, and that nothing ever hangs."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+
+import pytest
+
+from paas.errors import Conflict, Denied, NotFound, PaasError
+from paas.model.app import Operation
+from paas.model.events import silent
+from paas.requests import (
+    ChangeConfig,
+    CreateApp,
+    DeployApp,
+    DestroyApp,
+    ExecCommand,
+    ListApps,
+    ListEvents,
+    ListOperations,
+    PutCertificate,
+    ReadLogs,
+    Request,
+    Rollback,
+    RunCommand,
+    ShowApp,
+    SourceRef,
+    WatchOperation,
+    all_requests,
+)
+from paas.usecases import door as door_module
+from paas.usecases.apps import AppShown
+from paas.usecases.door import HANDLERS, SESSIONS, Door, audited
+from paas.usecases.operations import Operations
+from tests.unit.usecases.parts import GOOD, Parts, Screen
+
+
+@pytest.fixture
+def door(platform: Parts) -> Door:
+    return Door.of(platform.context)
+
+
+@pytest.fixture
+def operations(door: Door) -> Operations:
+    return Operations(door)
+
+
+IMAGE = SourceRef(image="whoami:1")
+
+
+def test_every_request_has_a_handler_of_its_shape() -> None:
+    for kind in all_requests():
+        if kind is WatchOperation:
+            continue
+        assert kind in (SESSIONS if kind.shape == "session" else HANDLERS), kind.__name__
+
+
+@pytest.mark.parametrize(
+    ("request_", "role", "may"),
+    [
+        (ListApps(), "viewer", True),
+        (CreateApp(name="new"), "viewer", False),
+        (CreateApp(name="new"), "deployer", True),
+        (RunCommand(app="shop", command=("ls",)), "deployer", False),
+        (DestroyApp(app="shop", confirm="shop"), "operator", False),
+        (DestroyApp(app="shop", confirm="shop"), "owner", True),
+        (ListApps(), "nobody", False),
+    ],
+)
+def test_a_role_may_what_it_and_those_before_it_may(door: Door, request_: Request, role: str, may: bool) -> None:
+    if may:
+        door.check(request_, role)
+        return
+    with pytest.raises(Denied):
+        door.check(request_, role)
+
+
+def test_a_refused_request_starts_no_operation(operations: Operations, platform: Parts) -> None:
+    with pytest.raises(Denied):
+        operations.start(DestroyApp(app="shop", confirm="shop"), "eve", role="viewer")
+    assert platform.store.operations() == ()
+
+
+def test_what_changes_something_is_noted_without_a_value(door: Door, platform: Parts) -> None:
+    platform.app()
+    door.run(ChangeConfig(app="shop", set={"KEY": "s3cret"}, unset=("OLD",)), "ann", silent)
+    (event,) = [event for _, event in platform.store.events() if event.kind == "audit"]
+    assert event.data == {"request": "ChangeConfig", "app": "shop", "set": ["KEY"], "unset": ["OLD"]}
+    assert event.message.startswith("ann: ChangeConfig")
+
+
+def test_reading_is_not_noted(door: Door, platform: Parts) -> None:
+    platform.app()
+    shown = door.run(ShowApp(app="shop"), "ann", silent)
+    assert isinstance(shown, AppShown)
+    assert platform.store.events() == ()
+
+
+def test_a_session_is_noted_without_its_command_and_answers_the_exit_code(door: Door, platform: Parts) -> None:
+    platform.release(platform.app())
+    screen = Screen()
+    request = ExecCommand(app="shop", command=("psql", "s3cret"))
+    assert door.session(request, "ann", silent, screen) == 0
+    kept = [event for _, event in platform.store.events() if event.kind == "audit"]
+    assert len(kept) == 1
+    assert "s3cret" not in str(kept)
+
+
+def test_a_private_key_is_never_noted() -> None:
+    assert audited(PutCertificate(chain="chain", key="key")) == {}
+
+
+# --- operations ----------------------------------------------------------------------------------------------------
+
+
+def test_an_operation_ends_with_its_answer_and_can_be_followed_again(operations: Operations, platform: Parts) -> None:
+    platform.builder.add("whoami:1", GOOD)
+    started = operations.start(DeployApp(app="shop", source=IMAGE), "ann")
+    events = list(operations.follow(started.id))
+    assert events[-1].kind == "result"
+    assert events[-1].data["answer"]["release"] == 1  # type: ignore[index]
+    json.dumps(events[-1].data)
+    operations.wait(10)
+    assert list(operations.follow(started.id)) == events
+    assert list(operations.door.run(WatchOperation(operation=started.id), "ann", silent)) == events  # type: ignore[call-overload]
+    assert platform.store.operation(started.id).status == "succeeded"
+
+
+def test_the_operation_of_a_first_deploy_belongs_to_the_app_it_creates(operations: Operations, platform: Parts) -> None:
+    platform.builder.add("whoami:1", GOOD)
+    started = operations.start(DeployApp(app="shop", source=IMAGE), "ann")
+    list(operations.follow(started.id))
+    assert started.app_id == platform.store.app("shop").id
+    lines = operations.door.run(ListOperations(app="shop"), "ann", silent)
+    assert [line.id for line in lines] == [started.id]  # type: ignore[attr-defined]
+    assert list(operations.door.run(ReadLogs(app="shop", source="build"), "ann", silent))  # type: ignore[call-overload]
+
+
+def test_a_failure_is_the_last_event_with_code_and_hint(operations: Operations, platform: Parts) -> None:
+    platform.release(platform.app())
+    started = operations.start(Rollback(app="shop", number=9), "ann")
+    last = list(operations.follow(started.id))[-1]
+    assert (last.kind, last.data["code"]) == ("error", "NotFound")
+    operations.wait(10)
+    kept = platform.store.operation(started.id)
+    assert (kept.status, kept.error) == ("failed", last.message)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("password=s3cret"), KeyboardInterrupt(), SystemExit(3), MemoryError()])
+def test_a_bug_ends_the_operation_too_and_tells_people_nothing_it_should_not(
+    operations: Operations, platform: Parts, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    def broken(*args: object) -> object:
+        raise error
+
+    monkeypatch.setattr(door_module, "HANDLERS", {Rollback: broken})
+    started = operations.start(Rollback(app="shop"), "ann")
+    last = list(operations.follow(started.id))[-1]
+    assert last.kind == "error"
+    assert type(error).__name__ in last.message
+    assert "s3cret" not in str(last)
+    assert operations.wait(10)
+
+
+def test_a_store_that_fails_at_the_end_does_not_hide_the_result(
+    operations: Operations, platform: Parts, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    platform.release(platform.app())
+
+    def full(operation: Operation) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(platform.store, "save_operation", full)
+    with caplog.at_level(logging.CRITICAL, "paas.operations"):
+        started = operations.start(ChangeConfig(app="shop", set={"A": "1"}), "ann")
+        assert list(operations.follow(started.id))[-1].kind == "result"
+        operations.wait(10)
+
+
+def test_the_operation_that_destroys_its_app_ends_well(operations: Operations, platform: Parts) -> None:
+    platform.release(platform.app())
+    started = operations.start(DestroyApp(app="shop", confirm="shop"), "ann")
+    assert list(operations.follow(started.id))[-1].kind == "result"
+    assert platform.store.apps() == ()
+
+
+def test_what_a_killed_server_left_running_is_interrupted_and_says_so(operations: Operations, platform: Parts) -> None:
+    platform.store.add_operation(Operation(id="dead", app_id="", verb="DeployApp", actor="ann", started_at=1))
+    operations.interrupt()
+    assert platform.store.operation("dead").status == "interrupted"
+    (last,) = operations.follow("dead")
+    assert last.data["code"] == "PlatformError"
+
+
+def test_a_second_operation_of_an_app_waits_for_the_first_and_says_for_whom(
+    operations: Operations, platform: Parts
+) -> None:
+    app = platform.app()
+    platform.release(app)
+    held, go = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with platform.context.locks.hold(app.id, "bob: deploy", silent):
+            held.set()
+            go.wait(10)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert held.wait(10)
+    started = operations.start(ChangeConfig(app="shop", set={"A": "1"}), "ann")
+    events = operations.follow(started.id)
+    assert "bob: deploy" in next(events).message
+    assert operations.running() == (started.id,)
+    go.set()
+    assert list(events)[-1].kind == "result"
+    holder.join(10)
+    operations.wait(10)
+
+
+def test_an_operation_that_does_not_exist_is_not_found(operations: Operations) -> None:
+    with pytest.raises(NotFound):
+        operations.follow("nope")
+
+
+def test_notable_events_can_be_read_later(operations: Operations, platform: Parts) -> None:
+    app = platform.app()
+    platform.release(app)
+    started = operations.start(Rollback(app="shop", number=9), "ann")
+    list(operations.follow(started.id))
+    operations.wait(10)
+    lines = operations.door.run(ListEvents(app="shop"), "ann", silent)
+    kinds = [line.kind for line in lines]  # type: ignore[attr-defined]
+    assert kinds == ["release", "audit", "error"]
+
+
+def test_errors_of_people_are_not_bugs() -> None:
+    from paas.usecases.operations import as_paas_error
+
+    error = Conflict("taken")
+    assert as_paas_error(error) is error
+    assert isinstance(as_paas_error(OSError(28, "No space left")), PaasError)
+    assert as_paas_error(OSError(28, "No space left")).exit_code == 9
