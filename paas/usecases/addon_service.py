@@ -101,9 +101,17 @@ def run(
         raise PlatformError(
             f"{call.run[0]} in addon {addon.name} failed (exit code {code})",
             hint=f"look at its log: paas addons info {addon.name}",
-            details=pipe.errors,
+            details=tuple(_masked(line, addon) for line in pipe.errors),
         )
     return pipe.out
+
+
+def _masked(line: str, addon: Addon) -> str:
+    """psql shows the line an error is in, and a line may hold a password."""
+    for name, how in kinds.kind(addon.kind).secrets.items():
+        if how == "password" and name in addon.secrets:
+            line = line.replace(addon.secrets[name].reveal(), "••••")
+    return line
 
 
 def run_all(

@@ -513,11 +513,13 @@ def test_creation_that_fails_half_way_leaves_nothing(lab: Lab, monkeypatch: pyte
     lab.app("half")
     before = lab.left()
     kind = addon_service.kinds.kind("postgres")
-    broken = replace(kind, setup=(replace(kind.setup[0], script="SELECT nonsense;"),))
+    script = "\\getenv password PAAS_PASSWORD\nSELECT nonsense, :'password';"
+    broken = replace(kind, setup=(replace(kind.setup[0], script=script),))
     monkeypatch.setattr(addon_service.kinds, "kind", lambda name: broken)
     with pytest.raises(PlatformError) as failed:
         lab.create(app="half")
-    assert "nonsense" in " ".join(failed.value.details)
+    said = " ".join(failed.value.details)
+    assert "SELECT nonsense, '••••'" in said, "the statement is shown, the password in it is not"
     assert lab.left() == before
     assert not [addon for addon in lab.store.addons() if addon.name.startswith("half")]
     assert lab.store.app("half").wanted == 0
