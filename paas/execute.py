@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
-from paas.errors import ReleaseFailed, RouterError
+from paas.errors import DeployFailed, ReleaseFailed
 from paas.interfaces import Clock, Engine, Resize, Router
 from paas.model.events import Emit, Event
 from paas.model.plan import (
@@ -23,11 +23,18 @@ from paas.model.plan import (
     Step,
     WaitHealthy,
 )
-from paas.model.service import ServiceKey
+from paas.model.service import Replica, ServiceKey, State
+from paas.plan.compared import servers
 from paas.plan.text import words
 
 DRAIN_LOOK = 0.1
 """Seconds between two looks at a draining replica's connections; two empty looks in a row end the drain."""
+
+LAST_LINES = 30
+"""Lines of a failed release command that its error shows."""
+
+LONGEST_LINE = 64 * 1024
+"""Bytes after which a line of a release command is cut."""
 
 
 @dataclass(slots=True)
@@ -47,6 +54,7 @@ class RouteLocks:
 
 
 ROUTE_LOCKS = RouteLocks()
+"""For the whole process: routes belong to the one router, whoever changes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +66,26 @@ class Hands:
     clock: Clock
 
 
-def execute(hands: Hands, plan: Plan, emit: Emit) -> None:
-    """Every step in order; the first error ends it and is raised as it is."""
+def execute(hands: Hands, plan: Plan, emit: Emit, *, patient: bool = True) -> bool:
+    """Every step in order; the first error ends it and is raised as it is. Whether the end was reached.
+
+    Not `patient`: it stops at the first replica that would have to be waited for. The next plan, made from what is
+    observed then, goes on from there.
+    """
     for step in plan.steps:
+        if not patient and isinstance(step, WaitHealthy) and not _are_healthy(hands.engine, step):
+            return False
         started = hands.clock.monotonic()
         data: dict[str, object] = {"step": type(step).__name__, "why": step.why}
-        emit(Event(kind="step", app=plan.app_name, message=words(step), data=data))
+        emit(_event(hands, plan, "step", words(step), data))
         _do(hands, step, emit)
         seconds = round(hands.clock.monotonic() - started, 3)
-        emit(Event(kind="done", app=plan.app_name, message=words(step), data={**data, "seconds": seconds}))
+        emit(_event(hands, plan, "done", words(step), {**data, "seconds": seconds}))
+    return True
+
+
+def _event(hands: Hands, plan: Plan, kind: str, message: str, data: dict[str, object]) -> Event:
+    return Event(kind=kind, app=plan.app_name, message=message, at=hands.clock.now(), data=data)
 
 
 def _do(hands: Hands, step: Step, emit: Emit) -> None:
@@ -82,7 +101,9 @@ def _do(hands: Hands, step: Step, emit: Emit) -> None:
         case Drain():
             _drain(hands, step, emit)
         case RemoveReplicas(service=service, replicas=ids):
-            hands.engine.remove(service, ids)
+            # No ids would mean the whole version to the engine.
+            if ids:
+                hands.engine.remove(service, ids)
         case RemoveService(service=service):
             hands.engine.remove(service)
         case RemoveRoutes(app_id=app_id):
@@ -92,59 +113,76 @@ def _do(hands: Hands, step: Step, emit: Emit) -> None:
             assert_never(step)
 
 
+def _are_healthy(engine: Engine, step: WaitHealthy) -> bool:
+    """Whether those that `wait_healthy` would wait for, the lowest indexes, are healthy already."""
+    found = sorted(_replicas(engine, step.spec.key), key=lambda replica: replica.index)[: step.replicas]
+    return len(found) == step.replicas and all(replica.state is State.HEALTHY for replica in found)
+
+
 def _run_once(hands: Hands, step: RunOnce, emit: Emit) -> None:
     terminal = _Lines(step.spec.process, emit)
-    code = hands.engine.run_once(step.spec, step.timeout, terminal)
-    terminal.flush()
+    try:
+        code = hands.engine.run_once(step.spec, step.timeout, terminal)
+    except DeployFailed as error:
+        # The engine's word for a command that ran out of time; here it is the release command that failed.
+        raise ReleaseFailed(error.message, hint=error.hint, details=error.details or tuple(terminal.last)) from error
+    finally:
+        terminal.flush()
     if code:
         raise ReleaseFailed(
-            f"the {step.spec.process} command exited with {code}",
-            hint="the release before it still serves; mend the command and deploy again",
+            f"the {step.spec.process} command exited with code {code}",
+            hint="nothing was switched; mend the command and deploy again",
             details=tuple(terminal.last),
         )
 
 
 def _set_routes(hands: Hands, step: SetRoutes, emit: Emit) -> None:
+    """Fill in the addresses and have the router confirm. Nobody there to lead to: the route stays as it was."""
     with ROUTE_LOCKS.hold(step.route.app_id):
-        servers = _addresses(hands.engine, step.service, step.excluding) if step.service else ()
-        hands.router.apply(replace(step.route, servers=servers))
-    if step.service:
-        if not servers:
-            raise RouterError(f"no healthy replica of {step.service} is left to lead {step.route.hosts[0]} to")
+        found = _replicas(hands.engine, step.service) if step.service else ()
+        staying = [replica for replica in found if replica.id not in step.excluding]
+        addresses = servers(staying)
+        if step.service and not addresses:
+            raise DeployFailed(
+                f"no replica of {step.service} is left to lead {step.route.hosts[0]} to",
+                hint="the routes are as they were; see `paas logs`",
+                details=tuple(f"{step.service.process}.{one.index} {one.detail}" for one in found if one.detail),
+            )
+        before = next((live for live in hands.router.observe() if live.app_id == step.route.app_id), None)
+        hands.router.apply(replace(step.route, servers=addresses))
+    if step.service and not (before and set(before.servers) & {replica.address for replica in found}):
         data = {"release": step.service.release, "hosts": list(step.route.hosts)}
         message = f"{step.service} serves {step.route.hosts[0]}"
-        emit(Event(kind="served", app=step.route.app_name, message=message, data=data))
+        emit(Event(kind="served", app=step.route.app_name, message=message, at=hands.clock.now(), data=data))
 
 
-def _addresses(engine: Engine, key: ServiceKey, excluding: tuple[str, ...]) -> tuple[str, ...]:
-    found = next((service for service in engine.observe(key.app_id) if service.key == key), None)
-    healthy = found.healthy if found else ()
-    return tuple(sorted(replica.address for replica in healthy if replica.id not in excluding and replica.address))
+def _replicas(engine: Engine, key: ServiceKey) -> tuple[Replica, ...]:
+    return next((service.replicas for service in engine.observe(key.app_id) if service.key == key), ())
 
 
 def _drain(hands: Hands, step: Drain, emit: Emit) -> None:
+    """Look until nobody is connected twice in a row: between two requests on one connection lies such a moment."""
+    port = _port(_replicas(hands.engine, step.service))
+    if not port:
+        return
     deadline = hands.clock.monotonic() + step.seconds
-    port = _port(hands.engine, step.service)
-    empty, left = 0, 0
-    while empty < 2:
+    empty = 0
+    while True:
         connections = hands.engine.connections(step.service, port)
         left = sum(count for id, count in connections.items() if not step.replicas or id in step.replicas)
-        empty = empty + 1 if left == 0 else 0
-        if hands.clock.monotonic() >= deadline:
+        empty = 0 if left else empty + 1
+        if empty == 2 or hands.clock.monotonic() >= deadline:
             break
         hands.clock.sleep(DRAIN_LOOK)
     if left:
         message = f"{left} connections to {step.service} were still open after {step.seconds:g} s and are cut"
-        emit(Event(kind="note", message=message, data={"connections": left}))
+        emit(Event(kind="note", message=message, at=hands.clock.now(), data={"connections": left}))
 
 
-def _port(engine: Engine, key: ServiceKey) -> int:
-    """What the draining replicas listen on, out of their addresses: the spec they were made from is gone."""
-    for service in engine.observe(key.app_id):
-        for replica in service.replicas if service.key == key else ():
-            if ":" in replica.address:
-                return int(replica.address.rpartition(":")[2])
-    return 0
+def _port(replicas: tuple[Replica, ...]) -> int:
+    """What the draining replicas listen on, out of their addresses: the spec they were made from may be gone."""
+    ports = (replica.address.rpartition(":")[2] for replica in replicas if ":" in replica.address)
+    return int(next(ports, 0))
 
 
 class _Lines:
@@ -154,7 +192,8 @@ class _Lines:
     interactive = False
 
     def __init__(self, process: str, emit: Emit) -> None:
-        self._process, self._emit, self._rest = process, emit, b""
+        self._process, self._emit = process, emit
+        self._rest: dict[str, bytes] = {}
         self.last: list[str] = []
 
     def read(self) -> bytes | Resize | None:
@@ -162,18 +201,23 @@ class _Lines:
         return None
 
     def write(self, data: bytes, stream: str = "stdout") -> None:
-        """Emit whole lines, keep the rest."""
-        *lines, self._rest = (self._rest + data).split(b"\n")
+        """Emit whole lines, keep the rest; a line that never ends is cut."""
+        *lines, rest = (self._rest.get(stream, b"") + data).split(b"\n")
         for line in lines:
             self._line(line, stream)
+        while len(rest) > LONGEST_LINE:
+            self._line(rest[:LONGEST_LINE], stream)
+            rest = rest[LONGEST_LINE:]
+        self._rest[stream] = rest
 
     def flush(self) -> None:
-        """Emit a last line that had no end."""
-        if self._rest:
-            self._line(self._rest, "stdout")
-            self._rest = b""
+        """Emit last lines that had no end."""
+        for stream, rest in self._rest.items():
+            if rest:
+                self._line(rest, stream)
+        self._rest.clear()
 
     def _line(self, line: bytes, stream: str) -> None:
         text = line.decode(errors="replace").rstrip("\r")
-        self.last = [*self.last[-29:], text]
+        self.last = [*self.last[1 - LAST_LINES :], text]
         self._emit(Event(kind="output", message=text, data={"process": self._process, "stream": stream}))

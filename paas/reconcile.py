@@ -11,10 +11,14 @@ from paas.model.app import App, Release
 from paas.model.events import Emit
 from paas.model.plan import Plan
 from paas.model.route import Route
-from paas.model.service import ObservedService, State
+from paas.model.service import ObservedService
+from paas.plan.compared import DEAD
 from paas.plan.difference import difference
 from paas.plan.wanted import Wanted, nothing, wanted
 from paas.settings import Settings
+
+ROUNDS = 3
+"""Plans that are walked at most: after the first one only what changed meanwhile is left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +32,25 @@ class World:
     store: Store
 
 
-def reconcile(world: World, app: App, release: Release | None, emit: Emit, *, release_command: bool = False) -> None:
+def reconcile(
+    world: World,
+    app: App,
+    release: Release | None,
+    emit: Emit,
+    *,
+    release_command: bool = False,
+    patient: bool = True,
+) -> None:
     """Carry out what is missing between this release and what is there. Raises the error of the step that failed.
 
-    A second look is taken afterwards, because replicas may have changed while the first plan was walked.
+    A second look is taken afterwards, because replicas may have died while the first plan was walked. Not `patient`:
+    nothing is waited for to become healthy; what can be done now is done.
     """
-    for attempt in range(3):
+    for attempt in range(ROUNDS):
         plan = plan_of(world, app, release, release_command=release_command and attempt == 0)
-        if not plan:
+        hands = Hands(world.engine, world.router, world.clock)
+        if not plan or not execute(hands, plan, emit, patient=patient):
             return
-        execute(Hands(world.engine, world.router, world.clock), plan, emit)
 
 
 def plan_of(
@@ -48,35 +61,52 @@ def plan_of(
     release_command: bool = False,
     observed: Sequence[ObservedService] | None = None,
     routes: Sequence[Route] | None = None,
+    tls_hosts: Sequence[str] | None = None,
 ) -> Plan:
-    """The plan, without carrying it out. `observed` and `routes`: a snapshot to plan from instead of a new look."""
+    """The plan, without carrying it out. What was seen already may be given, else it is looked up."""
     seen = world.engine.observe(app.id) if observed is None else observed
     known = world.router.observe() if routes is None else routes
+    hosts = certified(world.store) if tls_hosts is None else tls_hosts
     live = next((route for route in known if route.app_id == app.id), None)
-    return difference(_wanted(world, app, release), seen, live, release_command=release_command)
+    return difference(_wanted(world, app, release, hosts), seen, live, release_command=release_command)
 
 
-def refresh_routes(world: World, app_id: str) -> bool:
-    """Take dead servers out of the app's live route at once; never adds one. Whether something changed."""
+def certified(store: Store) -> tuple[str, ...]:
+    """The names that there is a certificate for."""
+    return tuple(name for found in store.certificates() for name in (found.host, *found.names))
+
+
+def refresh_routes(world: World, app_id: str, dead: str = "") -> bool:
+    """Take dead servers out of the app's live route at once; never adds one. Whether something changed.
+
+    Quick, and without the app's lock: requests are failing now. `dead` is the address of a replica that is known to
+    have ended; without it the engine is asked which addresses are alive.
+    """
     with ROUTE_LOCKS.hold(app_id):
         live = next((route for route in world.router.observe() if route.app_id == app_id), None)
         if live is None or not live.servers:
             return False
-        alive = {
-            replica.address
-            for service in world.engine.observe(app_id)
-            for replica in service.replicas
-            if replica.state not in (State.CRASHED, State.STOPPED)
-        }
-        servers = tuple(server for server in live.servers if server in alive)
+        if dead:
+            servers = tuple(server for server in live.servers if server != dead)
+        else:
+            alive = _alive(world.engine, app_id)
+            servers = tuple(server for server in live.servers if server in alive)
         if servers == live.servers:
             return False
         world.router.apply(replace(live, servers=servers))
         return True
 
 
-def _wanted(world: World, app: App, release: Release | None) -> Wanted:
+def _alive(engine: Engine, app_id: str) -> set[str]:
+    return {
+        replica.address
+        for service in engine.observe(app_id)
+        for replica in service.replicas
+        if replica.state not in DEAD
+    }
+
+
+def _wanted(world: World, app: App, release: Release | None, tls_hosts: Sequence[str]) -> Wanted:
     if release is None:
         return nothing(app)
-    names = [name for certificate in world.store.certificates() for name in (certificate.host, *certificate.names)]
-    return wanted(app, release, instance=world.settings.instance, domain=world.settings.domain, tls_hosts=names)
+    return wanted(app, release, instance=world.settings.instance, domain=world.settings.domain, tls_hosts=tls_hosts)

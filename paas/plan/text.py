@@ -1,4 +1,4 @@
-"""A plan as stable text for people: a line a step, each with its why."""
+"""A plan as stable text for people: a line a step, each with its why. Holds no secret: steps are told by key."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from paas.model.plan import (
     Step,
     WaitHealthy,
 )
+from paas.model.service import ServiceKey
 
 
 def render(plan: Plan) -> str:
@@ -36,15 +37,20 @@ def words(step: Step) -> str:
             return f"start {spec.key} × {replicas}"
         case WaitHealthy(spec=spec, replicas=replicas):
             return f"wait until {spec.key} × {replicas} is healthy"
-        case SetRoutes(route=route, service=service):
-            return f"lead {', '.join(route.hosts)} to {service or 'nothing'}"
-        case Drain(service=service, seconds=seconds):
-            return f"drain {service} ({seconds:g} s at most)"
+        case SetRoutes(route=route, service=service, excluding=excluding):
+            but = f" but {len(excluding)}" if excluding and service else ""
+            return f"lead {', '.join(route.hosts)} to {service or 'nothing'}{but}"
+        case Drain(service=service, seconds=seconds, replicas=replicas):
+            return f"drain {_some(service, replicas)} ({seconds:g} s at most)"
         case RemoveReplicas(service=service, replicas=replicas):
-            return f"stop {len(replicas)} of {service}"
+            return f"stop {_some(service, replicas)}"
         case RemoveService(service=service):
             return f"stop {service}"
         case RemoveRoutes():
             return "forget its routes"
         case _:
             assert_never(step)
+
+
+def _some(service: ServiceKey, replicas: tuple[str, ...]) -> str:
+    return f"{len(replicas)} of {service}" if replicas else str(service)
