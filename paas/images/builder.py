@@ -262,6 +262,7 @@ class DockerBuilder:
     def _client(self, timeout: float = 60) -> Iterator[Any]:
         """A connection of its own, closed at the end; the Engine's errors come out as PaasErrors."""
         client: Any = None
+        _knock(self._settings.docker)
         try:
             client = docker.APIClient(
                 base_url=self._settings.docker, version=self._api_version or "auto", timeout=int(timeout)
@@ -338,6 +339,18 @@ def _of_api(error: APIError) -> PaasError:
     if isinstance(error, DockerNotFound):
         return NotFound(message)
     return PlatformError(f"the Docker Engine says: {message}", hint="`paas doctor`")
+
+
+def _knock(address: str) -> None:
+    """See that the Engine's socket takes connections: the library leaves its own open when it does not."""
+    parts = urlparse(address)
+    if parts.scheme != "unix":
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knock:
+        try:
+            knock.connect(parts.path)
+        except OSError as error:
+            raise _gone(address, error) from error
 
 
 def _gone(address: str, error: Exception) -> EngineUnavailable:

@@ -130,8 +130,8 @@ def _stages(dockerfile: str) -> dict[str, list[int]]:
             stages[(start["name"] or f"stage-{len(stages)}").lower()] = current
         elif _COUNTED.match(text):
             current.append(first + 1)
-    if list(stages) == ["stage-0"]:
-        stages[""] = stages["stage-0"]
+    if len(stages) == 1:
+        stages[""] = current
     return stages
 
 

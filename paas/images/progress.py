@@ -186,7 +186,7 @@ class Classic(Progress):
     def feed(self, line: Mapping[str, Any]) -> None:
         """Take one line."""
         super().feed(line)
-        for text in str(line.get("stream", "")).splitlines():
+        for text in str(line.get("stream", "")).split("\n"):
             self._text(_clean(text))
 
     def _text(self, text: str) -> None:
