@@ -1,0 +1,7 @@
+const http = require("http");
+const ms = require("ms");
+const answer = require("./built/answer.json");
+
+http
+  .createServer((request, response) => response.end(`hello from pnpm ${ms("1s")} ${answer.odd}`))
+  .listen(process.env.PORT, "0.0.0.0");
