@@ -1,42 +1,89 @@
 """The loop: on every tick, engine change or nudge, each app whose parts differ from what is wanted is reconciled.
 
 It repairs; it never decides what is wanted. An app somebody works on (its lock is held) is left to them, but a dead
-replica leaves the routes at once, whoever holds the lock.
+replica leaves the routes at once, whoever holds the lock. It never waits for a replica to become healthy while it
+holds an app's lock: it does what can be done, and looks again soon.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from paas.errors import PaasError
-from paas.model.app import App, ReleaseStatus
-from paas.model.events import Event, silent
-from paas.model.service import Change, ObservedService, State
-from paas.reconcile import World, plan_of, reconcile, refresh_routes
+from paas.errors import EngineUnavailable, NotFound, PaasError
+from paas.model.app import App, Release, ReleaseStatus
+from paas.model.events import Event
+from paas.model.plan import Apply, Plan, RunOnce, WaitHealthy
+from paas.model.route import Route
+from paas.model.service import Change, ObservedService, Replica
+from paas.plan.liveness import Liveness
+from paas.reconcile import World, certified, plan_of, reconcile, refresh_routes
 from paas.usecases.context import Context
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("paas.controller")
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
-"""Seconds before an app whose repair failed is tried again: doubled each time."""
+"""Seconds before an app whose repair failed, or did not last, is tried again: doubled each time."""
+
+REOPEN, LONGEST_REOPEN = 0.5, 5.0
+"""Seconds before the engine's changes are followed again after they ended."""
+
+AT_ONCE = 8
+"""Repairs that run at the same time."""
+
+GATHER = 0.05
+"""Seconds after a change in which more of them may come, for one look at all."""
+
+HURRY, SLOWER = 0.25, 1.25
+"""Seconds between looks while a replica boots that is to get traffic, and the growth of that pause."""
 
 
 @dataclass(slots=True)
-class _Backoff:
-    failures: int = 0
-    not_before: float = 0.0
+class Backoff:
+    """Holds back repairs of one app. Times are monotonic."""
 
-    def failed(self, now: float) -> None:
-        self.failures += 1
-        self.not_before = now + min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (self.failures - 1))
+    tries: int = 0
+    last: float = float("-inf")
+
+    def tried(self, now: float) -> None:
+        """Something was started, or failed."""
+        self.tries, self.last = self.tries + 1, now
+
+    def allows(self, plan: Plan, now: float) -> bool:
+        """Whether it may be tried now. What starts no replica is never held back for long."""
+        if not self.tries:
+            return True
+        starts = any(isinstance(step, Apply | RunOnce) for step in plan.steps)
+        longest = LONGEST_PAUSE if starts or not plan else FIRST_PAUSE
+        return now >= self.last + min(longest, FIRST_PAUSE * 2.0 ** min(self.tries - 1, 30))
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the last look saw of a replica: its name (`web.2`) and address."""
+
+    name: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One look at everything: services by app id, routes, and the names there are certificates for."""
+
+    services: Mapping[str, Sequence[ObservedService]]
+    routes: Sequence[Route]
+    tls_hosts: Sequence[str]
 
 
 @dataclass(slots=True)
 class Controller:
-    """Two threads: one follows the engine's changes, one looks at the apps. `start` and `stop` are all others need."""
+    """One thread follows the engine's changes, one looks at the apps, and each repair has a thread of its own.
+
+    `recover` finishes or undoes a release that a killed server left in the middle; it is called with the app's lock
+    held. `repair_addons` looks after all addons; it takes their locks itself.
+    """
 
     context: Context
     world: World
@@ -45,7 +92,17 @@ class Controller:
     _stop: threading.Event = field(default_factory=threading.Event)
     _wake: threading.Event = field(default_factory=threading.Event)
     _threads: list[threading.Thread] = field(default_factory=list)
-    _backoff: dict[str, _Backoff] = field(default_factory=dict)
+    _repairs: dict[str, threading.Thread] = field(default_factory=dict)
+    _backoffs: dict[str, Backoff] = field(default_factory=dict)
+    _releases: dict[str, Release] = field(default_factory=dict)
+    _slots: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(AT_ONCE))
+    _known: Mapping[str, Known] = field(default_factory=dict)
+    _starved: set[str] = field(default_factory=set)
+    _liveness: Liveness = field(default_factory=Liveness)
+    _first: bool = True
+    _hurry: float = 0.0
+    _engine_gone: bool = False
+    _router_gone: float | None = None
 
     def start(self) -> None:
         """Begin; a first look at everything follows at once."""
@@ -53,117 +110,253 @@ class Controller:
             thread = threading.Thread(target=work, name=f"controller{work.__name__}", daemon=True)
             thread.start()
             self._threads.append(thread)
-        self._wake.set()
 
-    def stop(self) -> None:
-        """End both threads; a repair under way is finished first."""
+    def stop(self, seconds: float = 30.0) -> None:
+        """End all threads; repairs under way are finished first, for `seconds` at most."""
         self._stop.set()
         self._wake.set()
-        for thread in self._threads:
-            thread.join(timeout=30)
+        deadline = self.context.clock.monotonic() + seconds
+        for thread in (*self._threads, *self._repairs.values()):
+            thread.join(max(0.0, deadline - self.context.clock.monotonic()))
 
     def nudge(self, app_id: str = "") -> None:
         """Look soon; a nudged app is not held back by earlier failures."""
-        self._backoff.pop(app_id, None)
+        self._backoffs.pop(app_id, None)
         self._wake.set()
+
+    def look(self) -> None:
+        """One look at everything; repairs that are needed begin in threads of their own. Raises PaasError."""
+        self._mend_router()
+        observed = self.context.engine.observe()
+        self._begin("addons", self.repair_addons)
+        now = self.context.clock.monotonic()
+        replicas = [replica for service in observed if service.kind == "replica" for replica in service.replicas]
+        self._known = {
+            replica.id: Known(f"{service.key.process}.{replica.index}", replica.address)
+            for service in observed
+            for replica in service.replicas
+        }
+        self._liveness = self._liveness.seen(replicas, now)
+        snapshot = Snapshot(_by_app(observed), self.context.router.observe(), certified(self.context.store))
+        apps = self.context.store.apps()
+        self._forget_all_but({app.id for app in apps})
+        waiting = [self._look_at(app, snapshot) for app in apps]
+        self._first = False
+        self._hurry = min(self._hurry * SLOWER or HURRY, self.context.settings.tick) if any(waiting) else 0.0
 
     # --- the engine's changes -----------------------------------------------------------------------------------
 
     def _follow(self) -> None:
-        pause = FIRST_PAUSE
+        pause = REOPEN
         while not self._stop.is_set():
+            opened = self.context.clock.monotonic()
             try:
                 for change in self.context.engine.watch(self._stop):
-                    pause = FIRST_PAUSE
                     self._changed(change)
             except PaasError as error:
-                log.warning("the engine's changes are not seen: %s", error.message)
+                log.debug("the engine's changes are not seen: %s", error.message)
             except Exception:
                 log.exception("following the engine's changes failed")
+            pause = REOPEN if self.context.clock.monotonic() - opened > LONGEST_REOPEN else pause
             self._stop.wait(pause)
-            pause = min(LONGEST_PAUSE, pause * 2)
+            pause = min(LONGEST_REOPEN, pause * 2)
+            # Whatever happened while nobody watched is found by looking.
             self._wake.set()
 
     def _changed(self, change: Change) -> None:
-        if change.kind in ("die", "oom", "gone"):
-            try:
-                refresh_routes(self.world, change.key.app_id)
-            except PaasError as error:
-                log.warning("routes of %s were not refreshed: %s", change.key.app_id, error.message)
-            if change.kind != "gone" and not self.context.locks.holder(change.key.app_id):
-                self._tell_crash(change)
+        try:
+            if change.kind in ("die", "gone"):
+                self._leave_routes(change)
+            if change.kind in ("die", "oom"):
+                self._tell(change)
+        except PaasError as error:
+            log.warning("after a replica ended (%s): %s", change.key, error.message)
+        except Exception:
+            log.exception("a change of %s could not be handled", change.key)
+        self._hurry = 0.0
         self._wake.set()
 
-    def _tell_crash(self, change: Change) -> None:
-        cause = "over its memory limit" if change.kind == "oom" else f"exit code {change.exit_code}"
-        event = Event(
-            kind="crash",
-            message=f"a replica of {change.key} ended: {cause}",
-            at=self.context.clock.now(),
-            data={"process": change.key.process, "exit_code": change.exit_code},
-        )
-        self.context.store.add_event(event, app_id=change.key.app_id)
+    def _leave_routes(self, change: Change) -> None:
+        """By the address that was last seen; where that is not in the routes, the engine is asked what is alive."""
+        known = self._known.get(change.replica)
+        if known and not known.address:
+            return
+        changed = refresh_routes(self.world, change.key.app_id, known.address) if known else False
+        if not changed and change.kind == "die":
+            refresh_routes(self.world, change.key.app_id)
 
-    # --- the apps -----------------------------------------------------------------------------------------------
+    def _tell(self, change: Change) -> None:
+        """Keep it as an event, unless somebody who works on the app ended the replica."""
+        app_id, key = change.key.app_id, change.key
+        if change.kind == "oom":
+            # It may be one process of several; whether the replica ends with it is told by a `die` that follows.
+            self._starved.add(change.replica)
+            return
+        oom = change.replica in self._starved
+        self._starved.discard(change.replica)
+        release = self._releases.get(app_id)
+        wanted = release is not None and (release.since.get(key.process) or release.number) == key.release
+        if not wanted or self.context.locks.holder(app_id):
+            return
+        known = self._known.get(change.replica)
+        name = known.name if known else key.process
+        cause = "over its memory limit" if oom else f"exit code {change.exit_code}"
+        data = {"process": key.process, "replica": name, "exit_code": change.exit_code, "oom": oom}
+        self._keep(app_id, f"{name} of v{key.release} ended: {cause}", data)
+
+    def _keep(self, app_id: str, message: str, data: Mapping[str, object]) -> None:
+        event = Event(kind="crash", message=message, at=self.context.clock.now(), data=data)
+        self.context.store.add_event(event, app_id=app_id)
+
+    # --- looking ------------------------------------------------------------------------------------------------
 
     def _loop(self) -> None:
         while not self._stop.is_set():
-            self._wake.wait(self.context.settings.tick)
-            if self._stop.is_set():
-                return
-            self._wake.clear()
             try:
-                self._look()
+                self.look()
+                self._answers_again()
+            except EngineUnavailable as error:
+                if not self._engine_gone:
+                    log.warning("nothing can be repaired: %s", error.message)
+                self._engine_gone = True
             except PaasError as error:
                 log.warning("the apps could not be looked at: %s", error.message)
             except Exception:
                 log.exception("looking at the apps failed")
+            if self._wake.wait(self._hurry or self.context.settings.tick):
+                self._stop.wait(GATHER)
+            self._wake.clear()
 
-    def _look(self) -> None:
-        if not self.context.router.alive():
-            self.context.router.up(silent)
-        self.repair_addons()
-        observed = self.context.engine.observe()
-        for app in self.context.store.apps():
-            backoff = self._backoff.setdefault(app.id, _Backoff())
-            if self.context.clock.monotonic() >= backoff.not_before:
-                self._one(app, observed, backoff)
+    def _answers_again(self) -> None:
+        """What failed because the engine was gone is tried at once."""
+        if self._engine_gone:
+            log.info("the engine answers again")
+            self._engine_gone = False
+            self._backoffs.clear()
+            self._wake.set()
 
-    def _one(self, app: App, observed: tuple[ObservedService, ...], backoff: _Backoff) -> None:
+    def _look_at(self, app: App, snapshot: Snapshot) -> bool:
+        """Begin what this app needs and may have now. Whether a replica is booting that is to get traffic."""
+        if self.context.locks.holder(app.id) or self._is_busy(app.id):
+            return False
+        release = self._release(app)
+        now = self.context.clock.monotonic()
+        backoff = self._backoffs.setdefault(app.id, Backoff())
+        interrupted = release is not None and release.status is ReleaseStatus.PENDING
+        if self._first or interrupted:
+            if backoff.allows(Plan(app.id, app.name), now):
+                if interrupted:
+                    backoff.tried(now)
+                self._begin(app.id, lambda: self._repair(app.id))
+            return False
+        if release is not None and release.status is not ReleaseStatus.SUCCEEDED:
+            return False
+        services = snapshot.services.get(app.id, ())
+        plan = plan_of(
+            self.world, app, release, observed=services, routes=snapshot.routes, tls_hosts=snapshot.tls_hosts
+        )
+        if plan and not isinstance(plan.steps[0], WaitHealthy):
+            if backoff.allows(plan, now):
+                backoff.tried(now)
+                self._begin(app.id, lambda: self._repair(app.id))
+        elif replica := self._liveness.due([one for service in services for one in service.replicas], now):
+            self._liveness = self._liveness.started(replica.id, now)
+            self._begin(app.id, lambda: self._restart(app.id, replica))
+        elif not plan:
+            self._backoffs.pop(app.id, None)
+        return any(isinstance(step, WaitHealthy) for step in plan.steps)
+
+    def _release(self, app: App) -> Release | None:
+        """The wanted release. One that succeeded never changes, and reading it means decrypting it."""
+        if not app.wanted:
+            return None
+        known = self._releases.get(app.id)
+        if known is None or known.number != app.wanted or known.status is not ReleaseStatus.SUCCEEDED:
+            self._releases[app.id] = self.context.store.release(app.id, app.wanted)
+        return self._releases[app.id]
+
+    def _forget_all_but(self, app_ids: set[str]) -> None:
+        self._releases = {app_id: release for app_id, release in self._releases.items() if app_id in app_ids}
+        self._backoffs = {app_id: backoff for app_id, backoff in self._backoffs.items() if app_id in app_ids}
+        self._repairs = {name: thread for name, thread in self._repairs.items() if thread.is_alive()}
+        self._starved &= self._known.keys()
+
+    def _mend_router(self) -> None:
+        """Bring the router up when it stays away: its own restart policy is quicker, and `paas down` means it."""
         try:
-            if self._repair(app, observed):
-                self._backoff[app.id] = _Backoff()
+            now = self.context.clock.monotonic()
+            if self.context.router.alive():
+                self._router_gone = None
+            elif self._router_gone is None:
+                self._router_gone = now
+            elif now - self._router_gone >= self.context.settings.tick:
+                self._router_gone = now
+                self.context.router.up(_noted)
+                self.context.router.certificates(self.context.store.certificates())
+                self._backoffs.clear()
         except PaasError as error:
-            log.warning("%s could not be repaired: %s", app.name, error.message)
-            backoff.failed(self.context.clock.monotonic())
-        except Exception:
-            log.exception("repairing %s failed", app.name)
-            backoff.failed(self.context.clock.monotonic())
+            log.warning("the router is not up: %s", error.message)
 
-    def _repair(self, app: App, observed: tuple[ObservedService, ...]) -> bool:
-        """Whether the app is as it should be now."""
-        with self.context.locks.try_hold(app.id, "the controller") as held:
+    # --- repairing ----------------------------------------------------------------------------------------------
+
+    def _is_busy(self, name: str) -> bool:
+        thread = self._repairs.get(name)
+        return thread is not None and thread.is_alive()
+
+    def _begin(self, name: str, work: Callable[[], None]) -> None:
+        """Do the work in a thread; one at a time per name (an app's id, or `addons`)."""
+        if self._stop.is_set() or self._is_busy(name):
+            return
+        thread = threading.Thread(target=self._guarded, args=(name, work), name=f"repair-{name}", daemon=True)
+        self._repairs[name] = thread
+        thread.start()
+
+    def _guarded(self, name: str, work: Callable[[], None]) -> None:
+        """A repair that fails is told in the log and tried again later, less and less often."""
+        try:
+            with self._slots:
+                work()
+        except NotFound as error:
+            log.debug("%s: %s", name, error.message)  # the app or the replica has just gone
+        except Exception as error:
+            self._backoffs.setdefault(name, Backoff()).tried(self.context.clock.monotonic())
+            if isinstance(error, PaasError):
+                log.warning("%s could not be repaired: %s", name, error.message)
+            else:
+                log.exception("repairing %s failed", name)
+        else:
+            if name != "addons":
+                self._wake.set()
+
+    def _repair(self, app_id: str) -> None:
+        with self.context.locks.try_hold(app_id, "the controller") as held:
             if not held:
-                return False
-            app = self.context.store.app(app.id)
-            release = self.context.store.release(app.id, app.wanted) if app.wanted else None
-            if release is not None and release.status is ReleaseStatus.PENDING:
-                self.recover(app)
-                return True
-            if plan_of(self.world, app, release, observed=observed):
-                reconcile(self.world, app, release, silent)
-            self._restart_unhealthy(app)
-            return True
+                return
+            # Also what is not wanted may have been left pending: by a server killed while it undid a release.
+            self.recover(self.context.store.app(app_id))
+            app = self.context.store.app(app_id)
+            release = self.context.store.release(app_id, app.wanted) if app.wanted else None
+            if release is None or release.status is ReleaseStatus.SUCCEEDED:
+                reconcile(self.world, app, release, _noted, patient=False)
 
-    def _restart_unhealthy(self, app: App) -> None:
-        """A replica that runs but fails its checks is started again; the back-off keeps this from becoming a loop."""
-        for service in self.context.engine.observe(app.id):
-            for replica in service.replicas:
-                if replica.state is State.UNHEALTHY:
-                    message = (
-                        f"{service.key.process}.{replica.index} fails its checks and is started again: {replica.detail}"
-                    )
-                    event = Event(kind="crash", app=app.name, message=message, at=self.context.clock.now())
-                    self.context.store.add_event(event, app_id=app.id)
-                    self.context.engine.restart(replica.id)
-                    self._backoff.setdefault(app.id, _Backoff()).failed(self.context.clock.monotonic())
+    def _restart(self, app_id: str, replica: Replica) -> None:
+        """Start a replica again that runs but fails its checks."""
+        with self.context.locks.try_hold(app_id, "the controller") as held:
+            if held:
+                known = self._known.get(replica.id)
+                name = known.name if known else replica.id
+                message = f"{name} fails its checks and is started again: {replica.detail}"
+                self._keep(app_id, message, {"replica": name, "detail": replica.detail})
+                self.context.engine.restart(replica.id)
+
+
+def _by_app(observed: Sequence[ObservedService]) -> dict[str, list[ObservedService]]:
+    found: dict[str, list[ObservedService]] = {}
+    for service in observed:
+        found.setdefault(service.key.app_id, []).append(service)
+    return found
+
+
+def _noted(event: Event) -> None:
+    """Where the events of repairs go: nobody waits for them."""
+    log.info("%s: %s", event.app, event.message)
