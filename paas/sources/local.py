@@ -215,10 +215,10 @@ def _walk(folder: Path, prefix: str, rules: Ignore, seen: _Seen) -> Iterator[Ent
     for item in items:
         path = prefix + item.name
         if item.is_dir(follow_symlinks=False):
-            verdict = rules.verdict(path)
-            if verdict == "secret":
+            verdict, descends = rules.verdict(path), rules.descends(path)
+            if verdict == "secret" and not descends:
                 seen.secrets.append(path)
-            if verdict == "keep" or rules.descends(path):
+            if verdict == "keep" or descends:
                 yield from _walk(Path(item.path), f"{path}/", rules, seen)
         elif found := _one(Path(item.path), path, rules, seen):
             yield found

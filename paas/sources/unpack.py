@@ -239,15 +239,17 @@ class _Header(tarfile.TarInfo):
 
 
 def _members_of_tar(archive: Path) -> Iterator[_Member]:
+    begun = False
     try:
         with tarfile.open(archive, mode="r|*", tarinfo=_Header, errors="surrogateescape", encoding="utf-8") as tar:
             for info in tar:
+                begun = True
                 yield _of_tar(tar, info)
     except tarfile.ReadError as error:
+        if begun:
+            raise
         if archive.stat().st_size == 0:
             raise ConfigError("the archive is empty: no app found", where=archive.name) from error
-        if "could not be opened" not in str(error):
-            raise
         raise ConfigError(
             "is neither a tar nor a zip archive, or damaged", where=archive.name, hint="give a .tar.gz or a .zip"
         ) from error
