@@ -38,11 +38,11 @@ def build_env(environ: Mapping[str, str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in _PROXIES:
         value = environ.get(name) or environ.get(name.lower()) or ""
-        if value and (name == "NO_PROXY" or _travels(value)):
+        if _one_line(value) and (name == "NO_PROXY" or _travels(value)):
             found[name] = found[name.lower()] = value
     for name in _INDEXES:
         value = environ.get(name) or environ.get(name.lower()) or ""
-        if value and all(_travels(part) for part in value.split()):
+        if _one_line(value) and all(_travels(part) for part in value.split()):
             found[name] = value
     if "PIP_INDEX_URL" in found:
         found.setdefault("UV_DEFAULT_INDEX", found["PIP_INDEX_URL"])
@@ -58,7 +58,12 @@ def _travels(value: str) -> bool:
         host = urlsplit(value if "//" in value else f"//{value}").hostname
     except ValueError:
         return False
-    return host not in _LOOPBACK and "\n" not in value
+    return host not in _LOOPBACK
+
+
+def _one_line(value: str) -> bool:
+    """Whether there is a value, and one that cannot become a line of its own in a Dockerfile."""
+    return bool(value) and value.isprintable()
 
 
 def ca_image(settings: Settings, builder: Builder, emit: Emit, *, local: Path = LOCAL_CERTIFICATES) -> str:
