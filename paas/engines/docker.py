@@ -21,7 +21,7 @@ from paas.engines import docker_events, docker_proc
 from paas.engines.docker_client import Connection, created, refused, said
 from paas.engines.docker_logs import Followed, Origin, Reader, tail
 from paas.engines.docker_networks import Networks, Volumes, connect, disconnect
-from paas.engines.docker_observe import Facts, Inspections, is_service, replica, seconds, services, target
+from paas.engines.docker_observe import Facts, Inspections, is_service, last_exit, replica, seconds, services, target
 from paas.engines.docker_run import Runner, missing_image, not_started
 from paas.engines.docker_spec import (
     APP,
@@ -232,9 +232,9 @@ class DockerEngine:
     def _tail(self, id: str, lines: int) -> Sequence[str]:
         return [line.text for line in tail([Reader(self._connection, Origin(id, "", 0), lines=lines)], lines)]
 
-    def _last_exit(self, id: str, since: float) -> int | None:
+    def _last_exit(self, facts: Facts) -> Facts:
         with self._connection.lease() as api:
-            return docker_events.last_exit(api, id, since)
+            return last_exit(api, facts)
 
     # Taking away.
 

@@ -5,6 +5,7 @@ Knows how to reach the Engine, not what is asked of it.
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,22 @@ from paas.model.secret import Secret
 
 TIMEOUT = 60
 """Seconds the Engine may take for one answer; it is slow only on a machine in need."""
+
+
+KNOCK = 5.0
+
+
+class Unreachable(OSError):
+    """Nobody answers at the Engine's address."""
+
+
+FAILURES = (
+    Unreachable,
+    requests.exceptions.RequestException,
+    docker.errors.DockerException,
+    urllib3.exceptions.HTTPError,
+)
+"""What docker and its HTTP library raise when there is no answer."""
 
 
 class Connection:
@@ -71,21 +88,43 @@ class Connection:
 
     def _take(self) -> APIClient:
         with self._guard:
-            if self._free:
-                return self._free.pop()
-        return self._new()
+            api = self._free.pop() if self._free else None
+        if api is None:
+            return self._new()
+        try:
+            knock(self.address)
+        except OSError:
+            api.close()
+            raise
+        return api
 
     def _give(self, api: APIClient) -> None:
         with self._guard:
             self._free.append(api)
 
     def _new(self) -> APIClient:
+        knock(self.address)
         # The Engine is asked for its version once, not once per client.
         api = APIClient(base_url=self.address, version=self._version, timeout=self._timeout)
         # requests would look for proxies and ~/.netrc at every call; neither has a say here.
         api.trust_env = False
         self._version = api.api_version
         return api
+
+
+def knock(address: str) -> None:
+    """Raise Unreachable when nobody listens at a unix address.
+
+    docker's own transport forgets to close the socket of a connection that was refused.
+    """
+    if not address.startswith("unix://"):
+        return
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(KNOCK)
+        try:
+            probe.connect(f"/{address.removeprefix('unix://').lstrip('/')}")
+        except OSError as error:
+            raise Unreachable(str(error)) from error
 
 
 @contextmanager
@@ -95,7 +134,7 @@ def translated(address: str) -> Iterator[None]:
         yield
     except docker.errors.APIError as error:
         raise refused(error) from error
-    except (requests.exceptions.RequestException, docker.errors.DockerException, urllib3.exceptions.HTTPError) as error:
+    except FAILURES as error:
         raise unavailable(error, address) from error
 
 

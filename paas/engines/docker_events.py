@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from docker import APIClient
-
 from paas.engines.docker_client import Connection
-from paas.engines.docker_logs import shut
+from paas.engines.docker_logs import response_of, shut
 from paas.engines.docker_spec import APP, INSTANCE, KIND, SERVICES, tags
 from paas.errors import EngineUnavailable
 from paas.interfaces import Stop
@@ -51,8 +48,9 @@ def watch(connection: Connection, instance: str, stop: Stop) -> Iterator[Change]
     try:
         with connection.stream() as api:
             stream = api.events(decode=True, filters=filters(instance))
+            response = response_of(stream)
             # The read blocks until something happens; this thread ends it when it is time.
-            closer = threading.Thread(target=_close, args=(stream._response, stop, ended), name="watch", daemon=True)
+            closer = threading.Thread(target=_close, args=(response, stop, ended), name="watch", daemon=True)
             closer.start()
             try:
                 for event in stream:
@@ -62,7 +60,7 @@ def watch(connection: Connection, instance: str, stop: Stop) -> Iterator[Change]
                         yield found
             finally:
                 ended.set()
-                shut(stream._response)
+                shut(response)
                 closer.join(2)
     except EngineUnavailable:
         return
@@ -73,16 +71,3 @@ def _close(response: Any, stop: Stop, ended: threading.Event) -> None:
         if stop.is_set():
             shut(response)
             return
-
-
-def last_exit(api: APIClient, container: str, since: float) -> int | None:
-    """The exit code of a container's last death since a Unix time, from the events the Engine remembers."""
-    found = None
-    asked = {"container": [container], "event": ["die"]}
-    # Without an end, or with one that is still to come, the Engine would keep the stream open.
-    until: Any = f"{time.time():.6f}"
-    stream = api.events(since=int(since), until=until, decode=True, filters=asked)
-    for event in stream:
-        code = str(((event.get("Actor") or {}).get("Attributes") or {}).get("exitCode", ""))
-        found = int(code) if code.isdigit() else found
-    return found

@@ -109,7 +109,7 @@ def log_line(piece: Piece, origin: Origin) -> LogLine:
 
 def read(api: APIClient, id: str, *, lines: int = 0, since: int = 0, follow: bool = False) -> Any:
     """The streamed answer to a request for a container's log. `since` is Unix nanoseconds; the client's for good."""
-    params = {
+    params: dict[str, str | int] = {
         "stdout": 1,
         "stderr": 1,
         "timestamps": 1,
@@ -186,6 +186,11 @@ class Reader:
         except FAILURES:
             if not self._closed:
                 raise
+
+
+def response_of(stream: Any) -> Any:
+    """The answer under one of docker's cancellable streams: its own `cancel` frees a socket that is still read."""
+    return stream._response
 
 
 def shut(response: Any) -> None:
@@ -318,7 +323,7 @@ class _Live:
                 # Events of this second that were before the list only make us look once more.
                 stream = api.events(since=int(time.time()), decode=True, filters=dict(self._filters))
                 with self._guard:
-                    self._events = stream._response
+                    self._events = response_of(stream)
                 self._read_all()
                 for event in stream:
                     if self._over.is_set():

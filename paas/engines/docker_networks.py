@@ -14,6 +14,7 @@ from typing import Any
 
 import docker.errors
 from docker import APIClient
+from docker.types import IPAMConfig, IPAMPool
 
 from paas.engines.docker_client import said
 from paas.engines.docker_spec import APP, INSTANCE, endpoint
@@ -95,7 +96,7 @@ class Networks:
         api.create_network(
             name,
             driver="bridge",
-            ipam={"Driver": "default", "Config": [{"Subnet": str(subnet)}]},
+            ipam=IPAMConfig(pool_configs=[IPAMPool(subnet=str(subnet))]),
             check_duplicate=True,
             labels={INSTANCE: self._instance, APP: name.removeprefix(f"{self._instance}-")},
         )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +17,9 @@ from paas.engines import docker_proc
 from paas.engines.docker_spec import INSTANCE, SERVICES, Listed, Tags, addresses, own_network, tags
 from paas.engines.probe import Target
 from paas.model.service import ObservedService, Replica, ServiceKey, State, fingerprint
+
+KILLED = 128 + signal.SIGKILL
+OOM_WINDOW = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,12 +149,13 @@ def replica(found: Facts, verdict: tuple[State, str] | None) -> Replica:
         started_at=found.started_at,
         restarts=found.restarts,
         exit_code=found.exit_code,
-        oom=found.oom and state is State.CRASHED,
+        oom=found.oom and not found.running,
         detail=detail,
     )
 
 
 def _stopped(found: Facts) -> tuple[State, str]:
+    """CRASHED: the Engine starts it again by itself, with back-off. STOPPED: only `apply` does."""
     if found.paused or found.status == "paused":
         return State.UNHEALTHY, "is paused"
     if found.status in ("created", "removing"):
@@ -158,7 +163,8 @@ def _stopped(found: Facts) -> tuple[State, str]:
     words = exit_words(found.exit_code, found.oom, found.tags.notes.memory)
     if found.status == "restarting":
         return State.CRASHED, f"{words}; the Engine starts it again (restart {found.restarts})"
-    return State.CRASHED, words
+    # The Engine restarts what ends by itself; a container it leaves alone was killed or stopped from outside.
+    return State.STOPPED, words
 
 
 def services(pairs: Iterable[tuple[Facts, Replica]]) -> tuple[ObservedService, ...]:
@@ -214,6 +220,9 @@ class Inspections:
             found = facts(api.inspect_container(id), self._instance)
         except docker.errors.NotFound:
             found = None
+        if found and found.exit_code == KILLED and not found.oom:
+            # The kernel's message may reach the Engine after the exit, which then keeps it as an event only.
+            found = replace(found, oom=oom(api, id, found.started_at, found.finished_at))
         with self._guard:
             if found is None:
                 self._kept.pop(id, None)
@@ -226,6 +235,29 @@ class Inspections:
         kept = set(ids)
         with self._guard:
             self._kept = {id: found for id, found in self._kept.items() if id in kept}
+
+
+def oom(api: APIClient, container: str, started_at: float, finished_at: float) -> bool:
+    """Whether the kernel killed something in this container for want of memory just before it ended."""
+    since = max(started_at, finished_at - OOM_WINDOW)
+    return bool(events_of(api, container, "oom", since))
+
+
+def last_exit(api: APIClient, found: Facts) -> Facts:
+    """The facts with what the Engine's events tell of its last death, for a container that runs again already."""
+    deaths = events_of(api, found.id, "die", max(0.0, found.finished_at - 1))
+    code = str(deaths[-1].get("exitCode", "")) if deaths else ""
+    killed = code == str(KILLED) and oom(api, found.id, 0.0, found.finished_at)
+    return replace(found, exit_code=int(code) if code.isdigit() else None, oom=found.oom or killed)
+
+
+def events_of(api: APIClient, container: str, event: str, since: float) -> list[Mapping[str, Any]]:
+    """The attributes of past events of a container, oldest first; the Engine remembers the last 256 of all."""
+    # Without an end, or with one that is still to come, the Engine would keep the stream open.
+    since_text, until_text = f"{since:.6f}", f"{time.time():.6f}"
+    ask: Any = api.events
+    stream = ask(since=since_text, until=until_text, decode=True, filters={"container": [container], "event": [event]})
+    return [(found.get("Actor") or {}).get("Attributes") or {} for found in stream]
 
 
 def is_service(one: Listed) -> bool:

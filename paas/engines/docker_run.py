@@ -17,7 +17,7 @@ from docker import APIClient
 from paas.engines import docker_proc
 from paas.engines.docker_client import Connection, created, refused, said
 from paas.engines.docker_networks import connect
-from paas.engines.docker_observe import exit_words
+from paas.engines.docker_observe import KILLED, exit_words, oom, unix
 from paas.engines.docker_spec import networks, oneoff
 from paas.engines.docker_terminal import DETACH_KEYS, Hijacked, converse, patiently
 from paas.errors import Conflict, DeployFailed, PaasError, PlatformError
@@ -138,7 +138,7 @@ class Runner:
             try:
                 # The output has ended, so has the process; only its bookkeeping may still be under way.
                 code = int(api.wait(container)["StatusCode"])
-                killed = code == 128 + signal.SIGKILL and api.inspect_container(container)["State"].get("OOMKilled")
+                killed = code == KILLED and _was_oom(api, container)
             except docker.errors.NotFound:
                 raise Conflict(f"{spec.process} was removed while it ran", hint="was its app destroyed?") from None
         if killed:
@@ -217,6 +217,16 @@ class Runner:
                 self._end(container, execution)
                 return None, output.decode("utf-8", "replace")
             return self._exec_code(execution), output.decode("utf-8", "replace")
+
+
+def _was_oom(api: APIClient, container: str) -> bool:
+    """Whether a killed process had used up its memory; the Engine may hear of that a little after the exit."""
+    for pause in (0.0, 0.05, 0.2):
+        time.sleep(pause)
+        state = api.inspect_container(container)["State"]
+        if state.get("OOMKilled") or oom(api, container, unix(state.get("StartedAt")), time.time()):
+            return True
+    return False
 
 
 def _attachment(terminal: Terminal) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Iterable, Mapping
@@ -255,17 +256,19 @@ class Act:
 
 
 def acts(spec: ServiceSpec, replicas: int, present: Iterable[Listed], instance: str) -> tuple[Act, ...]:
-    """What it takes to have indexes 1 to `replicas` started with this spec.
+    """What it takes to have `replicas` replicas started with this spec: those of the lowest indexes, then new ones.
 
     A container whose core is the spec's is kept even when its networks differ: those are changed while it runs.
     """
-    by_index = {one.tags.index: one for one in sorted(present, key=lambda one: one.id) if one.status != "removing"}
-    return tuple(_act(spec, index, by_index.get(index), instance) for index in range(1, replicas + 1))
+    there = sorted((one for one in present if one.status != "removing"), key=lambda one: (one.tags.index, one.id))
+    kept = there[:replicas]
+    used = {one.tags.index for one in kept}
+    free = (index for index in itertools.count(1) if index not in used)
+    created = [Act(index=index, verb="create") for index in itertools.islice(free, replicas - len(kept))]
+    return (*(_act(spec, one.tags.index, one, instance) for one in kept), *created)
 
 
-def _act(spec: ServiceSpec, index: int, present: Listed | None, instance: str) -> Act:
-    if present is None:
-        return Act(index=index, verb="create")
+def _act(spec: ServiceSpec, index: int, present: Listed, instance: str) -> Act:
     if present.tags.core != spec.core or present.status == "dead":
         return Act(index=index, verb="replace", container=present.id)
     wanted = networks(spec, instance)

@@ -9,7 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
 from paas.engines import docker_proc
-from paas.engines.docker_observe import Facts, exit_words, replica, seconds, target
+from paas.engines.docker_observe import KILLED, Facts, exit_words, replica, seconds, target
 from paas.engines.probe import Answer, Prober
 from paas.errors import DeployFailed
 from paas.model.events import Emit, Event
@@ -18,6 +18,9 @@ from paas.model.service import HealthKind, Replica, State
 DETAIL_LINES = 30
 COMMAND_PAUSE = 0.25
 """Running a command in a container costs ten times a connection; asking every 50 ms would slow the boot itself."""
+
+OOM_PATIENCE = 0.1
+"""The Engine may hear of a process killed for want of memory a little after its exit."""
 
 HINT_AFTER = 5.0
 """Seconds after which a person who waits is told what is being waited for."""
@@ -28,13 +31,14 @@ class Eyes:
     """How the waiting sees the engine.
 
     `look` gives the facts of a container as they are now (None: it has gone), `sockets` the TCP sockets inside it
-    (None: cannot be known), `tail` its last log lines, `last_exit` the exit code of its last death.
+    (None: cannot be known), `tail` its last log lines, `last_exit` the facts of one that runs again with the exit code
+    of its last death.
     """
 
     look: Callable[[str], Facts | None]
     sockets: Callable[[Facts], Sequence[docker_proc.Socket] | None]
     tail: Callable[[str, int], Sequence[str]]
-    last_exit: Callable[[str, float], int | None]
+    last_exit: Callable[[Facts], Facts]
 
 
 @dataclass
@@ -104,16 +108,18 @@ class Wait:
             return now
         if now.running and now.restarts <= restarts:
             return now
+        if now.exit_code == KILLED and not now.oom:
+            time.sleep(OOM_PATIENCE)
+            now = self.eyes.look(found.id) or now
         raise self._exited(now)
 
     def _exited(self, found: Facts) -> DeployFailed:
-        code = found.exit_code
-        if code is None:
-            code = self.eyes.last_exit(found.id, self.began)
-        words = exit_words(code, found.oom, found.tags.notes.memory)
+        if found.exit_code is None:
+            found = self.eyes.last_exit(found)
+        words = exit_words(found.exit_code, found.oom, found.tags.notes.memory)
         lived = found.finished_at - found.started_at
         after = f" after {seconds(lived)}" if found.finished_at and lived >= 0 else ""
-        hint = "see its last lines below; `paas logs` shows more" if code else "a service must keep running"
+        hint = "see its last lines below; `paas logs` shows more" if found.exit_code else "a service must keep running"
         if found.oom:
             hint = "give it more memory in paas.toml, or let it use less"
         return DeployFailed(f"{found.name} {words}{after}", hint=hint, details=self._details(found))

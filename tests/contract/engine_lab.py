@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import docker
 import docker.errors
 
+from paas.clock import SystemClock
 from paas.engines.docker import DockerEngine
+from paas.engines.memory import Behaviour, MemoryEngine
 from paas.interfaces import Engine, Resize
 from paas.model.events import Event
 from paas.model.secret import Secret
@@ -73,6 +75,68 @@ class Events:
         self.all.append(event)
 
 
+class Lab(Protocol):
+    """What the suite needs of an engine beside the engine itself."""
+
+    name: str
+    engine: Engine
+    instance: str
+
+    def spec(self, behaviour: str = "well", **changes: Any) -> ServiceSpec:
+        """A spec that is `well`, `exits` with 3 at once, or is `never` healthy."""
+
+    def kill(self, replica: str) -> None:
+        """The replica's process dies; it stays dead until somebody starts it."""
+
+    def lose(self, replica: str) -> None:
+        """Somebody removes the replica behind the platform's back."""
+
+
+class MemoryLab:
+    """The memory engine on the machine's clock, its behaviours named by images."""
+
+    name = "memory"
+    instance = "t-memory"
+
+    def __init__(self) -> None:
+        says = ("about to fail",)
+        behaviours = {"exits": Behaviour(exits=3, says=says), "never": Behaviour(boots=None, once=9, says=("one",))}
+        self.memory = MemoryEngine(SystemClock(), behaviours)
+        self.engine: Engine = self.memory
+
+    def spec(self, behaviour: str = "well", **changes: Any) -> ServiceSpec:
+        return replace(_spec(behaviour, "0123abcd", self.instance), **({"image": behaviour} | changes))
+
+    def kill(self, replica: str) -> None:
+        self.memory.crash(replica, 137)
+
+    def lose(self, replica: str) -> None:
+        for service in self.engine.observe():
+            self.engine.remove(service.key, [one.id for one in service.replicas if one.id == replica] or ["none"])
+
+
+def _spec(behaviour: str, app_id: str, instance: str) -> ServiceSpec:
+    commands = {
+        "well": WELL,
+        "exits": ("sh", "-c", "echo about to fail; echo to stderr >&2; exit 3"),
+        "never": ("sleep", "1000"),
+    }
+    return ServiceSpec(
+        app_id=app_id,
+        app_name="shop",
+        process="web",
+        release=1,
+        image="",
+        command=commands[behaviour],
+        port=PORT,
+        limits=Limits(memory=64 << 20, cpus=1.0, pids=64),
+        health=TCP if behaviour != "never" else replace(TCP, grace=0.5),
+        stop_grace=2.0 if behaviour != "never" else 0.0,
+        env={"GREETING": Secret("hello")},
+        networks=(f"{instance}-{app_id}",),
+    )
+
+
 class DockerLab:
     """Real containers under an instance of their own; `api` looks behind the engine's back."""
 
@@ -80,39 +144,18 @@ class DockerLab:
 
     def __init__(self, settings: Settings, image: str) -> None:
         self.settings, self.image = settings, image
+        self.instance = settings.instance
         self.engine = DockerEngine(settings)
         self.api: Any = docker.APIClient(base_url=settings.docker, version="auto")
         self.app_id = secrets.token_hex(4)
 
     def spec(self, behaviour: str = "well", **changes: Any) -> ServiceSpec:
-        """A spec that is `well`, `exits` with 3 at once, or is `never` healthy."""
-        commands = {
-            "well": WELL,
-            "exits": ("sh", "-c", "echo about to fail; echo to stderr >&2; exit 3"),
-            "never": ("sleep", "1000"),
-        }
-        spec = ServiceSpec(
-            app_id=self.app_id,
-            app_name="shop",
-            process="web",
-            release=1,
-            image=self.image,
-            command=commands[behaviour],
-            port=PORT,
-            limits=Limits(memory=64 << 20, cpus=1.0, pids=64),
-            health=TCP if behaviour != "never" else replace(TCP, grace=0.5),
-            stop_grace=2.0,
-            env={"GREETING": Secret("hello")},
-            networks=(f"{self.settings.instance}-{self.app_id}",),
-        )
-        return replace(spec, **changes)
+        return replace(_spec(behaviour, self.app_id, self.instance), **({"image": self.image} | changes))
 
     def kill(self, replica: str) -> None:
-        """The replica's process dies; it stays dead until somebody starts it."""
         self.api.kill(replica)
 
     def lose(self, replica: str) -> None:
-        """Somebody removes the replica behind the platform's back."""
         self.api.remove_container(replica, force=True, v=True)
 
     def containers(self) -> list[Any]:

@@ -231,6 +231,31 @@ def test_neighbours_reach_an_addon_by_its_alias(lab: DockerLab) -> None:
 # Terminals.
 
 
+def test_a_one_off_has_input_output_and_errors(lab: DockerLab) -> None:
+    terminal = Pipe(b"typed\n")
+    command = sh("cat; echo $GREETING; echo trouble >&2; exit 9")
+    assert lab.engine.run_once(lab.spec(process="run", kind="oneoff", command=command), 30, terminal) == 9
+    assert (terminal.out, terminal.err) == (b"typed\nhello\n", b"trouble\n")
+    assert lab.containers() == []
+
+
+def test_run_once_is_killed_when_its_time_is_over(lab: DockerLab) -> None:
+    spec = lab.spec("never", process="release", kind="oneoff")
+    with pytest.raises(DeployFailed, match="did not end within 1 s"):
+        lab.engine.run_once(spec, 1, Pipe())
+    assert lab.containers() == []
+
+
+def test_exec_runs_inside_a_replica(lab: DockerLab) -> None:
+    spec = lab.spec()
+    lab.engine.apply(spec, 1, silent)
+    (replica,) = ids(lab.engine, spec)
+    terminal = Pipe(b"in")
+    command = ["sh", "-c", "cat; echo $GREETING-$EXTRA; echo err >&2; exit 7"]
+    assert lab.engine.exec(replica, command, terminal, {"EXTRA": Secret("more")}) == 7
+    assert (terminal.out, terminal.err) == (b"inhello-more\n", b"err\n")
+
+
 def test_twenty_megabytes_pass_unharmed_both_ways_at_once(lab: DockerLab) -> None:
     spec = lab.spec("never", stop_grace=0.0)
     lab.engine.apply(spec, 1, silent)
@@ -353,6 +378,32 @@ def _labels(lab: DockerLab, spec: ServiceSpec, until: int) -> dict[str, str]:
 
 
 # Logs.
+
+
+def test_logs_are_the_last_lines_of_the_asked_processes(lab: DockerLab) -> None:
+    talk = ("sh", "-c", "echo bad >&2; sleep 0.3; for i in 1 2 3 4; do echo line $i; done; exec sleep 1000")
+    web, worker = lab.spec(command=talk), lab.spec(process="worker", command=talk)
+    lab.engine.apply(web, 1, silent)
+    lab.engine.apply(worker, 1, silent)
+    until(lambda: len(list(lab.engine.logs(web.app_id, LogQuery(lines=0)))) == 10)
+    lines = list(lab.engine.logs(web.app_id, LogQuery(lines=3, process="worker")))
+    assert [(line.process, line.replica, line.text) for line in lines] == [
+        ("worker", 1, "line 2"),
+        ("worker", 1, "line 3"),
+        ("worker", 1, "line 4"),
+    ]
+    everything = list(lab.engine.logs(web.app_id, LogQuery(lines=0)))
+    assert {line.text for line in everything if line.stream == "stderr"} == {"bad"}
+    assert list(lab.engine.logs(web.app_id, LogQuery(replica=2))) == []
+
+
+def test_a_followed_log_ends_when_it_is_closed_by_another_thread(lab: DockerLab) -> None:
+    spec = lab.spec(command=("sh", "-c", "echo first; exec sleep 1000"))
+    lab.engine.apply(spec, 1, silent)
+    stream = lab.engine.logs(spec.app_id, LogQuery(follow=True))
+    assert next(stream).text == "first"
+    threading.Timer(0.3, stream.close).start()  # type: ignore[attr-defined]
+    assert list(stream) == []
 
 
 def test_long_lines_are_cut_with_a_mark_and_nothing_is_lost(lab: DockerLab) -> None:
@@ -546,7 +597,7 @@ def test_an_engine_that_is_not_there_is_said_with_a_hint(tmp_path: Path) -> None
     engine.close()
 
 
-def test_an_engine_that_does_not_let_us_in_is_said_with_a_hint(tmp_path: Path) -> None:
+def test_a_socket_that_nobody_listens_on_any_more_is_no_engine(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(tmp_path / "docker.sock"))
         server.listen()
