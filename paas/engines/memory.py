@@ -14,13 +14,11 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from paas.clock import SystemClock
 from paas.errors import DeployFailed, EngineUnavailable, NotFound
 from paas.interfaces import Clock, EngineInfo, LogQuery, Stop, Terminal
 from paas.model.events import Emit, Event
 from paas.model.secret import Secret
 from paas.model.service import Change, LogLine, ObservedService, Replica, ServiceKey, ServiceSpec, State, Stats
-from paas.settings import Settings
 
 DEAD = (State.CRASHED, State.STOPPED)
 
@@ -52,11 +50,6 @@ class _Version:
     def fingerprint(self) -> str:
         """The spec's; nobody's when replicas of different specs share the key."""
         return self.spec.fingerprint if set(self.cores.values()) <= {self.spec.core} else "mixed"
-
-
-def of_settings(settings: Settings) -> MemoryEngine:
-    """The engine as an entry point makes it: on the machine's clock."""
-    return MemoryEngine(SystemClock())
 
 
 class MemoryEngine:

@@ -10,12 +10,6 @@ from paas.interfaces import LogQuery
 from paas.model.events import Emit
 from paas.model.route import Certificate, Route, Traffic
 from paas.model.service import LogLine
-from paas.settings import Settings
-
-
-def of_settings(settings: Settings) -> MemoryRouter:
-    """The router as an entry point makes it."""
-    return MemoryRouter()
 
 
 class MemoryRouter:
