@@ -60,14 +60,15 @@ def _lead(wanted: Wanted, pairs: Sequence[Compared], live: Route | None) -> Iter
 def _retire(wanted: Wanted, services: Sequence[ObservedService]) -> Iterator[Step]:
     """End every version that is not wanted; by now what replaces it serves."""
     kept = {service.spec.key for service in wanted.services}
-    processes = {service.spec.process for service in wanted.services if service.replicas}
+    instead = {service.spec.process: service.spec.key for service in wanted.services if service.replicas}
     for service in services:
         if service.key in kept:
             continue
         runs = any(replica.state not in DEAD for replica in service.replicas)
         if service.key.process == "web" and runs:
             yield Drain(service.key, wanted.drain, rollout.IN_FLIGHT)
-        yield RemoveService(service.key, "replaced" if service.key.process in processes else "no longer wanted")
+        now = instead.get(service.key.process)
+        yield RemoveService(service.key, f"{now} is what is wanted" if now else "no longer wanted")
 
 
 def _web(pairs: Sequence[Compared]) -> Compared | None:

@@ -35,14 +35,21 @@ def start(one: Compared) -> Iterator[Step]:
     """Have as many as are wanted."""
     if one.missing and not one.stale:
         have = one.count - one.missing
-        why = f"{one.count} wanted, {have} there" if one.replicas else f"{one.count} wanted, none of this version there"
+        why = f"{one.count} wanted, {have or 'none'} there"
         yield Apply(one.wanted.spec, one.count, why)
 
 
 def wait(one: Compared, timeout: float) -> Iterator[Step]:
     """Only healthy replicas get traffic, and nothing old ends before."""
     if one.waits and not one.stale:
-        yield WaitHealthy(one.wanted.spec, one.count, timeout, "the old ones end and traffic comes only after that")
+        why = (
+            "nothing old ends before"
+            if one.replaces
+            else "it gets traffic then"
+            if one.wanted.spec.port
+            else "it starts"
+        )
+        yield WaitHealthy(one.wanted.spec, one.count, timeout, why)
 
 
 def in_place(one: Compared, route: Route | None, *, timeout: float, drain: float) -> Iterator[Step]:
@@ -95,7 +102,7 @@ def _why(web: Compared, live: Route) -> str:
         return "the new version takes the traffic"
     if web.missing or web.stale or len(live.servers) < web.count:
         return "more replicas take traffic"
-    return "it leads to replicas that end or are not well"
+    return "it leads to replicas that end" if web.surplus else "it leads to replicas that are not well"
 
 
 def _led_elsewhere(web: Compared, live: Route) -> bool:
