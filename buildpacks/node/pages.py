@@ -36,9 +36,11 @@ _PAGES = frozenset({"@docusaurus/core", "gatsby", "@11ty/eleventy", "vitepress",
 
 _SERVERS = ("next", "nuxt", "@remix-run/serve", "@react-router/serve", "@sveltejs/adapter-node", "@astrojs/node")
 _DEV_SERVER = re.compile(
-    r"(?:\S+=\S+\s+|cross-env\s+|npx\s+)*"
-    r"(vite(\s+(dev|serve|preview))?|react-scripts start|ng serve|vue-cli-service serve|parcel"
-    r"|webpack(-dev-server| serve)|astro (dev|preview)|docusaurus start|gatsby develop|eleventy --serve|vitepress (dev|preview))(\s|$)"
+    r"""(\S+=\S+\s+|cross-env\s+|npx\s+)*
+        (vite(\s+(dev|serve|preview))?|react-scripts\sstart|ng\sserve|vue-cli-service\sserve|parcel
+        |webpack(-dev-server|\sserve)|astro\s(dev|preview)|docusaurus\sstart|gatsby\sdevelop
+        |eleventy\s--serve|vitepress\s(dev|preview))(\s|$)""",
+    re.VERBOSE,
 )
 _OUT = re.compile(r"outDir\s*:\s*['\"]([A-Za-z0-9_@./-]+)['\"]")
 _FOLDER = re.compile(r"[A-Za-z0-9_@.+-]+(/[A-Za-z0-9_@.+-]+)*")

@@ -18,6 +18,7 @@ from paas import bundled
 from paas.build import buildpacks, quoting
 from paas.build.quoting import Quoted
 from paas.errors import ConfigError
+from paas.model import shell
 from paas.model.build import Base, BuildPlan
 
 CA = "/run/paas-ca.pem"
@@ -71,7 +72,7 @@ def render(plan: BuildPlan, bases: Mapping[str, Base], facts: BuildFacts) -> str
         "run": run,
         "build": bases.get("build", run),
         "build_env": sorted(facts.build_env.items()),
-        "web": next((process.command for process in plan.processes if process.name == "web"), ""),
+        "start": shell.argv(next((process.command for process in plan.processes if process.name == "web"), "")),
         "removal": ("rm", "-rf", *(f"/app/{folder}" for folder in ignored)),
         "web_server": _web_server(),
         "cache": partial(_cache, facts),

@@ -1,0 +1,168 @@
+"""`paas init`, `detect`, `dockerfile`, `check`: look at an app folder. They need no platform and change nothing in it,
+but for `init`, which writes one file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from paas.build.detect import Inspection
+    from paas.interfaces import Stack
+
+app = typer.Typer()
+
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The app's folder.", show_default="here")]
+BuildpackName = Annotated[str, typer.Option("--buildpack", metavar="NAME", help="Use this one, whatever is found.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command()
+def detect(
+    folder: Folder = Path(),
+    explain: Annotated[bool, typer.Option("--explain", help="Say why, file by file.")] = False,
+    buildpack: BuildpackName = "",
+    json: Json = False,
+) -> None:
+    """What an app is: buildpack, version, processes."""
+    from paas.build import explain as words
+
+    inspection, _ = _inspected(folder, buildpack)
+    if json:
+        _print_json(words.data(inspection))
+    else:
+        typer.echo(words.text(inspection, full=explain), nl=False)
+
+
+@app.command()
+def dockerfile(folder: Folder = Path(), buildpack: BuildpackName = "") -> None:
+    """The Dockerfile an app is built with: on standard output."""
+    inspection, stack = _inspected(folder, buildpack)
+    _warn(inspection)
+    typer.echo(_rendered(inspection, stack), nl=False)
+
+
+@app.command()
+def check(folder: Folder = Path(), buildpack: BuildpackName = "", json: Json = False) -> None:
+    """Whether an app's files are right, before anything is deployed. Exits with 5 when they are not."""
+    inspection, stack = _inspected(folder, buildpack)
+    _rendered(inspection, stack)
+    wanted = sorted(
+        key
+        for key, asked in inspection.manifest.env.items()
+        if asked.required and asked.value is None and not asked.generate
+    )
+    if json:
+        _print_json({"ok": True, "warnings": list(inspection.plan.warnings), "required": wanted})
+        return
+    _warn(inspection)
+    for key in wanted:
+        typer.echo(f"note: {key} has to be set before the first deploy: paas config set {key}=…", err=True)
+    typer.echo(f"{folder.resolve().name}: a {inspection.plan.buildpack} app, nothing wrong")
+
+
+@app.command()
+def init(
+    folder: Folder = Path(),
+    name: Annotated[str, typer.Option("--name", help="The app's name.", show_default="the folder's")] = "",
+    force: Annotated[bool, typer.Option("--force", help="Replace a paas.toml that is there.")] = False,
+) -> None:
+    """Write a paas.toml that says what was found, with every other key as a comment."""
+    from paas.errors import Conflict
+    from paas.model import names
+
+    path = folder / "paas.toml"
+    if path.exists() and not force:
+        raise Conflict(f"{path} is there already", hint="edit it, or replace it with --force")
+    inspection, _ = _inspected(folder, "")
+    text = _starter(names.app_name(name or _name_of(folder)), inspection)
+    path.write_text(text)
+    typer.echo(f"wrote {path}", err=True)
+    typer.echo("next: paas deploy", err=True)
+
+
+# --- what the commands share ---------------------------------------------------------------------------------------
+
+
+def _inspected(folder: Path, buildpack: str) -> tuple[Inspection, Stack]:
+    from paas import settings, stacks
+    from paas.build.detect import inspect
+    from paas.build.files import Files
+    from paas.images import DockerBuilder
+
+    loaded = settings.load()
+    # Nothing is built here: the builder is only what a stack is made with, and connects to nothing.
+    stack = stacks.choose(loaded, DockerBuilder(loaded))
+    return inspect(Files.of(folder), offers=stack.offers, buildpack=buildpack), stack
+
+
+def _rendered(inspection: Inspection, stack: Stack) -> str:
+    from paas.build.dockerfile import BuildFacts, render
+
+    bases = {stage: stack.answer(runtime) for stage, runtime in inspection.plan.runtimes.items()}
+    return render(inspection.plan, bases, BuildFacts(cache_mounts=True))
+
+
+def _warn(inspection: Inspection) -> None:
+    for warning in inspection.plan.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+
+
+def _print_json(value: object) -> None:
+    import json
+
+    typer.echo(json.dumps(value, indent=2))
+
+
+def _name_of(folder: Path) -> str:
+    """The folder's name as an app's name."""
+    import re
+
+    text = re.sub(r"[^a-z0-9]+", "-", folder.resolve().name.lower()).strip("-")
+    return text[:40].strip("-") if text[:1].isalpha() else f"app-{text}"[:40].strip("-")
+
+
+def _starter(name: str, inspection: Inspection) -> str:
+    plan = inspection.plan
+    found = "".join(f"#   {process.name}: {process.command or 'what the image starts'}\n" for process in plan.processes)
+    return STARTER.format(name=name, buildpack=plan.buildpack, found=found)
+
+
+STARTER = """\
+# What the platform should know about this app. Everything but what you write here has a default.
+# Found: a {buildpack} app with these processes (a Procfile would replace them):
+{found}
+name = "{name}"
+# buildpack = "{buildpack}"
+# port = 8080                        # only when web does not follow $PORT
+# addons = ["postgres"]              # made and attached at the first deploy: DATABASE_URL
+# domains = ["www.example.com"]
+
+# [processes.web]
+# replicas = 2
+# memory = "512M"
+# cpus = 1.0
+# stop_grace = "30s"                 # between SIGTERM and SIGKILL
+
+# [processes.web.health]
+# path = "/healthz"                  # or: tcp = true, or: command = "..."
+# interval = "5s"
+# timeout = "3s"
+# grace = "60s"
+
+# [env]
+# GREETING = "hello"
+# SECRET_KEY = {{ generate = true }}
+
+# [build]
+# command = "..."                    # runs in the build, after the source is there
+# packages = ["ffmpeg"]              # Debian packages
+# args = {{ KEY = "value" }}
+
+# [deploy]
+# drain = "30s"                      # for requests in flight
+# timeout = "5m"
+# release_timeout = "15m"
+"""
