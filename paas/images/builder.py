@@ -199,14 +199,17 @@ class DockerBuilder:
 
     def _follow(self, tar: Any, query: Mapping[str, str], dockerfile: str, progress: Progress) -> str:
         limit = float(self._settings.build_timeout)
+        headers = {"Content-Type": "application/x-tar"}
         with self._client(timeout=limit) as client, _Deadline(limit) as deadline:
+            # Logins of this machine (docker login), for private images after FROM.
+            client._set_auth_headers(headers)
             try:
                 # Closing the connection ends the build on the Engine's side, whatever made us leave this block.
                 with client._post(
                     client._url("/build"),
                     data=tar,
                     params=query,
-                    headers={"Content-Type": "application/x-tar"},
+                    headers=headers,
                     stream=True,
                 ) as response:
                     if response.status_code >= 400:

@@ -11,9 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
-import git
-
-from paas.errors import ConfigError, NotFound, UsageError
+from paas.errors import ConfigError, NotFound, PlatformError, UsageError
 from paas.sources import gittree
 from paas.sources.clone import redacted
 from paas.sources.ignore import FILES, Ignore
@@ -108,14 +106,20 @@ def _directory(path: Path, ref: str, worktree: bool) -> LocalSource:
 
 def _repository(path: Path) -> Path | None:
     try:
-        with git.Repo(path, search_parent_directories=True) as repository:
-            top = repository.working_tree_dir
-    except (git.InvalidGitRepositoryError, git.NoSuchPathError):
+        top = Path(os.fsdecode(gittree.run(path, "rev-parse", "--show-toplevel")).rstrip("\n")).resolve()
+    except gittree.GitFailed as error:
+        if any("dubious ownership" in line for line in error.lines):
+            raise UsageError(
+                f"git does not trust the repository of {path}: it belongs to somebody else",
+                hint=f"git config --global --add safe.directory {path}",
+                details=error.lines,
+            ) from error
+        return None
+    except PlatformError:
+        # Without git there is no repository, only files.
         return None
     # A folder that the repository around it ignores is a project of its own (a build folder, a test's).
-    if top is None or (Path(top) != path and _ignored(Path(top), path)):
-        return None
-    return Path(top)
+    return None if top != path and _ignored(top, path) else top
 
 
 def _ignored(top: Path, path: Path) -> bool:
@@ -129,12 +133,7 @@ def _ignored(top: Path, path: Path) -> bool:
 def _committed(top: Path, prefix: str) -> bool:
     try:
         return bool(gittree.run(top, "ls-tree", "--full-tree", f"HEAD:{prefix}" if prefix else "HEAD"))
-    except gittree.GitFailed as error:
-        if any("dubious ownership" in line for line in error.lines):
-            raise UsageError(
-                f"git does not trust {top}: it belongs to somebody else",
-                hint=f"git config --global --add safe.directory {top}",
-            ) from error
+    except gittree.GitFailed:
         return False
 
 
