@@ -1,0 +1,53 @@
+"""When a replica that fails its checks is started again."""
+
+from __future__ import annotations
+
+from paas.model.service import Replica, State
+from paas.plan.liveness import LONGEST, PATIENCE, WELL_AGAIN, Liveness
+
+
+def one(state: State, id: str = "r1") -> Replica:
+    return Replica(id=id, index=1, state=state)
+
+
+WELL, ILL = one(State.HEALTHY), one(State.UNHEALTHY)
+
+
+def test_a_replica_is_started_again_when_it_stays_unhealthy_and_not_before() -> None:
+    liveness = Liveness().seen([WELL], 0).seen([ILL], 5)
+    assert liveness.due([ILL], 5 + PATIENCE - 1) is None
+    assert liveness.due([ILL], 5 + PATIENCE) == ILL
+
+
+def test_one_that_was_well_in_between_has_its_patience_again() -> None:
+    liveness = Liveness().seen([ILL], 0).seen([WELL], 5).seen([ILL], 6)
+    assert liveness.due([ILL], 6 + PATIENCE - 1) is None
+
+
+def test_pauses_double_until_they_are_long() -> None:
+    liveness, now, pauses = Liveness(), 0.0, []
+    for _ in range(10):
+        liveness = liveness.seen([WELL], now).seen([ILL], now)
+        begun = now
+        while liveness.due([ILL], now) is None:
+            now += 1
+        pauses.append(now - begun)
+        liveness = liveness.started("r1", now)
+    assert pauses[:3] == [PATIENCE, 2 * PATIENCE, 4 * PATIENCE]
+    assert pauses[-1] == LONGEST
+
+
+def test_a_long_health_makes_earlier_starts_forgotten() -> None:
+    liveness = Liveness().seen([ILL], 0).started("r1", 20).seen([WELL], 21)
+    liveness = liveness.seen([WELL], 21 + WELL_AGAIN).seen([ILL], 1000)
+    assert liveness.due([ILL], 1000 + PATIENCE) == ILL
+
+
+def test_only_the_one_that_is_ill_for_longest_is_due() -> None:
+    other = one(State.UNHEALTHY, "r2")
+    liveness = Liveness().seen([WELL, other], 0).seen([ILL, other], 5)
+    assert liveness.due([ILL, other], 100) == other
+
+
+def test_replicas_that_are_gone_are_forgotten() -> None:
+    assert Liveness().seen([ILL], 0).seen([], 1).records == {}
