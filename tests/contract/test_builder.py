@@ -37,6 +37,7 @@ class Lab:
     builder: DockerBuilder
     settings: Settings
     folder: Path
+    label: dict[str, str] = field(default_factory=lambda: {"paas.test": uuid.uuid4().hex})
     refs: list[str] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
 
@@ -45,7 +46,8 @@ class Lab:
         return self.refs[-1]
 
     def build(self, dockerfile: str, **options: object) -> Image:
-        given: dict[str, object] = {"labels": {"paas.test": "1"}, "emit": self.events.append, **options}
+        given: dict[str, object] = {"emit": self.events.append, **options}
+        given["labels"] = {**self.label, **options.get("labels", {})}  # type: ignore[dict-item]
         return self.builder.build(self.folder, dockerfile, self.ref(), **given)  # type: ignore[arg-type]
 
     def said(self) -> list[str]:
@@ -63,6 +65,11 @@ def lab(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lab]:
     yield lab
     for ref in lab.refs:
         lab.builder.remove(ref)
+    api = docker.APIClient(base_url=settings.docker, version="auto")
+    # The classic builder keeps what a failed build had made.
+    for image in api.images(filters={"dangling": True, "label": f"paas.test={lab.label['paas.test']}"}):
+        lab.builder.remove(image["Id"])
+    api.close()
 
 
 def files_of(lab: Lab, image: Image) -> list[str]:
@@ -209,7 +216,7 @@ def test_builds_run_side_by_side(lab: Lab) -> None:
     def one(number: int) -> None:
         try:
             image = lab.builder.build(
-                None, f"FROM {REF}\nRUN echo {number} > /n\n", lab.ref(), labels={"paas.test": "1"}, emit=silent
+                None, f"FROM {REF}\nRUN echo {number} > /n\n", lab.ref(), labels=lab.label, emit=silent
             )
             assert image.id
         except BaseException as error:
