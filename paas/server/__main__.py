@@ -1,0 +1,132 @@
+"""`python -m paas.server`: the process. Owns the home, wires the platform, listens, and ends cleanly on SIGTERM."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from contextlib import ExitStack
+
+import uvicorn
+
+import paas
+from paas import settings as configuration
+from paas.bootstrap import Platform, wire
+from paas.errors import PaasError
+from paas.server.app import Parts, create
+from paas.server.home import log_to, owned
+from paas.server.listen import Http, WebSocket, tcp_socket, unix_socket
+from paas.server.streams import Streams
+from paas.settings import Settings
+
+GRACE = 30.0
+"""Seconds that running operations get to end when the server is told to stop. What they leave then is recovered at
+the next start."""
+
+log = logging.getLogger("paas.server")
+
+
+def main() -> int:
+    """The exit code: 0 after a clean end, else that of the error, which is on standard error and in the log."""
+    logging.getLogger().addHandler(logging.NullHandler())
+    try:
+        settings = configuration.load()
+        with owned(settings.home):
+            log_to(settings.home, settings.log_level)
+            return run(settings)
+    except PaasError as error:
+        log.critical("the server does not run: %s", error.message)
+        _say(error)
+        return error.exit_code
+
+
+def run(settings: Settings) -> int:
+    """Serve until told to stop. The caller owns the home. Raises PaasError when it cannot begin."""
+    platform = wire(settings)
+    with ExitStack() as cleanup:
+        sockets = _sockets(settings, cleanup)
+        server = _server(settings, platform)
+        platform.start()
+        log.info("paas %s listens on %s", paas.__version__, settings.socket)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            # uvicorn raises what it caught once more when it has ended; by then it is done.
+            signal.signal(number, signal.SIG_IGN)
+        server.run(sockets)
+        _finish(platform, server)
+    return 0
+
+
+class Server(uvicorn.Server):
+    """uvicorn, which on its way out ends the streams that would never end by themselves."""
+
+    def __init__(self, config: uvicorn.Config, streams: Streams) -> None:
+        super().__init__(config)
+        self._streams = streams
+        self.told = 0.0
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take nothing new, cut endless streams, let operations' followers see the end."""
+        self.told = time.monotonic()
+        log.info("told to stop")
+        self._streams.cut()
+        await super().shutdown(sockets)
+
+
+def _server(settings: Settings, platform: Platform) -> Server:
+    streams = Streams()
+    parts = Parts(
+        door=platform.door,
+        operations=platform.operations,
+        settings=settings,
+        stop=lambda: os.kill(os.getpid(), signal.SIGTERM),
+        streams=streams,
+    )
+    config = uvicorn.Config(
+        create(parts),
+        http=Http,
+        ws=WebSocket,
+        loop="asyncio",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,
+        headers=[("Paas-Version", paas.__version__)],
+        limit_concurrency=1000,
+        timeout_graceful_shutdown=int(GRACE),
+        ws_max_size=1 << 20,
+        ws_per_message_deflate=False,
+    )
+    return Server(config, streams)
+
+
+def _sockets(settings: Settings, cleanup: ExitStack) -> list[socket.socket]:
+    """The listening sockets; at the end they are closed and the file goes."""
+    sockets = []
+    if settings.listen:
+        sockets.append(cleanup.enter_context(tcp_socket(settings.listen, settings.token)))
+    sockets.append(cleanup.enter_context(unix_socket(settings.socket)))
+    cleanup.callback(settings.socket.unlink, missing_ok=True)
+    return sockets
+
+
+def _finish(platform: Platform, server: Server) -> None:
+    begun = server.told or time.monotonic()
+    platform.stop(max(1.0, GRACE - (time.monotonic() - begun)))
+    log.info("stopped")
+
+
+def _say(error: PaasError) -> None:
+    print(f"error: {error.message}", file=sys.stderr)
+    for line in error.details:
+        print(f"  {line}", file=sys.stderr)
+    if error.hint:
+        print(f"hint: {error.hint}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,258 @@
+"""The HTTP interface, made from `requests.py`: one route per request, by its shape. Decides nothing.
+
+    answer      JSON
+    operation   NDJSON: `{"kind": "operation", "data": {"id": …}}`, then its events; the last is `result` or `error`
+    stream      NDJSON: events, or log lines (`"kind": "log"`), then `result` or `error`; a backup is its bytes
+    session     a WebSocket, see `sessions.py`
+
+An error is `PaasError.as_dict()` with its status. A client that goes away ends its stream, never the operation.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol
+
+from fastapi import FastAPI, Response, WebSocket
+from fastapi import Request as HttpRequest
+from fastapi.responses import FileResponse, StreamingResponse
+from starlette.exceptions import HTTPException
+
+import paas
+from paas.errors import NotFound, PaasError, UsageError
+from paas.interfaces import Terminal
+from paas.model.app import Operation
+from paas.model.events import Emit, Event, silent
+from paas.model.service import LogLine
+from paas.requests import PlatformDown, Request, WatchOperation, all_requests, parse
+from paas.server.auth import Actor, identify
+from paas.server.parsing import fields_of
+from paas.server.sessions import converse
+from paas.server.streams import Streams, in_thread
+from paas.server.uploads import receive
+from paas.settings import Settings
+from paas.usecases.answers import as_json
+from paas.usecases.backups import BackupFile
+from paas.usecases.operations import as_paas_error
+
+NDJSON = "application/x-ndjson"
+Endpoint = Callable[[HttpRequest], Awaitable[Response]]
+
+
+class DoorLike(Protocol):
+    """What runs requests: `usecases.door.Door`."""
+
+    def run(self, request: Request, actor: str, emit: Emit, operation: str = "", *, role: str = "owner") -> object:
+        """The answer, or an iterator for a stream."""
+
+    def session(self, request: Request, actor: str, emit: Emit, terminal: Terminal, *, role: str = "owner") -> int:
+        """The exit code of a command."""
+
+
+class OperationsLike(Protocol):
+    """What starts work that outlives its client: `usecases.operations.Operations`."""
+
+    def start(self, request: Request, actor: str, *, role: str = "owner") -> Operation:
+        """Start it and answer at once."""
+
+    def follow(self, operation_id: str) -> Iterator[Event]:
+        """Its events from the start."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the interface stands on. `stop` is called when the platform was told to go down, and did."""
+
+    door: DoorLike
+    operations: OperationsLike
+    settings: Settings
+    stop: Callable[[], None] = lambda: None
+    streams: Streams = field(default_factory=Streams)
+
+
+def create(parts: Parts) -> FastAPI:
+    """The application. `/health` needs no login and says no more than that the server lives, and its version."""
+    app = FastAPI(title="paas", version=paas.__version__, docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_exception_handler(PaasError, _paas_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_api_route("/health", _health, methods=["GET"], name="health")
+    app.add_api_route("/uploads", _upload(parts), methods=["PUT"], name="upload", response_model=None)
+    for kind in all_requests():
+        if kind.shape == "session":
+            app.add_api_websocket_route(kind.path, _session(parts, kind), name=kind.__name__)
+        else:
+            endpoint = _ENDPOINTS[kind.shape](parts, kind)
+            app.add_api_route(kind.path, endpoint, methods=[kind.method], name=kind.__name__, response_model=None)
+    return app
+
+
+# --- one endpoint per shape ---------------------------------------------------------------------------------------
+
+
+def _answer(parts: Parts, kind: type[Request]) -> Endpoint:
+    async def endpoint(http: HttpRequest) -> Response:
+        actor = _actor(parts, http)
+        request = parse(kind, await fields_of(kind, http))
+        answer = await in_thread(partial(_run, parts, request, actor))
+        return _json(as_json(answer))
+
+    return endpoint
+
+
+def _stream(parts: Parts, kind: type[Request]) -> Endpoint:
+    async def endpoint(http: HttpRequest) -> Response:
+        actor = _actor(parts, http)
+        request = parse(kind, await fields_of(kind, http))
+        answer = await in_thread(partial(_run, parts, request, actor))
+        if isinstance(answer, BackupFile):
+            return FileResponse(answer.path, filename=answer.name, media_type="application/octet-stream")
+        if not isinstance(answer, Iterator):
+            raise TypeError(f"{kind.__name__} answered {type(answer).__name__}, not a stream")
+        return _streamed(parts, answer, endless=kind is not WatchOperation)
+
+    return endpoint
+
+
+def _operation(parts: Parts, kind: type[Request]) -> Endpoint:
+    async def endpoint(http: HttpRequest) -> Response:
+        actor = _actor(parts, http)
+        request = parse(kind, await fields_of(kind, http))
+        operation = await in_thread(partial(_started, parts, request, actor))
+        if kind is PlatformDown:
+            _stop_after(parts, operation.id)
+        events = parts.operations.follow(operation.id)
+        first = Event(kind="operation", at=operation.started_at, data={"id": operation.id})
+        return _streamed(parts, events, endless=False, first=first)
+
+    return endpoint
+
+
+_ENDPOINTS: Mapping[str, Callable[[Parts, type[Request]], Endpoint]] = {
+    "answer": _answer,
+    "stream": _stream,
+    "operation": _operation,
+}
+
+
+def _session(parts: Parts, kind: type[Request]) -> Callable[[WebSocket], Awaitable[None]]:
+    async def endpoint(web: WebSocket) -> None:
+        try:
+            actor = identify(web.scope, web.headers, parts.settings.token)
+        except PaasError as error:
+            await web.send_denial_response(_json(error.as_dict(), error.status))
+            return
+        await converse(web, kind, partial(_in_session, parts, actor))
+
+    return endpoint
+
+
+def _upload(parts: Parts) -> Endpoint:
+    async def endpoint(http: HttpRequest) -> Response:
+        _actor(parts, http)
+        return _json(await receive(http, parts.settings))
+
+    return endpoint
+
+
+async def _health() -> dict[str, str]:
+    return {"status": "ok", "version": paas.__version__}
+
+
+# --- calls into the core ------------------------------------------------------------------------------------------
+
+
+def _actor(parts: Parts, http: HttpRequest) -> Actor:
+    return identify(http.scope, http.headers, parts.settings.token)
+
+
+@contextmanager
+def _our_errors() -> Iterator[None]:
+    """Nothing but a PaasError gets out; a bug is logged and becomes one without its text."""
+    try:
+        yield
+    except PaasError:
+        raise
+    except Exception as error:
+        raise as_paas_error(error) from error
+
+
+def _run(parts: Parts, request: Request, actor: Actor) -> object:
+    with _our_errors():
+        return parts.door.run(request, actor.name, silent, role=actor.role)
+
+
+def _started(parts: Parts, request: Request, actor: Actor) -> Operation:
+    with _our_errors():
+        return parts.operations.start(request, actor.name, role=actor.role)
+
+
+def _in_session(parts: Parts, actor: Actor, request: Request, terminal: Terminal) -> int:
+    with _our_errors():
+        return parts.door.session(request, actor.name, silent, terminal, role=actor.role)
+
+
+def _stop_after(parts: Parts, operation_id: str) -> None:
+    """Stop the server once this operation has succeeded, whoever still listens."""
+
+    def wait() -> None:
+        last = deque(parts.operations.follow(operation_id), maxlen=1)
+        if last and last[0].kind == "result":
+            parts.stop()
+
+    threading.Thread(target=wait, name="down", daemon=True).start()
+
+
+# --- the wire -----------------------------------------------------------------------------------------------------
+
+
+def _streamed(parts: Parts, source: Iterator[object], *, endless: bool, first: Event | None = None) -> Response:
+    body = parts.streams.send(_lines(source, first), source, endless=endless)
+    return StreamingResponse(body, media_type=NDJSON)
+
+
+def _lines(source: Iterator[object], first: Event | None) -> Iterator[bytes]:
+    """Each item as a line; a stream of log lines gets an end of its own, so that a broken connection is told apart."""
+    if first is not None:
+        yield _line(first)
+    last = None
+    try:
+        for last in source:
+            yield _line(last)
+    except Exception as error:
+        failure = as_paas_error(error)
+        yield _line(Event(kind="error", message=failure.message, data=failure.as_dict()))
+        return
+    if not (isinstance(last, Event) and last.kind in ("result", "error")):
+        yield _line(Event(kind="result"))
+
+
+def _line(item: object) -> bytes:
+    value = as_json(item)
+    if isinstance(item, LogLine) and isinstance(value, dict):
+        value = {"kind": "log", **value}
+    return json.dumps(value, separators=(",", ":")).encode() + b"\n"
+
+
+def _json(value: object, status: int = 200) -> Response:
+    return Response(json.dumps(value, separators=(",", ":")), status_code=status, media_type="application/json")
+
+
+async def _paas_error(http: HttpRequest, error: Exception) -> Response:
+    assert isinstance(error, PaasError)
+    answer = _json(error.as_dict(), error.status)
+    if error.status == 401:
+        answer.headers["WWW-Authenticate"] = "Bearer"
+    return answer
+
+
+async def _http_error(http: HttpRequest, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    known = error.status_code in (404, 405)
+    failure = NotFound("there is no such address") if known else UsageError(str(error.detail))
+    return _json(failure.as_dict(), error.status_code)

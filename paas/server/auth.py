@@ -1,0 +1,60 @@
+"""Who is asking. On the unix socket the kernel says which user it is; over TCP only the token counts.
+
+The socket's file mode is the lock of the first door (its folder belongs to the server's user); whoever may open it is
+an owner. Host and forwarded headers mean nothing here.
+"""
+
+from __future__ import annotations
+
+import hmac
+import pwd
+import socket
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from paas.errors import Denied
+
+LOCAL = "unix:"
+"""Begins the client's address where the connection came over the unix socket; no TCP peer's address can."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who asks, and what they may."""
+
+    name: str
+    role: str = "owner"
+
+
+class NotLoggedIn(Denied):
+    """No token, or a wrong one."""
+
+    status = 401
+
+    @property
+    def code(self) -> str:
+        """On the wire it is a Denied like the others."""
+        return "Denied"
+
+
+def identify(scope: Mapping[str, Any], headers: Mapping[str, str], token: str) -> Actor:
+    """The actor of a request. Raises NotLoggedIn. An empty `token` lets nobody in over TCP."""
+    client = scope.get("client")
+    if client and str(client[0]).startswith(LOCAL):
+        return Actor(str(client[0]).removeprefix(LOCAL))
+    scheme, _, given = headers.get("authorization", "").partition(" ")
+    if token and scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), token.encode()):
+        return Actor("token")
+    raise NotLoggedIn("not logged in", hint="set PAAS_TOKEN to the server's token")
+
+
+def peer_name(connection: socket.socket) -> str:
+    """The name of the user at the other end of a unix socket; `uid:N` where the user has none."""
+    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    _, uid, _ = struct.unpack("3i", raw)
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid:{uid}"

@@ -1,0 +1,85 @@
+"""The server's two doors: uvicorn's protocols, with the unix peer's user as the client's address, and their sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from asyncio.transports import BaseTransport
+from contextlib import suppress
+from pathlib import Path
+from typing import cast
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from paas.errors import ConfigError, PlatformError
+from paas.server.auth import LOCAL, peer_name
+
+LONGEST_SOCKET = 107
+"""Bytes of a unix socket's path: the kernel's sockaddr_un holds 108 with the final NUL."""
+
+
+class Http(H11Protocol):
+    """HTTP; `scope["client"]` of a local connection is `("unix:<user>", 0)`."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.client = _local(transport) or self.client
+
+
+class WebSocket(WebSocketsSansIOProtocol):
+    """The same for WebSockets."""
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        super().connection_made(transport)
+        self.client = _local(transport) or self.client
+
+
+def _local(transport: BaseTransport) -> tuple[str, int] | None:
+    connection = cast("socket.socket | None", transport.get_extra_info("socket"))
+    if connection is None or connection.family != socket.AF_UNIX:
+        return None
+    return LOCAL + peer_name(connection), 0
+
+
+def unix_socket(path: Path) -> socket.socket:
+    """A listening socket that only this user may open. A file left by a killed server goes first, so the caller
+    must hold the home's lock. Raises ConfigError for a path that is too long."""
+    if len(str(path).encode()) > LONGEST_SOCKET:
+        raise ConfigError(f"{path} is too long for a socket", hint="set PAAS_HOME to a shorter path")
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    # Bound under another name and then renamed: there is no moment in which it is there but open to others, or there
+    # but not yet answered.
+    coming = path.with_suffix(".new")
+    coming.unlink(missing_ok=True)
+    try:
+        listener.bind(str(coming))
+        coming.chmod(0o600)
+        listener.listen(512)
+        coming.rename(path)
+    except OSError:
+        listener.close()
+        with suppress(OSError):
+            coming.unlink()
+        raise
+    return listener
+
+
+def tcp_socket(address: str, token: str) -> socket.socket:
+    """A listening socket on `host:port`. Raises ConfigError without a token or for a wrong address."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise ConfigError(
+            f"{address!r} is no address to listen on", where="PAAS_LISTEN", hint="host:port, for example 127.0.0.1:8800"
+        )
+    if not token:
+        raise ConfigError(
+            "a server that listens on TCP needs a token", where="PAAS_TOKEN", hint="set it to a long random text"
+        )
+    try:
+        return socket.create_server(
+            (host.strip("[]"), int(port)), family=socket.AF_INET6 if ":" in host else socket.AF_INET
+        )
+    except OSError as error:
+        raise PlatformError(f"cannot listen on {address}: {error.strerror or error}") from error

@@ -1,0 +1,158 @@
+"""Lines from a thread to a client: what an iterator yields is sent as it comes, in batches, with a sign of life.
+
+The core is synchronous and its iterators block. Each stream therefore has a thread of its own, so that a hundred
+followers of silent logs keep nobody else waiting; the thread ends when the client goes away, if the iterator can be
+closed from outside, else with its next line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import types
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+from weakref import WeakSet
+
+HEARTBEAT = 15.0
+"""Seconds without a line after which an empty one is sent: the client then knows that the server lives."""
+HELD = 1 << 20
+"""Bytes that wait for a slow client before the iterator has to wait too."""
+
+T = TypeVar("T")
+
+
+async def in_thread(work: Callable[[], T], name: str = "request") -> T:
+    """The result of `work`, run in a thread of its own.
+
+    Not a pool: its size would be the number of slow requests after which all others wait. And a daemon: a server that
+    has to go does not wait for it.
+    """
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[T] = loop.create_future()
+
+    def settle(result: Callable[[], None]) -> None:
+        with suppress(RuntimeError):  # the loop has ended: nobody waits any more
+            loop.call_soon_threadsafe(lambda: None if done.cancelled() else result())
+
+    def run() -> None:
+        try:
+            value = work()
+        except BaseException as error:
+            failure = error
+            settle(lambda: done.set_exception(failure))
+        else:
+            settle(lambda: done.set_result(value))
+
+    threading.Thread(target=run, name=name, daemon=True).start()
+    return await done
+
+
+@dataclass(eq=False)
+class Stream:
+    """One iterator on its way to one client."""
+
+    lines: Iterator[bytes]
+    source: object
+    loop: asyncio.AbstractEventLoop
+    _ready: asyncio.Event = field(default_factory=asyncio.Event)
+    _waiting: deque[bytes] = field(default_factory=deque)
+    _size: int = 0
+    _ended: bool = False
+    _cut: bool = False
+    _room: threading.Condition = field(default_factory=threading.Condition)
+
+    def start(self) -> None:
+        """Begin to read."""
+        threading.Thread(target=self._fill, name="stream", daemon=True).start()
+
+    def cut(self) -> None:
+        """End it, from any thread: the client sees its end, and the iterator is closed."""
+        with self._room:
+            self._cut = True
+            self._room.notify_all()
+        close(self.source)
+        self._wake()
+
+    async def take(self) -> bytes | None:
+        """All lines that have come, waiting for one; empty: none came for a while; None: the end."""
+        while True:
+            self._ready.clear()
+            with self._room:
+                data, ended = b"".join(self._waiting), self._ended or self._cut
+                self._waiting.clear()
+                self._size = 0
+                self._room.notify_all()
+            if data:
+                return data
+            if ended:
+                return None
+            try:
+                await asyncio.wait_for(self._ready.wait(), HEARTBEAT)
+            except TimeoutError:
+                return b""
+
+    def _fill(self) -> None:
+        try:
+            for line in self.lines:
+                if not self._put(line):
+                    break
+        finally:
+            with self._room:
+                self._ended = True
+            close(self.source)
+            self._wake()
+
+    def _put(self, line: bytes) -> bool:
+        """Whether somebody still wants lines."""
+        with self._room:
+            while self._size > HELD and not self._cut:
+                self._room.wait()
+            if self._cut:
+                return False
+            self._waiting.append(line)
+            self._size += len(line)
+            first = len(self._waiting) == 1
+        if first:
+            self._wake()
+        return True
+
+    def _wake(self) -> None:
+        with suppress(RuntimeError):  # the loop has ended: nobody waits any more
+            self.loop.call_soon_threadsafe(self._ready.set)
+
+
+def close(source: object) -> None:
+    """Close an iterator, from any thread. One that is being read right now and cannot be closed is left alone."""
+    closing: Any = getattr(source, "close", None)
+    if closing is None or (isinstance(source, types.GeneratorType) and source.gi_running):
+        return
+    with suppress(ValueError):  # a generator that began to run between the question and the call
+        closing()
+
+
+@dataclass(slots=True)
+class Streams:
+    """The streams that are open now."""
+
+    _open: WeakSet[Stream] = field(default_factory=WeakSet)
+
+    async def send(self, lines: Iterator[bytes], source: object, *, endless: bool) -> AsyncIterator[bytes]:
+        """What the client gets. `endless` ones are cut when the server stops; others end by themselves."""
+        stream = Stream(lines, source, asyncio.get_running_loop())
+        if endless:
+            self._open.add(stream)
+        stream.start()
+        try:
+            while (data := await stream.take()) is not None:
+                yield data or b"\n"
+        finally:
+            stream.cut()
+
+    def cut(self) -> None:
+        """End all that would not end by themselves."""
+        for stream in tuple(self._open):
+            stream.cut()
