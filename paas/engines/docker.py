@@ -71,8 +71,8 @@ class DockerEngine:
         self._runner = Runner(self._connection, settings.instance)
         self._prober = Prober(self._runner.quietly)
         self._inspections = Inspections(settings.instance)
-        # How often each container had been restarted when `apply` started it: more means that it has exited since.
-        self._restarts: dict[str, int] = {}
+        # What `apply` started and nobody has waited for yet: any restart of these means that they have exited.
+        self._started: set[str] = set()
         self._guard = threading.Lock()
 
     def close(self) -> None:
@@ -91,7 +91,7 @@ class DockerEngine:
             self._inspections.keep(ids)
             self._prober.keep(ids)
             with self._guard:
-                self._restarts = {id: count for id, count in self._restarts.items() if id in ids}
+                self._started &= set(ids)
         verdicts = self._prober.look([target(facts) for facts in found if facts.running])
         return services((facts, replica(facts, verdicts.get(facts.id))) for facts in found)
 
@@ -188,10 +188,9 @@ class DockerEngine:
                 hint = "does the image have the command that the Procfile names?"
                 raise DeployFailed(f"{spec.process}.{index} cannot start: {why.words}", hint=hint) from None
             raise refused(error, tuple(spec.env.values())) from None
-        found = self._inspections.fresh(api, id)
+        self._inspections.fresh(api, id)
         with self._guard:
-            # A process that ends at once may have been restarted before this look at it; a new container begins at 0.
-            self._restarts[id] = 0 if found is None or time.time() - found.started_at < 1 else found.restarts
+            self._started.add(id)
 
     def wait_healthy(self, spec: ServiceSpec, replicas: int, timeout: float, emit: Emit) -> tuple[Replica, ...]:
         """See interfaces.Engine."""
@@ -206,7 +205,9 @@ class DockerEngine:
         if not found:
             return ()
         with self._guard:
-            waited = [(facts, self._restarts.get(facts.id, facts.restarts)) for facts in found]
+            # The Engine counts restarts from its last start by request, which sets the count to 0.
+            waited = [(facts, 0 if facts.id in self._started else facts.restarts) for facts in found]
+            self._started -= {facts.id for facts in found}
         return Wait(self._eyes(), self._prober, emit, timeout).all(waited)
 
     def _eyes(self) -> Eyes:
@@ -260,7 +261,7 @@ class DockerEngine:
             except docker.errors.APIError as error:
                 if "removal" not in said(error):
                     raise
-        if time.monotonic() - began >= grace > 0:
+        if time.monotonic() - began >= math.ceil(grace) > 0:
             LOG.warning("%s did not end within %s of its stop signal and was killed", name, seconds(grace))
 
     def _delete(self, api: APIClient, id: str) -> None:

@@ -24,6 +24,8 @@ TIMEOUT = 60
 
 
 KNOCK = 5.0
+KEPT = 8
+"""Idle clients that are kept: as many as a busy moment needs again."""
 
 
 class Unreachable(OSError):
@@ -100,7 +102,11 @@ class Connection:
 
     def _give(self, api: APIClient) -> None:
         with self._guard:
-            self._free.append(api)
+            room = len(self._free) < KEPT
+            if room:
+                self._free.append(api)
+        if not room:
+            api.close()
 
     def _new(self) -> APIClient:
         knock(self.address)

@@ -114,6 +114,9 @@ class Wait:
         raise self._exited(now)
 
     def _exited(self, found: Facts) -> DeployFailed:
+        if found.status == "created":
+            why = f": {found.error}" if found.error else ""
+            return DeployFailed(f"{found.name} was never started{why}", hint="deploy again")
         if found.exit_code is None:
             found = self.eyes.last_exit(found)
         words = exit_words(found.exit_code, found.oom, found.tags.notes.memory)

@@ -140,6 +140,17 @@ def test_a_crash_loop_backs_off_and_is_seen(lab: DockerLab) -> None:
     until(crashed)
 
 
+def test_a_replica_that_crashed_long_ago_is_waited_for_like_any_other(lab: DockerLab) -> None:
+    spec = lab.spec(command=sh("test -e /tmp/second && exec httpd -f -p 8000 -h /www; touch /tmp/second; exit 1"))
+    lab.engine.apply(spec, 1, silent)
+    until(lambda: lab.engine.observe(spec.app_id)[0].healthy)
+    lab.engine.apply(spec, 1, silent)
+    with pytest.raises(DeployFailed, match=r"web\.1 exited with code 1"):
+        lab.engine.wait_healthy(spec, 1, 20, silent)
+    (one,) = lab.engine.wait_healthy(spec, 1, 20, silent)
+    assert one.restarts == 1
+
+
 def test_a_frozen_replica_is_unhealthy_and_recovers(lab: DockerLab) -> None:
     spec = lab.spec()
     lab.engine.apply(spec, 1, silent)
