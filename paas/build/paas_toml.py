@@ -52,7 +52,7 @@ def stage(value: str) -> str:
     return value
 
 
-def port(value: int) -> int:
+def port_number(value: int) -> int:
     """A port an app can be asked at. Raises ValueError."""
     if not (1024 <= value <= 65535 or value in _LOW_PORTS):
         raise ValueError("expected a port: 80, 443, or 1024 to 65535")
@@ -188,7 +188,7 @@ class PaasToml(Table):
 
     name: Annotated[str, AfterValidator(_by(names.app_name))] = ""
     buildpack: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")] = ""
-    port: Annotated[int, Field(strict=True), AfterValidator(port)] | None = None
+    port: Annotated[int, Field(strict=True), AfterValidator(port_number)] | None = None
     static_dir: RelativePath = ""
     spa: bool | None = None
     domains: Annotated[list[Annotated[str, AfterValidator(_by(names.host_name))]], Field(max_length=100)] = []
