@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from paas.errors import EngineUnavailable, NotFound, PaasError
 from paas.model.app import App, Release, ReleaseStatus
 from paas.model.events import Event
-from paas.model.plan import Apply, Plan, RunOnce, WaitHealthy
+from paas.model.plan import Apply, WaitHealthy
 from paas.model.route import Route
 from paas.model.service import Change, ObservedService, Replica
 from paas.plan.liveness import Liveness
@@ -37,7 +37,7 @@ GATHER = 0.05
 """Seconds after a change in which more of them may come, for one look at all."""
 
 HURRY, SLOWER = 0.25, 1.25
-"""Seconds between looks while a replica boots that is to get traffic, and the growth of that pause."""
+"""Seconds between looks while a replica boots or a repair is held back, and the growth of that pause."""
 
 
 @dataclass(slots=True)
@@ -45,19 +45,22 @@ class Backoff:
     """Holds back repairs of one app. Times are monotonic."""
 
     tries: int = 0
-    last: float = float("-inf")
+    tried_at: float = float("-inf")
+    failed_at: float = float("-inf")
 
     def tried(self, now: float) -> None:
-        """Something was started, or failed."""
-        self.tries, self.last = self.tries + 1, now
+        """Replicas were started; if that lasts, all this is forgotten."""
+        self.tries, self.tried_at = self.tries + 1, now
 
-    def allows(self, plan: Plan, now: float) -> bool:
-        """Whether it may be tried now. What starts no replica is never held back for long."""
-        if not self.tries:
-            return True
-        starts = any(isinstance(step, Apply | RunOnce) for step in plan.steps)
-        longest = LONGEST_PAUSE if starts or not plan else FIRST_PAUSE
-        return now >= self.last + min(longest, FIRST_PAUSE * 2.0 ** min(self.tries - 1, 30))
+    def failed(self, now: float) -> None:
+        """A repair ended with an error."""
+        self.tried(now)
+        self.failed_at = now
+
+    def allows(self, now: float, *, starts: bool) -> bool:
+        """Whether a repair may be tried now. One that `starts` no replica is never held back for long."""
+        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(self.tries - 1, 30))
+        return now >= (self.tried_at + pause if starts else self.failed_at + FIRST_PAUSE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +239,7 @@ class Controller:
             self._wake.set()
 
     def _look_at(self, app: App, snapshot: Snapshot) -> bool:
-        """Begin what this app needs and may have now. Whether a replica is booting that is to get traffic."""
+        """Begin what this app needs and may have now. Whether it should be looked at again soon."""
         if self.context.locks.holder(app.id) or self._is_busy(app.id):
             return False
         release = self._release(app)
@@ -244,7 +247,7 @@ class Controller:
         backoff = self._backoffs.setdefault(app.id, Backoff())
         interrupted = release is not None and release.status is ReleaseStatus.PENDING
         if self._first or interrupted:
-            if backoff.allows(Plan(app.id, app.name), now):
+            if backoff.allows(now, starts=True):
                 if interrupted:
                     backoff.tried(now)
                 self._begin(app.id, lambda: self._repair(app.id))
@@ -256,9 +259,12 @@ class Controller:
             self.world, app, release, observed=services, routes=snapshot.routes, tls_hosts=snapshot.tls_hosts
         )
         if plan and not isinstance(plan.steps[0], WaitHealthy):
-            if backoff.allows(plan, now):
+            starts = any(isinstance(step, Apply) for step in plan.steps)
+            if not backoff.allows(now, starts=starts):
+                return True
+            if starts:
                 backoff.tried(now)
-                self._begin(app.id, lambda: self._repair(app.id))
+            self._begin(app.id, lambda: self._repair(app.id))
         elif replica := self._liveness.due([one for service in services for one in service.replicas], now):
             self._liveness = self._liveness.started(replica.id, now)
             self._begin(app.id, lambda: self._restart(app.id, replica))
@@ -319,7 +325,7 @@ class Controller:
         except NotFound as error:
             log.debug("%s: %s", name, error.message)  # the app or the replica has just gone
         except Exception as error:
-            self._backoffs.setdefault(name, Backoff()).tried(self.context.clock.monotonic())
+            self._backoffs.setdefault(name, Backoff()).failed(self.context.clock.monotonic())
             if isinstance(error, PaasError):
                 log.warning("%s could not be repaired: %s", name, error.message)
             else:
@@ -359,4 +365,5 @@ def _by_app(observed: Sequence[ObservedService]) -> dict[str, list[ObservedServi
 
 def _noted(event: Event) -> None:
     """Where the events of repairs go: nobody waits for them."""
-    log.info("%s: %s", event.app, event.message)
+    if event.kind != "done":
+        log.info("%s", f"{event.app}: {event.message}" if event.app else event.message)

@@ -18,9 +18,7 @@ from paas.engines.memory import Behaviour, MemoryEngine
 from paas.errors import PlatformError
 from paas.model.app import App, ProcessSpec, Release, ReleaseKind, ReleaseStatus
 from paas.model.events import Event, silent
-from paas.model.plan import Apply, Plan, SetRoutes
 from paas.model.service import HealthCheck, HealthKind, Replica, State
-from paas.plan.wanted import wanted
 from paas.reconcile import World, reconcile
 from paas.routers.memory import MemoryRouter
 from paas.settings import Settings
@@ -198,8 +196,6 @@ def test_a_release_that_a_killed_server_left_is_handed_to_recovery(house: House)
     house.settle()
     assert house.recovered == ["shop"]
     house.settle()
-    house.clock.ahead += 2
-    house.settle()
     house.settle()
     assert house.is_right()
 
@@ -239,27 +235,47 @@ def test_a_repair_that_fails_is_tried_less_and_less_often(house: House) -> None:
     assert len(tries) < 15
 
 
-def test_a_nudge_forgets_the_pause() -> None:
-    backoff, plan = Backoff(), Plan("a", "a")
-    for _ in range(6):
+def test_pauses_grow_up_to_a_minute() -> None:
+    backoff = Backoff()
+    assert backoff.allows(0, starts=True)
+    for _ in range(9):
         backoff.tried(0)
-    assert not backoff.allows(plan, 30)
-    assert backoff.allows(plan, 61)
-    assert Backoff().allows(plan, 0)
+    assert not backoff.allows(59, starts=True)
+    assert backoff.allows(60, starts=True)
 
 
-def test_what_starts_no_replica_is_not_held_back_for_long() -> None:
-    release = Release(
-        app_id=SHOP.id, number=1, kind=ReleaseKind.DEPLOY, created_at=0.0, actor="", description="", image="sha256:1",
-        processes=(ProcessSpec(name="web"),),
-    )  # fmt: skip
-    target = wanted(SHOP, release, instance="paas", domain="localhost")
-    assert target.route is not None
-    spec, backoff = target.services[0].spec, Backoff()
-    for _ in range(6):
+def test_what_starts_no_replica_is_held_back_only_after_a_failure_and_not_for_long() -> None:
+    backoff = Backoff()
+    for _ in range(9):
         backoff.tried(0)
-    assert backoff.allows(Plan(SHOP.id, "shop", (SetRoutes(target.route, spec.key, ""),)), 1)
-    assert not backoff.allows(Plan(SHOP.id, "shop", (Apply(spec, 1, ""),)), 1)
+    assert backoff.allows(0, starts=False)
+    backoff.failed(0)
+    assert not backoff.allows(0.5, starts=False)
+    assert backoff.allows(1, starts=False)
+
+
+def test_a_nudged_app_is_tried_at_once(house: House) -> None:
+    house.deploy()
+    house.settle()
+    house.engine.lose(house.replicas()[0].id)
+    house.settle()
+    house.engine.lose(house.replicas()[0].id)
+    house.settle()
+    assert len(house.replicas()) == 1, "the second time it is held back"
+    house.controller.nudge(SHOP.id)
+    house.settle()
+    assert len(house.replicas()) == 2
+
+
+def test_a_replica_that_was_started_gets_traffic_at_the_next_look(house: House) -> None:
+    house.deploy()
+    house.settle()
+    house.engine.behaviours["sha256:1"] = Behaviour(boots=1.0)
+    house.engine.lose(house.replicas()[0].id)
+    house.settle()
+    house.engine.behaviours["sha256:1"] = Behaviour()
+    house.settle()
+    assert house.is_right()
 
 
 def test_a_replica_that_keeps_failing_its_checks_is_routed_away_and_started_again(house: House) -> None:
