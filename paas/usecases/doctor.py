@@ -303,7 +303,7 @@ def _build(patient: Patient) -> Iterable[Check]:
         lines = [line.strip() for line in error.details if line.strip()]
         said = f"a build cannot reach the package registry: {lines[-1] if lines else error.message}"
         yield wrong("registry", said, error.hint or "check DNS, proxy (HTTPS_PROXY) and index (PIP_INDEX_URL) here")
-        yield from _ca(trusted, reached=False, said=" ".join([error.message, error.hint, *lines]))
+        yield from _ca(trusted, reached=False, said=" ".join([error.message, *lines]))
         return
     finally:
         patient.builder.remove(ref)
@@ -312,7 +312,7 @@ def _build(patient: Patient) -> Iterable[Check]:
 
 
 def _ca(trusted: str, *, reached: bool, said: str) -> Iterable[Check]:
-    untrusted = any(word in said.lower() for word in ("certificate", "unknownissuer", "ssl", "tls"))
+    untrusted = any(word in said.lower() for word in ("certificate", "unknownissuer", "ssl:"))
     if not trusted and untrusted:
         yield wrong(
             "company CA",

@@ -188,8 +188,8 @@ def text(routes: Collection[Route], certificates: Sequence[CertificateFiles], fa
     Raises RouterError for a part that is not what it should be.
     """
     whole = document(routes, certificates, facts)
-    entries = [_ROUTE + json.dumps(asdict(route), sort_keys=True) for route in sorted(routes, key=_app_id)]
-    entries += [_CERTIFICATE + json.dumps(files, sort_keys=True) for files in certificates]
+    entries = [_ROUTE + _entry(asdict(route)) for route in sorted(routes, key=_app_id)]
+    entries += [_CERTIFICATE + _entry(files) for files in certificates]
     body = yaml.dump(whole, Dumper=_Plain, sort_keys=True, default_flow_style=False, width=1000)
     _require(yaml.load(body, Loader=yaml.CSafeLoader) == whole, "the file would not say what it should")
     found = "\n".join([f"{HEAD}{_COUNT}{len(entries)}", *entries, body])
@@ -211,6 +211,11 @@ def read(found: str) -> tuple[tuple[Route, ...], tuple[CertificateFiles, ...]]:
         )
     except (TypeError, AttributeError, KeyError) as error:
         raise ValueError(f"the file is not as it was written: {error}") from error
+
+
+def _entry(value: object) -> str:
+    """JSON on one line in which no template action can begin, not even in a comment."""
+    return json.dumps(value, sort_keys=True).replace("{{", "{\\u007b")
 
 
 def _route(fields: dict[str, Any]) -> Route:
