@@ -75,8 +75,9 @@ class Client:
     def version(self) -> str:
         """The server's version; empty when it does not answer."""
         try:
-            return str(self._http.get("/health", timeout=_timeout(CONNECT)).json()["version"])
-        except (httpx2.HTTPError, ValueError, KeyError):
+            with self._reached():
+                return str(self._http.get("/health", timeout=_timeout(CONNECT)).json()["version"])
+        except (ServerUnavailable, ValueError, KeyError):
             return ""
 
     def ask(self, request: Request) -> Any:
@@ -189,6 +190,8 @@ class Client:
 
     @contextmanager
     def _reached(self) -> Iterator[None]:
+        if self.local and not self.settings.socket.exists():
+            raise unreachable(self.settings, FileNotFoundError())
         try:
             yield
         except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
@@ -250,34 +253,78 @@ def _segment(name: str, value: str) -> str:
     return quote(value, safe="")
 
 
-INPUT, OUTPUT, ERRORS, SIZE, END = 0, 1, 2, 3, 4
-"""Channels of a session, see server/sessions.py."""
+INPUT, OUTPUT, ERRORS, SIZE, END, TAKEN = range(6)
+WINDOW, FRAME = 1 << 18, 1 << 16
+"""Channels of a session, and how many bytes of input may be on the way: see server/sessions.py."""
 
 
 def _converse(web: ClientConnection, terminal: Terminal) -> int:
-    threading.Thread(target=_send_input, args=(web, terminal), name="terminal-input", daemon=True).start()
-    for frame in web:
-        if isinstance(frame, bytes):
-            terminal.write(frame[1:], "stderr" if frame[0] == ERRORS else "stdout")
-            continue
-        last = json.loads(frame)
-        if "error" in last:
-            raise error_of(last["error"])
-        return int(last["exit_code"])
+    window = _Window()
+    threading.Thread(target=_send_input, args=(web, terminal, window), name="terminal-input", daemon=True).start()
+    try:
+        for frame in web:
+            if isinstance(frame, bytes):
+                _receive(frame, terminal, window)
+                continue
+            last = json.loads(frame)
+            if "error" in last:
+                raise error_of(last["error"])
+            return int(last["exit_code"])
+    finally:
+        window.close()
     raise _broken()
 
 
-def _send_input(web: ClientConnection, terminal: Terminal) -> None:
+def _receive(frame: bytes, terminal: Terminal, window: _Window) -> None:
+    if frame[0] == TAKEN:
+        window.give(int(frame[1:]))
+    else:
+        terminal.write(frame[1:], "stderr" if frame[0] == ERRORS else "stdout")
+
+
+def _send_input(web: ClientConnection, terminal: Terminal, window: _Window) -> None:
     """What the person types, to the end. Ends silently with the connection: the other thread says why."""
     from websockets.exceptions import ConnectionClosed
 
     with suppress(ConnectionClosed):
         while (data := terminal.read()) is not None:
-            if isinstance(data, bytes):
-                web.send(bytes([INPUT]) + data)
-            else:
+            if not isinstance(data, bytes):
                 web.send(bytes([SIZE]) + json.dumps({"rows": data.rows, "columns": data.columns}).encode())
+                continue
+            for start in range(0, len(data), FRAME):
+                part = data[start : start + FRAME]
+                if not window.take(len(part)):
+                    return
+                web.send(bytes([INPUT]) + part)
         web.send(bytes([END]))
+
+
+class _Window:
+    """How much more input may be sent now."""
+
+    def __init__(self) -> None:
+        self._left = WINDOW
+        self._closed = False
+        self._changed = threading.Condition()
+
+    def take(self, size: int) -> bool:
+        """Wait for room and take it; False when the session is over."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._left >= size)
+            self._left -= size
+            return not self._closed
+
+    def give(self, size: int) -> None:
+        """The command took that much."""
+        with self._changed:
+            self._left += size
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Let go of who waits."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
 
 
 def _refused(body: bytes | bytearray | None) -> PaasError:

@@ -2,7 +2,11 @@
 
 The client's first frame is text: the request's fields as JSON (not in the address: they may hold secrets). Then binary
 frames, one byte of channel and its data: 0 input, 1 output, 2 error output, 3 a new size (`{"rows": …, "columns": …}`),
-4 the end of input. The server's last frame is text: `{"exit_code": n}` or `{"error": {…}}`.
+4 the end of input, 5 from the server: that many bytes of input were taken (a decimal number). The server's last frame
+is text: `{"exit_code": n}` or `{"error": {…}}`.
+
+A client may have WINDOW bytes of input on the way. Leaving that to TCP would lock both sides up: each could wait for
+the other to read.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ import asyncio
 import json
 import queue
 from collections.abc import Callable
+from concurrent.futures import CancelledError as FutureCancelled
 from contextlib import suppress
 from functools import partial
 
@@ -22,9 +27,10 @@ from paas.requests import Request, Session, parse
 from paas.server.parsing import from_json
 from paas.server.streams import in_thread
 
-INPUT, OUTPUT, ERRORS, SIZE, END = 0, 1, 2, 3, 4
-HELD = 64
-"""Frames of input that wait for the command before the client has to wait."""
+INPUT, OUTPUT, ERRORS, SIZE, END, TAKEN = range(6)
+WINDOW = 1 << 18
+FRAMES = 10_000
+"""Frames that may wait, whatever their size: nobody who keeps to the window has as many."""
 
 Run = Callable[[Request, Terminal], int]
 
@@ -75,17 +81,15 @@ class SocketTerminal:
         self._web = web
         self._loop = asyncio.get_running_loop()
         self._inputs: queue.Queue[bytes | Resize | None] = queue.Queue()
-        self._room = asyncio.Event()
         self._gone = False
 
     def read(self) -> bytes | Resize | None:
         """The next input; None at its end. Raises Cancelled when the client has gone."""
         item = self._inputs.get()
-        if self._inputs.qsize() < HELD:
-            with suppress(RuntimeError):  # the loop has ended
-                self._loop.call_soon_threadsafe(self._room.set)
         if self._gone:
             raise Cancelled("the client went away")
+        if isinstance(item, bytes):
+            self._send(bytes([TAKEN]) + str(len(item)).encode())
         return item
 
     def write(self, data: bytes, stream: str = "stdout") -> None:
@@ -93,10 +97,14 @@ class SocketTerminal:
         channel = ERRORS if stream == "stderr" else OUTPUT
         if self._gone:
             raise Cancelled("the client went away")
-        sending = asyncio.run_coroutine_threadsafe(self._web.send_bytes(bytes([channel]) + data), self._loop)
+        self._send(bytes([channel]) + data)
+
+    def _send(self, frame: bytes) -> None:
+        coroutine = self._web.send_bytes(frame)
         try:
-            sending.result()
-        except (WebSocketDisconnect, RuntimeError, OSError) as error:
+            asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+        except (WebSocketDisconnect, RuntimeError, OSError, FutureCancelled) as error:
+            coroutine.close()
             raise Cancelled("the client went away") from error
 
     def close(self) -> None:
@@ -106,15 +114,10 @@ class SocketTerminal:
 
     async def listen(self) -> None:
         """Take the client's frames until it goes away."""
-        try:
-            while True:
-                item = _item(await self._web.receive_bytes())
-                self._inputs.put(item)
-                if self._inputs.qsize() >= HELD:
-                    self._room.clear()
-                    await self._room.wait()
-        except (WebSocketDisconnect, KeyError, ValueError, RuntimeError):
-            self.close()
+        with suppress(WebSocketDisconnect, KeyError, ValueError, RuntimeError):
+            while self._inputs.qsize() <= FRAMES:
+                self._inputs.put(_item(await self._web.receive_bytes()))
+        self.close()
 
 
 def _item(frame: bytes) -> bytes | Resize | None:
