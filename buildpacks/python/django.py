@@ -29,7 +29,7 @@ class _Settings:
     module: str
     file: str
     values: dict[str, ast.expr]
-    tree: ast.Module
+    trees: tuple[ast.Module, ...]
 
 
 def application(files: Files) -> entry.Entry | None:
@@ -73,7 +73,7 @@ def read(files: Files, needs: dependencies.Needs) -> Site:
 
 def _collect(settings: _Settings) -> str:
     """`collectstatic`, with stand-ins for variables the settings insist on: the build knows no config."""
-    words = [f"{key}={shlex.quote(_stand_in(key))}" for key in _insisted_on(settings.tree)]
+    words = [f"{key}={shlex.quote(_stand_in(key))}" for key in _insisted_on(settings.trees)]
     return " ".join([*words, "python manage.py collectstatic --noinput"])
 
 
@@ -83,10 +83,10 @@ def _stand_in(key: str) -> str:
     return "0" if re.search(r"PORT|DEBUG|COUNT|TIMEOUT", key) else "build-only"
 
 
-def _insisted_on(tree: ast.Module) -> list[str]:
+def _insisted_on(trees: tuple[ast.Module, ...]) -> list[str]:
     """Keys of `os.environ["KEY"]`, which fails without the variable, and of `env("KEY")`."""
     found: dict[str, None] = {}
-    for node in ast.walk(tree):
+    for node in (node for tree in trees for node in ast.walk(tree)):
         key: ast.expr | None = None
         if isinstance(node, ast.Subscript) and ast.unparse(node.value) in ("os.environ", "environ"):
             key = node.slice
@@ -112,19 +112,27 @@ def _settings(files: Files) -> _Settings | None:
     for file in (f"{path}.py", f"{path}/__init__.py"):
         found = entry.parsed(files, file) if module and files.has(file) else None
         if found:
-            return _Settings(module, file, _assigned(files, found, file), found)
+            trees = _with_bases(files, found, file)
+            return _Settings(module, file, _assigned(trees), trees)
     return None
 
 
-def _assigned(files: Files, tree: ast.Module, file: str) -> dict[str, ast.expr]:
-    """Names assigned at the top level, those of `from .base import *` included."""
-    found: dict[str, ast.expr] = {}
-    for node in tree.body:
+def _with_bases(files: Files, tree: ast.Module, file: str, depth: int = 0) -> tuple[ast.Module, ...]:
+    """The file's tree after those of `from .base import *`, in the order Python runs them."""
+    before: list[ast.Module] = []
+    for node in tree.body if depth < 5 else ():
         if isinstance(node, ast.ImportFrom) and node.level == 1 and node.module and node.names[0].name == "*":
             beside = f"{file.rpartition('/')[0]}/{node.module.replace('.', '/')}.py"
             other = entry.parsed(files, beside) if files.has(beside) and beside != file else None
-            found |= _assigned(files, other, beside) if other else {}
-        elif isinstance(node, ast.Assign):
+            before.extend(_with_bases(files, other, beside, depth + 1) if other else ())
+    return (*before, tree)
+
+
+def _assigned(trees: tuple[ast.Module, ...]) -> dict[str, ast.expr]:
+    """Names assigned at the top level; the last one counts."""
+    found: dict[str, ast.expr] = {}
+    for node in (node for tree in trees for node in tree.body):
+        if isinstance(node, ast.Assign):
             found |= {target.id: node.value for target in node.targets if isinstance(target, ast.Name)}
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value:
             found[node.target.id] = node.value

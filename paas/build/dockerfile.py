@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -75,17 +76,17 @@ def render(plan: BuildPlan, bases: Mapping[str, Base], facts: BuildFacts) -> str
         "start": shell.argv(next((process.command for process in plan.processes if process.name == "web"), "")),
         "removal": ("rm", "-rf", *(f"/app/{folder}" for folder in ignored)),
         "web_server": _web_server(),
-        "cache": partial(_cache, facts),
+        "cache": partial(_mount, facts),
     }
     try:
-        text = _environment(pack).get_template("pack/Dockerfile.j2").render(seen)
+        text = _environment(pack.folder).get_template("pack/Dockerfile.j2").render(seen)
     except RecursionError as error:
         raise ConfigError("a value of the build plan is nested too deeply") from error
     # Blocks that render to nothing leave empty lines; no value can hold one.
     return re.sub(r"\n{3,}", "\n\n", text).lstrip("\n")
 
 
-def _cache(facts: BuildFacts, target: str) -> Quoted:
+def _mount(facts: BuildFacts, target: str) -> Quoted:
     """`--mount=type=cache,… ` where the builder has it. Shared: the installers lock their caches themselves."""
     if not facts.cache_mounts:
         return Quoted("")
@@ -101,12 +102,13 @@ def _web_server() -> tuple[str, ...]:
     return ("/bin/sh", "-c", f"{script} && chmod 755 /paas/serve-files", "sh", *contents)
 
 
-def _environment(pack: buildpacks.Buildpack) -> jinja2.Environment:
+@cache
+def _environment(folder: Path) -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PrefixLoader(
             {
                 "frame": jinja2.FileSystemLoader(bundled.templates()),
-                "pack": jinja2.FileSystemLoader(pack.folder),
+                "pack": jinja2.FileSystemLoader(folder),
             }
         ),
         undefined=jinja2.StrictUndefined,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paas.build import manifest, sizes
@@ -183,7 +183,7 @@ def test_a_wrong_value_under_env_is_not_repeated() -> None:
         ("paas.toml", "a = 1\nb =\n", "paas.toml:2"),
         ("paas.toml", "a = 1\na = 2\n", "paas.toml:2"),
         ("paas.toml", "x = " + "[" * 5000, "paas.toml"),
-        ("app.json", '{"a": 1,\n}', "app.json:2"),
+        ("app.json", '{"a": 1\n"b": 2}', "app.json:2"),
         ("app.json", '{"name": "a", "name": "b"}', "app.json"),
         ("app.json", "[]", "app.json"),
         ("app.json", "[" * 100_000, "app.json"),
@@ -231,6 +231,7 @@ def test_paas_toml_wins_over_app_json_key_by_key() -> None:
     assert found.addons == ("postgres",)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40) | st.floats() | st.integers() | st.booleans() | st.none())
 def test_sizes_and_times_are_in_bounds_or_refused(value: object) -> None:
     for parse, least, most in ((sizes.memory, sizes.LEAST_MEMORY, sizes.MOST_MEMORY), (sizes.seconds, 0, 86_400)):

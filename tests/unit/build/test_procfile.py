@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paas.build import procfile
@@ -53,6 +53,7 @@ def test_everything_else_is_refused_with_its_line(text: str, place: str, words: 
     assert words in caught.value.message
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300))
 def test_any_text_gives_processes_of_one_line_each_or_a_config_error(text: str) -> None:
     try:
