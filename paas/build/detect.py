@@ -162,7 +162,7 @@ def _no_web(files: Files, plan: BuildPlan) -> ConfigError:
         else f"this is a {plan.buildpack} app, but nothing in it says how to start its web process",
         where=PROCFILE if there else "",
         hint="add `web: COMMAND` to the Procfile; the command listens on 0.0.0.0:$PORT",
-        details=tuple(f"{reason.file}: {reason.text}" for reason in plan.reasons),
+        details=tuple(f"{reason.file}: {reason.text}" if reason.file else reason.text for reason in plan.reasons),
     )
 
 
