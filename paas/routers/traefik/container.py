@@ -170,7 +170,7 @@ class Container:
         """Its lines with the Engine's time stamps, oldest first; none when there is no container."""
         with self._client(timeout=_QUIET if follow else 60) as client:
             try:
-                stream = client.logs(self.name, stream=True, follow=follow, timestamps=True, since=since or None)
+                stream: Any = client.logs(self.name, stream=True, follow=follow, timestamps=True, since=since or None)
             except docker.errors.NotFound:
                 return
             try:
@@ -178,7 +178,9 @@ class Container:
                     stamp, _, text = line.partition(" ")
                     yield stamp, text
             finally:
+                # Ending the stream early shuts its socket down, and forgets to close the answer that holds it.
                 stream.close()
+                stream._response.close()
 
     def _inspect(self) -> dict[str, Any] | None:
         with self._client() as client:
