@@ -302,7 +302,12 @@ def _build(patient: Patient) -> Iterable[Check]:
     except PaasError as error:
         lines = [line.strip() for line in error.details if line.strip()]
         said = f"a build cannot reach the package registry: {lines[-1] if lines else error.message}"
-        yield wrong("registry", said, error.hint or "check DNS, proxy (HTTPS_PROXY) and index (PIP_INDEX_URL) here")
+        yield wrong(
+            "registry",
+            said,
+            "check this machine's DNS (/etc/resolv.conf), proxy (HTTPS_PROXY) and package index (PIP_INDEX_URL), then "
+            "start the server anew: paas down; paas up",
+        )
         yield from _ca(trusted, reached=False, said=" ".join([error.message, *lines]))
         return
     finally:
