@@ -1,0 +1,151 @@
+"""`apps`, `create`, `info`, `open`, `rename`, `destroy`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from paas.cli.confirm import confirmed
+from paas.cli.connection import ask, connected, follow
+from paas.cli.lazy import new_app
+from paas.cli.options import AppOption, ConfirmOption, JsonOption
+from paas.cli.output import ago, facts, put, put_json, say, table, when
+from paas.cli.target import app_of
+
+app = new_app()
+
+
+@app.command()
+def apps(as_json: JsonOption = False) -> None:
+    """List all apps, with what they are doing and where they answer."""
+    from paas.requests import ListApps
+
+    answer = ask(ListApps())
+    if as_json:
+        put_json(answer)
+        return
+    table(
+        ["name", "status", "release", "processes", "url"],
+        [
+            (one["name"], one["status"], f"v{one['release']}" if one["release"] else "-", _counts(one), one["url"])
+            for one in answer
+        ],
+        empty="no apps yet: paas deploy path/to/app",
+    )
+
+
+def _counts(one: dict[str, Any]) -> str:
+    return " ".join(f"{name}={count}" for name, count in one["processes"].items()) or "-"
+
+
+@app.command()
+def create(
+    name: Annotated[str | None, typer.Argument(help="Its name; else the app of this folder.")] = None,
+    app: AppOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Make a new, empty app. `paas deploy` makes one by itself; this is for setting config first."""
+    from paas.model.names import app_name
+    from paas.requests import CreateApp
+
+    wanted = app_name(name if name is not None else app_of(app))
+    answer = ask(CreateApp(name=wanted))
+    if as_json:
+        put_json(answer)
+        return
+    put(answer["name"])
+    say(f"next: paas config set KEY=value -a {wanted}; paas deploy -a {wanted}")
+
+
+@app.command()
+def info(app: AppOption = "", as_json: JsonOption = False) -> None:
+    """Show one app: address, release, processes, databases."""
+    from paas.requests import ShowApp
+
+    answer = ask(ShowApp(app=app_of(app)))
+    if as_json:
+        put_json(answer)
+        return
+    released = f"v{answer['release']}: {answer['description']}" if answer["release"] else "none"
+    facts(
+        [
+            ("name", answer["name"]),
+            ("id", answer["id"]),
+            ("status", answer["status"]),
+            ("url", answer["url"]),
+            ("domains", ", ".join(answer["domains"])),
+            ("release", released),
+            ("released", f"{when(answer['released_at'])} by {answer['actor']}" if answer["released_at"] else ""),
+            ("version", answer["version"]),
+            ("buildpack", answer["buildpack"]),
+            ("processes", _counts(answer)),
+            ("addons", ", ".join(f"{one['name']} ({one['alias']}_URL)" for one in answer["addons"])),
+            ("created", f"{ago(answer['created_at'])} ago"),
+            ("busy", answer["busy"]),
+        ]
+    )
+
+
+@app.command("open")
+def open_app(app: AppOption = "") -> None:
+    """Open an app in the browser; its address is printed too."""
+    import os
+    import sys
+    import webbrowser
+
+    from paas.requests import ShowApp
+
+    answer = ask(ShowApp(app=app_of(app)))
+    put(answer["url"])
+    # A text browser would take over the terminal, and without a screen there is nothing to open.
+    screen = sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    if not (screen and webbrowser.open(answer["url"])):
+        say("no browser could be started; open the address above")
+
+
+@app.command()
+def rename(
+    name: Annotated[str, typer.Argument(help="The new name.")], app: AppOption = "", as_json: JsonOption = False
+) -> None:
+    """Give an app another name. Its id, data and history stay; its default host changes."""
+    from paas.model.names import app_name
+    from paas.requests import RenameApp
+
+    answer = ask(RenameApp(app=app_of(app), name=app_name(name)))
+    if as_json:
+        put_json(answer)
+        return
+    say(f"{answer['app']}: {answer['message'] or 'renamed'}")
+    say(f"next: paas info -a {name}")
+
+
+@app.command()
+def destroy(
+    app: AppOption = "",
+    confirm: ConfirmOption = "",
+    addons: Annotated[bool, typer.Option("--addons", help="Its databases too, each after a last backup.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Take an app away: replicas, routes, images, config and history. Its databases stay unless --addons."""
+    from paas.requests import DestroyApp, ShowApp
+
+    with connected() as client:
+        found = client.ask(ShowApp(app=app_of(app)))
+        typed = confirmed(found["name"], confirm, f"destroys the app {found['name']}, {_loss(found, addons)}")
+        answer = follow(client, DestroyApp(app=found["name"], confirm=typed, addons=addons), quiet=as_json)
+    if as_json:
+        put_json(answer)
+        return
+    say(f"{answer['app']} is gone")
+    if answer["addons"]:
+        say(f"  with {', '.join(answer['addons'])}; the last backups stay: paas db backups NAME")
+    for name in answer["kept_addons"]:
+        say(f"  {name} stays with its data: paas addons destroy {name} takes it away")
+
+
+def _loss(found: dict[str, Any], addons: bool) -> str:
+    if not found["addons"]:
+        return "its releases and its config"
+    names = ", ".join(one["name"] for one in found["addons"])
+    return f"its releases and its config{', and the data of ' if addons else '; the data stays in '}{names}"

@@ -1,0 +1,114 @@
+"""The table of all commands: where each lives and its one line of help. Nothing is imported until one is used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """`module` under `paas.cli` holds a Typer `app`; `group`: the app itself, else its command of that name."""
+
+    module: str
+    help: str
+    group: bool = False
+
+
+SECTIONS: dict[str, dict[str, Command]] = {
+    "Build and deploy": {
+        "deploy": Command("deploy", "Deploy a folder, git URL, archive or image."),
+        "plan": Command("deploy", "Show what a deploy would do, and why; change nothing."),
+        "init": Command("source", "Write a paas.toml for the app in a folder."),
+        "detect": Command("source", "Say which buildpack fits a folder, and why."),
+        "dockerfile": Command("source", "Print the Dockerfile that a folder would be built with."),
+        "check": Command("source", "Check the files of an app without deploying it."),
+        "watch": Command("operations", "Follow an operation from its start."),
+        "operations": Command("operations", "List what the server did and does."),
+    },
+    "Apps": {
+        "apps": Command("apps", "List all apps."),
+        "create": Command("apps", "Make a new, empty app."),
+        "info": Command("apps", "Show one app."),
+        "open": Command("apps", "Open an app in the browser."),
+        "rename": Command("apps", "Give an app another name."),
+        "destroy": Command("apps", "Take an app away; its databases stay."),
+    },
+    "Running": {
+        "ps": Command("ps", "Show, scale and restart processes.", group=True),
+        "scale": Command("ps", "Set the number of replicas: web=3 worker=1."),
+        "limits": Command("ps", "Set memory, CPU and pids limits of a process."),
+        "restart": Command("ps", "Start all replicas anew, with no gap."),
+        "logs": Command("logs", "Show what apps, router and builds say."),
+        "events": Command("logs", "Show what happened to an app, and who did it."),
+        "run": Command("run", "Run a command in a new container of the app."),
+        "exec": Command("run", "Run a command inside a running replica."),
+    },
+    "Releases and settings": {
+        "releases": Command("releases", "List and show releases.", group=True),
+        "rollback": Command("releases", "Go back to an earlier release, config included."),
+        "config": Command("config", "Show and change config vars.", group=True),
+        "domains": Command("domains", "Show and change the hosts of an app.", group=True),
+        "certs": Command("certs", "Show, add and remove certificates.", group=True),
+    },
+    "Databases": {
+        "addons": Command("addons", "Create, attach and destroy backing services.", group=True),
+        "db": Command("db", "Shell, backups and restores of a database.", group=True),
+    },
+    "The platform": {
+        "up": Command("platform", "Have the platform run; safe to repeat."),
+        "down": Command("platform", "Stop server and router; apps and data stay."),
+        "status": Command("platform", "Show how the platform is."),
+        "doctor": Command("platform", "Check everything the platform stands on."),
+        "completion": Command("completion", "Print the completion script of a shell."),
+    },
+}
+
+COMMANDS: dict[str, Command] = {name: one for section in SECTIONS.values() for name, one in section.items()}
+
+SPELLINGS: dict[str, tuple[str, ...]] = {
+    "apps:create": ("create",),
+    "apps:destroy": ("destroy",),
+    "apps:delete": ("destroy",),
+    "apps:info": ("info",),
+    "apps:list": ("apps",),
+    "apps:open": ("open",),
+    "apps:rename": ("rename",),
+    "ps:exec": ("exec",),
+    "ps:resize": ("limits",),
+    "ps:type": ("limits",),
+    "config:add": ("config", "set"),
+    "config:remove": ("config", "unset"),
+    "config:show": ("config", "list"),
+    "releases:info": ("releases", "show"),
+    "releases:rollback": ("rollback",),
+    "certs:update": ("certs", "add"),
+    "addons:add": ("addons", "create"),
+    "addons:services": ("addons", "kinds"),
+    "addons:plans": ("addons", "kinds"),
+    "addons:remove": ("addons", "destroy"),
+    "logs:platform": ("logs", "--platform"),
+    "run:inside": ("exec",),
+    "pg": ("db",),
+    "pg:psql": ("db", "shell"),
+    "pg:backups": ("db", "backups"),
+    "pg:backups:capture": ("db", "backup"),
+    "pg:backups:restore": ("db", "restore"),
+    "pg:backups:download": ("db", "download"),
+    "psql": ("db", "shell"),
+    "tail": ("logs", "--follow"),
+}
+"""Other ways to say a command. Any other `a:b` is `a b`."""
+
+
+def spelled(arguments: list[str]) -> list[str]:
+    """The arguments with the command written as this program knows it: `ps:scale web=3` → `ps scale web=3`."""
+    if not arguments or arguments[0].startswith("-"):
+        return arguments
+    first, rest = arguments[0], arguments[1:]
+    if first == "help":
+        return [*spelled(rest), "--help"]
+    if first in SPELLINGS:
+        return [*SPELLINGS[first], *rest]
+    if ":" in first and all(part.replace("-", "").isalnum() for part in first.split(":")):
+        return [*first.split(":"), *rest]
+    return arguments

@@ -1,0 +1,96 @@
+"""The way in: spelling, parsing, and the one place where the command line meets errors."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from paas.cli.commands import spelled
+from paas.cli.lazy import LazyGroup, new_app
+from paas.cli.output import complain, escaped
+from paas.errors import PaasError
+
+app = new_app(cls=LazyGroup, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        import paas
+
+        print(f"paas {paas.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Deploy apps to your own machines."""
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and return its exit code. Nothing is raised but what is a bug of ours."""
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # looking for plugins costs every start 16 ms
+    if "_PAAS_COMPLETE" in os.environ:
+        from typer._completion_classes import completion_init
+
+        completion_init()
+    arguments = spelled(arguments)
+    try:
+        code = typer.main.get_command(app).main(arguments, prog_name="paas", standalone_mode=False)
+        sys.stdout.flush()
+    except PaasError as error:
+        return _failed(error, arguments)
+    except typer.Abort:
+        print("aborted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return _no_reader()
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        if isinstance(error, TyperException):  # the command line is wrong
+            return _misused(error)
+        _bug()
+        raise
+    return code if isinstance(code, int) else 0
+
+
+def _failed(error: PaasError, arguments: list[str]) -> int:
+    own = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    if "--json" in own:
+        print(json.dumps({"error": error.as_dict()}), file=sys.stderr)
+    else:
+        complain(error)
+    return error.exit_code
+
+
+def _misused(error: TyperException) -> int:
+    context = getattr(error, "ctx", None)
+    message = error.format_message()
+    if type(error).__name__ == "NoArgsIsHelpError":
+        print(message, file=sys.stderr)
+        return 2
+    print(f"error: {escaped(message[:1].lower() + message[1:])}", file=sys.stderr)
+    print(f"hint: {context.command_path if context else 'paas'} --help", file=sys.stderr)
+    return error.exit_code
+
+
+def _no_reader() -> int:
+    """Whoever read our output has had enough. Python must not try to flush to them once more at exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    return 0
+
+
+def _bug() -> None:
+    import paas
+
+    print(f"this is a bug in paas {paas.__version__}: please report it with the lines below\n", file=sys.stderr)

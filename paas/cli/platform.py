@@ -1,0 +1,150 @@
+"""`up`, `down`, `status`, `doctor`: the platform as a whole."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from paas.cli.connection import bring_up, connected, follow
+from paas.cli.lazy import new_app
+from paas.cli.options import JsonOption
+from paas.cli.output import facts, put, put_json, say, size
+from paas.errors import PlatformError, ServerUnavailable
+from paas.settings import Settings, load
+
+app = new_app()
+
+
+@app.command()
+def up(as_json: JsonOption = False) -> None:
+    """Have the platform run: the Engine checked, server and router started, every app as it should be.
+
+    Safe to repeat. A server of another version is replaced.
+    """
+    import paas
+    from paas.client import Client
+    from paas.requests import PlatformUp
+
+    settings = load()
+    with Client.connect(settings) as client:
+        version = client.version()
+        if client.local and version and version != paas.__version__:
+            say(f"the server is paas {version}; replacing it by {paas.__version__}")
+            _end(settings)
+            version = ""
+        missing = client.local and not version
+        answer = bring_up(client) if missing else follow(client, PlatformUp())
+    if as_json:
+        put_json(answer)
+        return
+    say(f"the platform runs: {answer['apps']} apps, at {answer['url']}")
+    say("next: paas deploy path/to/app")
+    if answer["failed"]:
+        details = tuple(f"{name}: {why}" for name, why in answer["failed"].items())
+        raise PlatformError("not every app came up", hint="paas ps -a APP; paas logs -a APP", details=details)
+
+
+@app.command()
+def down() -> None:
+    """Stop the router and the server. Apps and their data stay as they are; `paas up` starts again."""
+    from paas.cli import daemon
+    from paas.client import Client
+    from paas.requests import PlatformDown
+
+    settings = load()
+    with Client.connect(settings) as client:
+        if client.local and not client.version():
+            if not daemon.left_behind(settings):
+                say("the platform does not run")
+                return
+            # Its server was killed: the router goes on, and only a server can stop it.
+            daemon.start(settings)
+        follow(client, PlatformDown())
+    if not settings.server:
+        daemon.disable(settings)
+        if not daemon.stopped(settings):
+            raise ServerUnavailable("the server has not ended yet", hint=f"see {settings.home / 'server.log'}")
+    say("the platform is down; apps and data are as they were")
+
+
+def _end(settings: Settings) -> None:
+    """Make the running server end, whatever version it is."""
+    import os
+    import signal
+
+    from paas.cli import daemon
+
+    try:
+        os.kill(int((settings.home / "server.pid").read_text().split()[0]), signal.SIGTERM)
+    except (OSError, ValueError, IndexError) as error:
+        raise PlatformError("the running server cannot be told to end", hint="paas down") from error
+    if not daemon.stopped(settings):
+        raise PlatformError("the running server does not end", hint="wait for its operations: paas operations")
+
+
+@app.command()
+def status(as_json: JsonOption = False) -> None:
+    """Show versions, addresses, counts, and whether the parts are well."""
+    from paas.requests import PlatformStatus
+
+    with connected(start=False) as client:
+        answer = client.ask(PlatformStatus())
+    if as_json:
+        put_json(answer)
+        return
+    facts(_status(answer))
+    if not answer["engine"]:
+        raise PlatformError("the Docker Engine does not answer", hint="paas doctor")
+    if not answer["router"]:
+        raise PlatformError("the router does not run", hint="paas up")
+
+
+def _status(answer: dict[str, Any]) -> list[tuple[str, object]]:
+    engine = f"{answer['engine']} {answer['engine_version']}, API {answer['api_version']}"
+    return [
+        ("version", answer["version"]),
+        ("instance", answer["instance"]),
+        ("home", answer["home"]),
+        ("apps at", answer["url"]),
+        ("engine", engine if answer["engine"] else "does not answer"),
+        ("buildkit", "yes" if answer["buildkit"] else "no"),
+        ("machine", f"{answer['cpus']} CPUs, {size(answer['memory'])}" if answer["cpus"] else ""),
+        ("stack", answer["stack"]),
+        ("router", "runs" if answer["router"] else "does not run"),
+        ("apps", answer["apps"]),
+        ("replicas", f"{answer['healthy']} healthy of {answer['replicas']}"),
+        ("addons", answer["addons"]),
+        ("certificates", answer["certificates"]),
+        ("running", ", ".join(answer["running"])),
+    ]
+
+
+@app.command()
+def doctor(
+    as_json: JsonOption = False,
+    build: Annotated[bool, typer.Option(help="Also try the network from inside a build.")] = True,
+) -> None:
+    """Check everything the platform stands on; each finding comes with the command that mends it."""
+    from paas.cli import daemon
+    from paas.client import Client
+    from paas.requests import Doctor
+
+    with Client.connect(load()) as client:
+        if client.local and not client.version():
+            daemon.start(client.settings)
+        answer = client.ask(Doctor(build=build))
+    if as_json:
+        put_json(answer)
+    else:
+        _checks(answer)
+    bad = [check for check in answer if not check["ok"] and check["level"] == "error"]
+    if bad:
+        raise PlatformError(f"{len(bad)} of {len(answer)} checks failed", hint="mend them, then paas doctor again")
+
+
+def _checks(checks: list[dict[str, Any]]) -> None:
+    for check in checks:
+        put(f"{'ok' if check['ok'] else check['level']:<7}  {check['name']}: {check['message']}")
+        if check["fix"]:
+            put(f"         fix: {check['fix']}")

@@ -1,0 +1,90 @@
+"""`run` and `exec`: a command in the app, with this terminal; its exit code is ours."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from paas.cli.connection import connected
+from paas.cli.lazy import new_app
+from paas.cli.options import AppOption
+from paas.cli.target import app_of
+from paas.cli.terminal import LocalTerminal
+from paas.errors import UsageError
+
+if TYPE_CHECKING:
+    from paas.client import Client
+    from paas.requests import Session
+
+app = new_app()
+
+# What follows the command's name belongs to the command, options included.
+AS_TYPED = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+CommandArgument = Annotated[list[str], typer.Argument(metavar="[--] COMMAND…")]
+TtyOption = Annotated[bool, typer.Option("--tty/--no-tty", "/-T", help="Give it a terminal, if this is one.")]
+
+
+@app.command(context_settings=AS_TYPED)
+def run(
+    command: CommandArgument,
+    app: AppOption = "",
+    env: Annotated[
+        list[str] | None, typer.Option("--env", "-e", metavar="KEY=VALUE", help="One more variable.")
+    ] = None,
+    timeout: Annotated[float, typer.Option(min=1, max=604_800, help="Seconds after which it is stopped.")] = 86_400,
+    tty: TtyOption = True,
+) -> None:
+    """Run a command in a new container with the app's image and config. It is removed afterwards."""
+    from paas.requests import RunCommand
+
+    name, variables = app_of(app), _variables(env or [])
+    with connected() as client:
+        in_terminal(
+            client,
+            lambda **screen: RunCommand(app=name, command=tuple(command), env=variables, timeout=timeout, **screen),
+            tty=tty,
+        )
+
+
+@app.command("exec", context_settings=AS_TYPED)
+def exec_command(
+    command: CommandArgument,
+    app: AppOption = "",
+    replica: Annotated[str, typer.Option("--replica", "-r", help="Which one: web.2; else the first of web.")] = "",
+    tty: TtyOption = True,
+) -> None:
+    """Run a command inside a running replica."""
+    from paas.requests import ExecCommand
+
+    name = app_of(app)
+    with connected() as client:
+        in_terminal(
+            client, lambda **screen: ExecCommand(app=name, command=tuple(command), replica=replica, **screen), tty=tty
+        )
+
+
+def in_terminal(client: Client, request: Callable[..., Session], *, tty: bool = True) -> None:
+    """Run a session with this terminal and exit with its command's code."""
+    interactive = sys.stdin is not None and not sys.stdin.closed
+    real = tty and interactive and sys.stdin.isatty() and sys.stdout.isatty()
+    screen: dict[str, Any] = {"tty": real, "interactive": interactive}
+    if real:
+        size = shutil.get_terminal_size()
+        screen |= {"rows": max(1, size.lines), "columns": max(1, size.columns)}
+    with LocalTerminal(tty=real, interactive=interactive) as terminal:
+        code = client.session(request(**screen), terminal)
+    raise typer.Exit(code)
+
+
+def _variables(pairs: list[str]) -> dict[str, str]:
+    found = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise UsageError("--env takes KEY=VALUE")
+        found[key] = value
+    return found
