@@ -54,7 +54,7 @@ def shell(
 
     with connected() as client:
         name = addon_of(client, addon, app)
-        in_terminal(client, lambda **screen: AddonShell(addon=name, command=tuple(arguments or ()), **screen))
+        in_terminal(client, lambda **facts: AddonShell(addon=name, command=tuple(arguments or ()), **facts))
 
 
 @app.command()

@@ -13,7 +13,7 @@ from typer.exceptions import TyperException
 from paas.cli.commands import spelled
 from paas.cli.lazy import LazyGroup, new_app
 from paas.cli.output import complain, escaped
-from paas.errors import PaasError
+from paas.errors import NotFound, PaasError
 
 app = new_app(cls=LazyGroup, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
 
@@ -69,7 +69,14 @@ def _failed(error: PaasError, arguments: list[str]) -> int:
         print(json.dumps({"error": error.as_dict()}), file=sys.stderr)
     else:
         complain(error)
+        if isinstance(error, NotFound) and error.message.startswith("no app ") and not _names_app(own):
+            print("hint: name the app with --app, or set PAAS_APP", file=sys.stderr)
     return error.exit_code
+
+
+def _names_app(arguments: list[str]) -> bool:
+    """Whether the person said which app; else its name came from the folder, and is news to them."""
+    return bool(os.environ.get("PAAS_APP")) or any(one.startswith(("-a", "--app")) for one in arguments)
 
 
 def _misused(error: TyperException) -> int:

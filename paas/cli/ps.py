@@ -67,7 +67,8 @@ def scale(
     if as_json:
         put_json(answer)
         return
-    say("" if answer["changed"] else "nothing to change")
+    if not answer["changed"]:
+        say("nothing to change")
     put(" ".join(f"{name}={count}" for name, count in answer["processes"].items()))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +12,7 @@ from paas.cli.connection import connected
 from paas.cli.lazy import new_app
 from paas.cli.options import AppOption
 from paas.cli.target import app_of
-from paas.cli.terminal import LocalTerminal
+from paas.cli.terminal import LocalTerminal, screen
 from paas.errors import UsageError
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ def run(
     with connected() as client:
         in_terminal(
             client,
-            lambda **screen: RunCommand(app=name, command=tuple(command), env=variables, timeout=timeout, **screen),
+            lambda **facts: RunCommand(app=name, command=tuple(command), env=variables, timeout=timeout, **facts),
             tty=tty,
         )
 
@@ -63,7 +62,7 @@ def exec_command(
     name = app_of(app)
     with connected() as client:
         in_terminal(
-            client, lambda **screen: ExecCommand(app=name, command=tuple(command), replica=replica, **screen), tty=tty
+            client, lambda **facts: ExecCommand(app=name, command=tuple(command), replica=replica, **facts), tty=tty
         )
 
 
@@ -71,12 +70,12 @@ def in_terminal(client: Client, request: Callable[..., Session], *, tty: bool = 
     """Run a session with this terminal and exit with its command's code."""
     interactive = sys.stdin is not None and not sys.stdin.closed
     real = tty and interactive and sys.stdin.isatty() and sys.stdout.isatty()
-    screen: dict[str, Any] = {"tty": real, "interactive": interactive}
+    facts: dict[str, Any] = {"tty": real, "interactive": interactive}
     if real:
-        size = shutil.get_terminal_size()
-        screen |= {"rows": max(1, size.lines), "columns": max(1, size.columns)}
+        size = screen()
+        facts |= {"rows": size.rows, "columns": size.columns}
     with LocalTerminal(tty=real, interactive=interactive) as terminal:
-        code = client.session(request(**screen), terminal)
+        code = client.session(request(**facts), terminal)
     raise typer.Exit(code)
 
 

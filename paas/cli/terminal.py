@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import select
-import shutil
 import signal
 import sys
 from typing import Any
@@ -12,6 +11,15 @@ from typing import Any
 from paas.interfaces import Resize
 
 CHUNK = 1 << 16
+
+
+def screen() -> Resize:
+    """How large this terminal is; 24 × 80 where it does not say."""
+    try:
+        size = os.get_terminal_size(0)
+    except OSError:
+        return Resize(24, 80)
+    return Resize(size.lines or 24, size.columns or 80)
 
 
 class LocalTerminal:
@@ -51,8 +59,7 @@ class LocalTerminal:
             ready, _, _ = select.select([0, self._resized[0]], [], [])
             if self._resized[0] in ready:
                 os.read(self._resized[0], CHUNK)
-                size = shutil.get_terminal_size()
-                return Resize(max(1, size.lines), max(1, size.columns))
+                return screen()
         try:
             return os.read(0, CHUNK) or None
         except OSError:  # the terminal has gone

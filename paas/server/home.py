@@ -62,8 +62,8 @@ def log_to(home: Path, level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    # One line for each request to the Engine is noise even for us.
-    for noisy in ("urllib3", "docker", "asyncio", "websockets", "alembic"):
+    # Their every request and connection is noise even for us.
+    for noisy in ("urllib3", "docker", "asyncio", "websockets", "alembic", "uvicorn"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     logging.captureWarnings(True)
     sys.excepthook = lambda kind, error, trace: root.critical("the server ended", exc_info=(kind, error, trace))

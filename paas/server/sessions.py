@@ -54,7 +54,7 @@ async def _answer(web: WebSocket, kind: type[Request], run: Run) -> dict[str, ob
             raise UsageError("a field is given by the path already")
         request = parse(kind, {**fields, **web.path_params})
         assert isinstance(request, Session)
-        terminal = SocketTerminal(web, tty=request.tty, interactive=request.interactive)
+        terminal = SocketTerminal(web, request)
         listening = asyncio.create_task(terminal.listen())
         try:
             return {"exit_code": await in_thread(partial(run, request, terminal), name="session")}
@@ -75,13 +75,15 @@ async def _first(web: WebSocket) -> str:
 class SocketTerminal:
     """The person's end of the command: the WebSocket, as the engine's threads see it."""
 
-    def __init__(self, web: WebSocket, *, tty: bool, interactive: bool) -> None:
-        self.tty = tty
-        self.interactive = interactive
+    def __init__(self, web: WebSocket, request: Session) -> None:
+        self.tty = request.tty
+        self.interactive = request.interactive
         self._web = web
         self._loop = asyncio.get_running_loop()
         self._inputs: queue.Queue[bytes | Resize | None] = queue.Queue()
         self._gone = False
+        if request.tty:
+            self._inputs.put(Resize(request.rows, request.columns))
 
     def read(self) -> bytes | Resize | None:
         """The next input; None at its end. Raises Cancelled when the client has gone."""
