@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from paas.model import shell
 from paas.model.app import App, ProcessSpec, Release
 from paas.model.route import Route
 from paas.model.secret import Secret
@@ -90,7 +91,7 @@ def _spec(app: App, release: Release, process: ProcessSpec, network: str) -> Ser
         process=process.name,
         release=since,
         image=release.image,
-        command=("/bin/sh", "-c", process.command) if process.command else (),
+        command=shell.argv(process.command) if process.command else (),
         env=environment(app, release, since, port=port),
         port=port,
         limits=process.limits,

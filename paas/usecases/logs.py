@@ -39,10 +39,12 @@ def read_logs(context: Context, request: ReadLogs, act: Act) -> Iterator[LogLine
 def build_logs(context: Context, journals: Journals, request: ReadLogs) -> Iterator[LogLine]:
     """Output of the app's last build, and of the one that runs now while following. Raises NotFound."""
     app = context.store.app(request.app)
-    deploys = (o for o in context.store.operations(app_id=app.id, limit=200) if o.verb == "DeployApp")
-    operation = next(deploys, None)
-    if operation is None:
+    deploys = [o for o in context.store.operations(app_id=app.id, limit=200) if o.verb == "DeployApp"]
+    if not deploys:
         raise NotFound(f"{app.name} was never deployed", hint=f"paas deploy --app {app.name}")
+    # A deploy that found everything as it was built nothing: what people mean is the last one that did.
+    built = (o for o in deploys if o.status == "running" or any(e.kind == "output" for e in journals.so_far(o.id)))
+    operation = next(built, deploys[0])
     events = journals.follow(operation.id)
     if operation.status == "running" and not request.follow:
         events = journals.so_far(operation.id)

@@ -38,7 +38,7 @@ def test_web_runs_once_and_others_not_at_all_unless_the_formation_says_so() -> N
 def test_the_release_process_is_no_service() -> None:
     command = want().release_command
     assert command is not None
-    assert (command.kind, command.command, command.port) == ("oneoff", ("/bin/sh", "-c", "migrate"), 0)
+    assert (command.kind, command.command, command.port) == ("oneoff", ("/bin/sh", "-c", "exec migrate"), 0)
 
 
 def test_the_environment_is_config_and_what_the_platform_sets() -> None:
