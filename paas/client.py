@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import json
 import re
+import socket
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -46,6 +47,7 @@ class Client:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.local = not settings.server
+        self._answered = False
         headers = {"Paas-Version": paas.__version__}
         self._http: httpx2.Client
         if self.local:
@@ -190,14 +192,26 @@ class Client:
 
     @contextmanager
     def _reached(self) -> Iterator[None]:
-        if self.local and not self.settings.socket.exists():
-            raise unreachable(self.settings, FileNotFoundError())
+        if self.local and not self._answered:
+            # The transport would leave a refused connection to the garbage collector; ours also knows why.
+            _knock(self.settings)
         try:
             yield
+            self._answered = True
         except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
             raise unreachable(self.settings, error) from error
         except httpx2.TransportError as error:
             raise _broken() from error
+
+
+def _knock(settings: Settings) -> None:
+    """Raise ServerUnavailable when nobody listens on the unix socket."""
+    try:
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(CONNECT)
+            probe.connect(str(settings.socket))
+    except OSError as error:
+        raise unreachable(settings, error) from error
 
 
 def unreachable(settings: Settings, error: Exception) -> ServerUnavailable:

@@ -89,8 +89,12 @@ def load(environ: Mapping[str, str] | None = None, *, root: bool | None = None, 
 def _with_file(settings: Settings, path: Path) -> Settings:
     try:
         values = tomllib.loads(path.read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return settings
+    except OSError as error:
+        raise ConfigError(
+            f"cannot be read: {error.strerror}", where=str(path), hint="run as its owner (sudo), or set PAAS_HOME"
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(str(error), where=str(path)) from error
     known = {f.name for f in fields(Settings)} - {"home"}

@@ -62,7 +62,7 @@ def kinds(as_json: JsonOption = False) -> None:
 @app.command()
 def create(
     *,
-    kind: Annotated[str, typer.Argument(metavar="KIND[:VERSION]", help="For example postgres or postgres:15.")],
+    kind: Annotated[str, typer.Argument(metavar="KIND[:VERSION]", help="For example postgres or postgres:17.")],
     app: AppOption = "",
     alias: AliasOption = "",
     name: Annotated[str, typer.Option(help="Its name; else APP-KIND.")] = "",

@@ -10,7 +10,7 @@ from paas.cli.connection import bring_up, connected, follow
 from paas.cli.lazy import new_app
 from paas.cli.options import JsonOption
 from paas.cli.output import facts, put, put_json, say, size
-from paas.errors import PlatformError, ServerUnavailable
+from paas.errors import EngineUnavailable, PlatformError, ServerUnavailable
 from paas.settings import Settings, load
 
 app = new_app()
@@ -60,7 +60,13 @@ def down() -> None:
                 return
             # Its server was killed: the router goes on, and only a server can stop it.
             daemon.start(settings)
-        follow(client, PlatformDown())
+        try:
+            follow(client, PlatformDown())
+        except EngineUnavailable as error:
+            if settings.server:
+                raise
+            say(f"warning: the router could not be stopped: {error.message}")
+            _end(settings)
     if not settings.server:
         daemon.disable(settings)
         if not daemon.stopped(settings):

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from paas.cli.lazy import new_app
+
 if TYPE_CHECKING:
     from paas.build.detect import Inspection
     from paas.interfaces import Stack
 
-app = typer.Typer()
+app = new_app()
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The app's folder.", show_default="here")]
 BuildpackName = Annotated[str, typer.Option("--buildpack", metavar="NAME", help="Use this one, whatever is found.")]

@@ -40,8 +40,8 @@ def checked(name: str) -> str:
 
 def sanitised(text: str) -> str:
     """`My Shop_2` → `my-shop-2`; empty when nothing is left of it."""
-    words = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-0123456789")
-    return words[:40].rstrip("-") if words else ""
+    words = re.sub(r"[^a-z0-9]+", "-", text.lower()).lstrip("-0123456789")
+    return words[:40].rstrip("-")
 
 
 def _paas_toml(folder: Path) -> str:

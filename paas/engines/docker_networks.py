@@ -23,6 +23,7 @@ from paas.errors import ConfigError, Conflict, PlatformError
 PREFIX = 26
 ROUTES = Path("/proc/net/route")
 TRIES = 20
+REMOVALS = 5
 
 Network = ipaddress.IPv4Network
 
@@ -49,12 +50,19 @@ class Networks:
         """Remove a network of ours with whatever is still connected to it. Idempotent."""
         if not self._present(api, name):
             return
-        for id in api.inspect_network(name).get("Containers") or {}:
-            disconnect(api, id, name)
-        try:
-            api.remove_network(name)
-        except docker.errors.NotFound:
-            return
+        for left in reversed(range(REMOVALS)):
+            try:
+                for id in api.inspect_network(name).get("Containers") or {}:
+                    disconnect(api, id, name)
+                api.remove_network(name)
+            except docker.errors.NotFound:
+                return
+            except docker.errors.APIError as error:
+                # The controller may have connected an addon again between the two calls.
+                if not left or "has active endpoints" not in said(error):
+                    raise
+            else:
+                return
 
     def of_app(self, api: APIClient, app_id: str) -> tuple[str, ...]:
         """Names of the app's networks."""

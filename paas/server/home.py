@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
-from paas.errors import Conflict, PlatformError
+from paas.errors import Conflict, PaasError, PlatformError
 
 LOG, LOCK, PID = "server.log", "server.lock", "server.pid"
 LOG_BYTES, LOG_FILES = 5 << 20, 3
@@ -24,7 +24,7 @@ def owned(home: Path) -> Iterator[None]:
     folder cannot be used.
 
     The lock is the kernel's, so a killed server leaves none. The pid file is for people and scripts, and what a killed
-    server leaves of it says that it did not end by itself.
+    or crashed server leaves of it says that it did not end by itself.
     """
     try:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -42,7 +42,11 @@ def owned(home: Path) -> Iterator[None]:
             ) from None
         pid = home / PID
         pid.write_text(f"{os.getpid()}\n")
-        yield
+        try:
+            yield
+        except PaasError:
+            pid.unlink(missing_ok=True)
+            raise
         pid.unlink(missing_ok=True)
 
 

@@ -17,12 +17,11 @@ def bases() -> None:
     """The base images most tests stand on, made by one process while the others wait."""
     with (Path(tempfile.gettempdir()) / "paas-test-bases.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        from paas.stacks import DebianStack
-
         from paas.images import DockerBuilder
         from paas.model.build import Runtime
         from paas.model.events import silent
         from paas.settings import load
+        from paas.stacks import DebianStack
 
         settings = load()
         stack = DebianStack(settings, DockerBuilder(settings))

@@ -86,7 +86,7 @@ def test_an_engine_that_stops_during_a_deploy_leaves_the_old_version_wanted(
     eventually(lambda: body(engine, alone) in ("one", "three"), seconds=90, what="one of the versions")
     alone.ok("deploy", write(alone.folder / "app", "four"), "-a", "steady")
     assert body(engine, alone) == "four"
-    eventually(lambda: len(alone.containers("label=paas.kind=replica")) == 1, what="one replica")
+    eventually(lambda: len(alone.containers("label=paas.kind=replica")) == 1, what="an end of all but one replica")
 
 
 def test_a_full_disk_refuses_the_build_by_name_and_the_old_version_serves(

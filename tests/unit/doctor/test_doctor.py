@@ -91,7 +91,7 @@ def test_a_router_that_does_not_answer_is_an_error(platform: Parts) -> None:
 def test_a_taken_port_is_named_with_its_owner(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        platform = parts(tmp_path, http_port=port, bind="127.0.0.1")
+        platform = parts(tmp_path, http_port=port, https_port=0, traefik_port=0, bind="127.0.0.1")
         platform.router.down()
         check = found(platform)["ports"]
     assert f"port {port} is taken by" in check.message

@@ -13,7 +13,7 @@ from pathlib import Path
 import uvicorn
 
 import paas
-from paas.errors import Conflict, Denied, NotFound
+from paas.errors import Conflict, Denied, NotFound, PaasError
 from paas.interfaces import Resize, Terminal
 from paas.model.app import Operation
 from paas.model.events import Emit, Event
@@ -65,9 +65,15 @@ class Door:
     endless: list[Endless] = field(default_factory=list)
     sizes: list[Resize] = field(default_factory=list)
     ended: threading.Event = field(default_factory=threading.Event)
+    answers: dict[type[Request], object] = field(default_factory=dict)
 
     def run(self, request: Request, actor: str, emit: Emit, operation: str = "", *, role: str = "owner") -> object:
         self.seen.append((request, actor, role))
+        if type(request) in self.answers:
+            answer = self.answers[type(request)]
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
         match request:
             case ListApps():
                 return ({"name": "shop", "secret": Secret("hidden")},)
@@ -123,6 +129,9 @@ class Operations:
     go: threading.Event = field(default_factory=threading.Event)
     started: list[Operation] = field(default_factory=list)
     finished: list[str] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
+    answers: dict[type[Request], list[object]] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
 
     def start(self, request: Request, actor: str, *, role: str = "owner") -> Operation:
         if role != "owner":
@@ -130,14 +139,21 @@ class Operations:
         verb = type(request).__name__
         operation = Operation(id=f"op{len(self.started)}", app_id="", verb=verb, actor=actor, started_at=1.0)
         self.started.append(operation)
+        self.requests.append(request)
         return operation
 
     def follow(self, operation_id: str) -> Iterator[Event]:
-        yield Event(kind="step", message="begin", at=1.0)
+        index, verb = next((i, one.verb) for i, one in enumerate(self.started) if one.id == operation_id)
+        yield from self.events or [Event(kind="step", message="begin", at=1.0)]
         self.go.wait(30)
-        verb = next(one.verb for one in self.started if one.id == operation_id)
         self.finished.append(operation_id)
-        if verb == "Rollback":
+        if answers := self.answers.get(type(self.requests[index])):
+            answer = answers.pop(0)
+            if isinstance(answer, PaasError):
+                yield Event(kind="error", message=answer.message, data=answer.as_dict())
+            else:
+                yield Event(kind="result", data={"answer": answer})
+        elif verb == "Rollback":
             failure = Conflict("nothing to go back to", hint="deploy first", details=("v1 only",))
             yield Event(kind="error", message=failure.message, data=failure.as_dict())
         else:
