@@ -12,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -129,16 +130,8 @@ class Platform:
 
     def containers(self, *filters: str) -> list[str]:
         """Names of this platform's containers, stopped ones included."""
-        labels = [f"label=paas.instance={self.instance}", *filters]
-        argv = [
-            "docker",
-            "ps",
-            "-a",
-            "--format",
-            "{{.Names}}",
-            *(part for label in labels for part in ("--filter", label)),
-        ]
-        return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()
+        wanted = [f"label=paas.instance={self.instance}", *filters]
+        return self._docker("ps", "-a", "--format", "{{.Names}}", wanted=wanted).split()
 
     def close(self) -> None:
         """Take away every app, the platform, and whatever carries its label on the Engine."""
@@ -147,16 +140,19 @@ class Platform:
         for addon in json.loads(self.run("addons", "--json").out or "[]"):
             self.run("addons", "destroy", addon["name"], "--confirm", addon["name"], "--no-backup")
         self.run("down")
-        for kind, listing, removing in (
-            ("container", ["ps", "-aq"], ["rm", "-fv"]),
-            ("network", ["network", "ls", "-q"], ["network", "rm"]),
-            ("volume", ["volume", "ls", "-q"], ["volume", "rm", "-f"]),
-            ("image", ["images", "-q"], ["rmi", "-f"]),
+        for listing, removing in (
+            (["ps", "-aq"], ["rm", "-fv"]),
+            (["network", "ls", "-q"], ["network", "rm"]),
+            (["volume", "ls", "-q"], ["volume", "rm", "-f"]),
+            (["images", "-q"], ["rmi", "-f"]),
         ):
-            argv = ["docker", "-H", self.engine, *listing, "--filter", f"label=paas.instance={self.instance}"]
-            for found in set(subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()):
-                subprocess.run(["docker", "-H", self.engine, *removing, found], capture_output=True, check=False)
-                assert kind
+            for left in set(self._docker(*listing, wanted=[f"label=paas.instance={self.instance}"]).split()):
+                subprocess.run(["docker", "-H", self.engine, *removing, left], capture_output=True, check=False)
+
+    def _docker(self, *argv: str, wanted: list[str]) -> str:
+        filters = (part for one in wanted for part in ("--filter", one))
+        command = ["docker", "-H", self.engine, *argv, *filters]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -165,10 +161,11 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 def free_port() -> int:
-    """A port nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port nobody listens on right now, outside the range that the kernel gives to outgoing connections."""
+    while True:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", random.randrange(15_000, 32_000)))
+            return int(probe.getsockname()[1])
 
 
 def eventually(look: Callable[[], T], *, seconds: float = 30, what: str = "it") -> T:

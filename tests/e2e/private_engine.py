@@ -71,16 +71,8 @@ class PrivateEngine:
 
     def http(self, host: str, port: int, path: str = "/") -> str:
         """The body of one request through the router inside the namespace; empty when it fails."""
-        argv = [
-            *self.enter,
-            "curl",
-            "-fsS",
-            "--max-time",
-            "10",
-            "-H",
-            f"Host: {host}",
-            f"http://127.0.0.1:{port}{path}",
-        ]
+        address = f"http://127.0.0.1:{port}{path}"
+        argv = [*self.enter, "curl", "-fsS", "--max-time", "10", "-H", f"Host: {host}", address]
         return subprocess.run(argv, capture_output=True, text=True, check=False).stdout
 
     def close(self) -> None:
@@ -90,6 +82,8 @@ class PrivateEngine:
                 for container in self.docker("ps", "-aq").split():
                     self.docker("rm", "-fv", container)
         self.stop()
+        for left in (self.folder / "exec/netns").glob("*"):  # the namespace of a container with the host's network
+            subprocess.run(["umount", str(left)], capture_output=True, check=False)
         for _ in range(20):
             if subprocess.run(["umount", str(self.data)], capture_output=True, check=False).returncode == 0:
                 break
