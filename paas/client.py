@@ -9,17 +9,17 @@ from __future__ import annotations
 import dataclasses
 import gzip
 import hashlib
+import http.client
 import json
 import re
 import socket
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
+from http.client import HTTPConnection, HTTPException, HTTPResponse
 from typing import IO, TYPE_CHECKING, Any
-from urllib.parse import quote
-
-import httpx2
+from urllib.parse import quote, urlencode
 
 import paas
 from paas.errors import PaasError, PlatformError, ServerUnavailable, UsageError, by_code
@@ -47,17 +47,9 @@ class Client:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.local = not settings.server
-        self._answered = False
-        headers = {"Paas-Version": paas.__version__}
-        self._http: httpx2.Client
-        if self.local:
-            transport = httpx2.HTTPTransport(uds=str(settings.socket))
-            self._http = httpx2.Client(transport=transport, base_url="http://paas", headers=headers, timeout=_timeout())
-        else:
-            if not settings.token:
-                raise UsageError("a server at an address needs a token", hint="set PAAS_TOKEN")
-            headers["Authorization"] = f"Bearer {settings.token}"
-            self._http = httpx2.Client(base_url=_url(settings.server), headers=headers, timeout=_timeout())
+        self._headers = {"Paas-Version": paas.__version__}
+        if not self.local:
+            self._headers["Authorization"] = f"Bearer {_token(settings)}"
 
     @classmethod
     def connect(cls, settings: Settings) -> Client:
@@ -71,23 +63,21 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Let go of its connections."""
-        self._http.close()
+        """Nothing stays open between requests: each has a connection of its own, so that none is ever stale."""
 
     def version(self) -> str:
         """The server's version; empty when it does not answer."""
         try:
-            with self._reached():
-                return str(self._http.get("/health", timeout=_timeout(CONNECT)).json()["version"])
+            with self._open("GET", "/health", None, CONNECT) as answer:
+                return str(_json(answer)["version"])
         except (ServerUnavailable, ValueError, KeyError):
             return ""
 
     def ask(self, request: Request) -> Any:
         """The answer of a request of shape `answer`, as JSON values."""
-        with self._reached():
-            answer = self._http.request(**_parts(request), timeout=_timeout(ANSWER))
-        _check(answer)
-        return answer.json()
+        with self._open(*_parts(request), ANSWER) as answer:
+            _check(answer)
+            return _json(answer)
 
     def follow(self, request: Request) -> Iterator[Event]:
         """The events of an operation or of WatchOperation, as they happen; the last one is `result`.
@@ -114,20 +104,19 @@ class Client:
             digest = self._spool(write, spool)
             size = spool.tell()
             spool.seek(0)
-            with self._reached():
-                headers = {"Content-Length": str(size)}
-                answer = self._http.put("/uploads", content=_content(spool), headers=headers, timeout=_timeout(ANSWER))
-        _check(answer)
-        if answer.json()["sha256"] != digest:
+            with self._open("PUT", "/uploads", spool, ANSWER, {"Content-Length": str(size)}) as answer:
+                _check(answer)
+                kept = _json(answer)
+        if kept["sha256"] != digest:
             raise PlatformError("the upload arrived damaged", hint="try again")
-        return str(answer.json()["upload"])
+        return str(kept["upload"])
 
     def download(self, request: Request, into: IO[bytes]) -> int:
         """Write the bytes of a backup to a file; their number."""
         size = 0
-        with self._reached(), self._http.stream(**_parts(request), timeout=_timeout(SILENT)) as answer:
-            _check_stream(answer)
-            for part in answer.iter_bytes():
+        with self._open(*_parts(request), SILENT) as answer:
+            _check(answer)
+            for part in _body(answer):
                 into.write(part)
                 size += len(part)
         return size
@@ -180,9 +169,9 @@ class Client:
     def _lines(self, request: Request) -> Iterator[Mapping[str, Any]]:
         """The JSON objects of a stream. Raises ServerUnavailable when it breaks before its end."""
         last = ""
-        with self._reached(), self._http.stream(**_parts(request), timeout=_timeout(SILENT)) as answer:
-            _check_stream(answer)
-            for line in answer.iter_lines():
+        with self._open(*_parts(request), SILENT) as answer:
+            _check(answer)
+            for line in _lines_of(_body(answer)):
                 if line.strip():
                     value = json.loads(line)
                     last = str(value.get("kind", ""))
@@ -191,27 +180,89 @@ class Client:
             raise _broken()
 
     @contextmanager
-    def _reached(self) -> Iterator[None]:
-        if self.local and not self._answered:
-            # The transport would leave a refused connection to the garbage collector; ours also knows why.
-            _knock(self.settings)
+    def _open(
+        self, method: str, path: str, body: bytes | IO[bytes] | None, timeout: float, more: Mapping[str, str] = {}
+    ) -> Iterator[HTTPResponse]:
+        """The answer to one request, not read yet. `timeout` is how long the other side may be silent, in seconds."""
+        with closing(_connection(self.settings)) as connection:
+            try:
+                connection.connect()
+                connection.sock.settimeout(timeout)
+            except OSError as error:
+                raise unreachable(self.settings, error) from error
+            with closing(_exchange(connection, method, path, body, {**self._headers, **more})) as answer:
+                yield answer
+
+
+class _UnixConnection(HTTPConnection):
+    """HTTP over the unix socket at `path`."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("paas", timeout=CONNECT, blocksize=PART)
+        self._path = path
+
+    def connect(self) -> None:
+        """Raises OSError when nobody listens, and then leaves no socket behind."""
+        self.sock = socket.socket(socket.AF_UNIX)
         try:
-            yield
-            self._answered = True
-        except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
-            raise unreachable(self.settings, error) from error
-        except httpx2.TransportError as error:
-            raise _broken() from error
+            self.sock.settimeout(CONNECT)
+            self.sock.connect(self._path)
+        except OSError:
+            self.close()
+            raise
 
 
-def _knock(settings: Settings) -> None:
-    """Raise ServerUnavailable when nobody listens on the unix socket."""
+def _connection(settings: Settings) -> HTTPConnection:
+    if not settings.server:
+        return _UnixConnection(str(settings.socket))
+    scheme, _, place = _url(settings.server).partition("://")
+    kind = http.client.HTTPSConnection if scheme == "https" else HTTPConnection
     try:
-        with socket.socket(socket.AF_UNIX) as probe:
-            probe.settimeout(CONNECT)
-            probe.connect(str(settings.socket))
-    except OSError as error:
-        raise unreachable(settings, error) from error
+        return kind(place, timeout=CONNECT, blocksize=PART)
+    except http.client.InvalidURL:
+        raise _no_address(settings.server) from None
+
+
+def _exchange(
+    connection: HTTPConnection, method: str, path: str, body: bytes | IO[bytes] | None, headers: Mapping[str, str]
+) -> HTTPResponse:
+    """Send a request, wait for the head of its answer. An answer may come before all of the request was taken."""
+    try:
+        with suppress(BrokenPipeError, ConnectionResetError):
+            connection.request(method, path, body, headers)
+        return connection.getresponse()
+    except (OSError, HTTPException) as error:
+        raise _broken() from error
+
+
+def _body(answer: HTTPResponse) -> Iterator[bytes]:
+    """What comes, as it comes. Raises ServerUnavailable when it ends before its announced end."""
+    while part := _read(lambda: answer.read1(PART)):
+        yield part
+    if answer.length:
+        raise _broken()
+
+
+def _json(answer: HTTPResponse) -> Any:
+    return json.loads(_read(answer.read))
+
+
+def _read(read: Callable[[], bytes]) -> bytes:
+    try:
+        return read()
+    except (OSError, HTTPException) as error:
+        raise _broken() from error
+
+
+def _lines_of(parts: Iterator[bytes]) -> Iterator[bytes]:
+    begun: list[bytes] = []
+    for part in parts:
+        first, *more = part.split(b"\n")
+        begun.append(first)
+        for line in more:
+            yield b"".join(begun)
+            begun = [line]
+    yield b"".join(begun)
 
 
 def unreachable(settings: Settings, error: Exception) -> ServerUnavailable:
@@ -232,23 +283,31 @@ def _broken() -> ServerUnavailable:
     )
 
 
-def _timeout(seconds: float = ANSWER) -> httpx2.Timeout:
-    return httpx2.Timeout(seconds, connect=CONNECT)
-
-
 def _url(server: str) -> str:
     if not re.fullmatch(r"https?://[^\s/@]+/?", server):
-        raise UsageError(f"PAAS_HOST {server!r} is no server's address", hint="https://host or http://host:port")
+        raise _no_address(server)
     return server.rstrip("/")
 
 
-def _parts(request: Request) -> dict[str, Any]:
-    """Method, address, and the other fields as query or JSON body, defaults left out."""
+def _no_address(server: str) -> UsageError:
+    return UsageError(f"PAAS_HOST {server!r} is no server's address", hint="https://host or http://host:port")
+
+
+def _token(settings: Settings) -> str:
+    if not settings.token:
+        raise UsageError("a server at an address needs a token", hint="set PAAS_TOKEN")
+    if not (settings.token.isascii() and settings.token.isprintable()):
+        raise UsageError("PAAS_TOKEN is no token", hint="tokens have letters, digits and signs of ASCII")
+    return settings.token
+
+
+def _parts(request: Request) -> tuple[str, str, bytes | None]:
+    """Method, path with query, and JSON body; defaults are left out."""
     path, fields = address(request)
-    if request.method in ("GET", "DELETE"):
-        query = {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in fields.items()}
-        return {"method": request.method, "url": path, "params": query}
-    return {"method": request.method, "url": path, "json": fields}
+    if request.method not in ("GET", "DELETE"):
+        return request.method, path, json.dumps(fields).encode()
+    query = {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in fields.items()}
+    return request.method, f"{path}?{urlencode(query)}" if query else path, None
 
 
 def address(request: Request) -> tuple[str, dict[str, Any]]:
@@ -353,13 +412,7 @@ def _content(file: IO[bytes]) -> Iterator[bytes]:
         yield part
 
 
-def _check_stream(answer: httpx2.Response) -> None:
-    if answer.status_code >= 400:
-        answer.read()
-    _check(answer)
-
-
-def _check(answer: httpx2.Response) -> None:
+def _check(answer: HTTPResponse) -> None:
     """Raise what the server met, and say when it is another server than this client can talk to."""
     theirs = answer.headers.get("Paas-Version", paas.__version__)
     if not speaks(theirs):
@@ -367,11 +420,11 @@ def _check(answer: httpx2.Response) -> None:
             f"this is paas {paas.__version__}, the server is paas {theirs}",
             hint="use the same version on both sides; paas up restarts this machine's server in this one",
         )
-    if answer.status_code >= 400:
+    if answer.status >= 400:
         try:
-            raise error_of(answer.json())
+            raise error_of(_json(answer))
         except ValueError:
-            raise PlatformError(f"the server answered {answer.status_code}") from None
+            raise PlatformError(f"the server answered {answer.status}") from None
 
 
 def speaks(version: str) -> bool:

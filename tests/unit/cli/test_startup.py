@@ -68,8 +68,17 @@ def test_the_roots_help_imports_no_command() -> None:
 
 def test_a_command_imports_no_library_that_only_the_server_needs(tmp_path: Path) -> None:
     modules = imported("status", env={"PAAS_HOME": str(tmp_path)})
-    assert "httpx2" in modules
-    assert not modules & {"docker", "git", "jinja2", "pydantic", "sqlalchemy", "fastapi", "cryptography", "rich"}
+    assert "paas.client" in modules
+    assert not modules & {"docker", "git", "jinja2", "pydantic", "sqlalchemy", "fastapi", "cryptography", "rich",
+                          "yaml", "httpx2", "httpx", "requests", "websockets", "uvicorn", "alembic"}  # fmt: skip
+
+
+@pytest.mark.parametrize("argv", [["apps"], ["ps", "-a", "x"], ["config", "-a", "x"], ["releases", "-a", "x"]])
+def test_a_command_that_asks_the_server_imports_no_library_for_it(tmp_path: Path, argv: list[str]) -> None:
+    modules = imported(*argv, env={"PAAS_HOME": str(tmp_path), "PAAS_HOST": "http://127.0.0.1:1", "PAAS_TOKEN": "x"})
+    assert "paas.client" in modules
+    assert not modules & {"docker", "git", "jinja2", "pydantic", "sqlalchemy", "fastapi", "cryptography",
+                          "yaml", "httpx2", "httpx", "requests", "websockets", "uvicorn", "alembic"}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))

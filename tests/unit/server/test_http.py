@@ -8,6 +8,7 @@ import io
 import json
 import socket
 import tempfile
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -294,6 +295,70 @@ def test_a_client_that_goes_away_ends_its_session(server: Running) -> None:
         assert web.recv() == b"\x01sh\n"
         assert not server.door.ended.is_set()
     assert server.door.ended.wait(10)
+
+
+class Cutting(threading.Thread):
+    """A server on a unix socket that answers every request with these bytes and closes."""
+
+    def __init__(self, path: Path, answer: bytes) -> None:
+        super().__init__(daemon=True)
+        self._answer = answer
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.bind(str(path))
+        self._socket.listen()
+        self.start()
+
+    def run(self) -> None:
+        connection, _ = self._socket.accept()
+        with self._socket, connection:
+            connection.recv(1 << 16)
+            connection.sendall(self._answer)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"nonsense\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n[1",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1000\r\n[1",
+    ],
+)
+def test_an_answer_that_is_cut_anywhere_is_told_as_a_broken_connection(folder: Path, answer: bytes) -> None:
+    for ask in (
+        lambda client: client.ask(ListApps()),
+        lambda client: list(client.lines(ReadLogs(app="shop"))),
+        lambda client: client.download(FetchBackup(addon="db", backup="b1"), io.BytesIO()),
+    ):
+        settings = Settings(home=folder)
+        settings.socket.parent.mkdir(parents=True, exist_ok=True)
+        settings.socket.unlink(missing_ok=True)
+        server = Cutting(settings.socket, answer)
+        with Client.connect(settings) as client, pytest.raises(ServerUnavailable, match="broke"):
+            ask(client)
+        server.join(10)
+
+
+def test_an_upload_that_is_refused_on_the_way_is_told_with_the_reason() -> None:
+    with (
+        tempfile.TemporaryDirectory(prefix="paas-t-") as name,
+        running(Path(name), upload_limit=1_000_000, upload_files=1) as server,
+        Client.connect(server.settings) as client,
+        pytest.raises(UsageError, match="limit"),
+    ):
+        client.upload(lambda file: file.write(b"x" * 50_000_000) and None)
+
+
+@pytest.mark.parametrize("address", ["http://a:b", "ftp://x", "http://u@h", "nothing"])
+def test_an_address_that_is_none_is_refused_by_name(tmp_path: Path, address: str) -> None:
+    with pytest.raises(UsageError, match="PAAS_HOST"):
+        Client.connect(Settings(home=tmp_path, server=address, token="x")).ask(ListApps())
+
+
+def test_a_token_that_cannot_be_sent_is_refused_without_showing_it(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        Client.connect(Settings(home=tmp_path, server="http://127.0.0.1:1", token="s3cret\r\nX: y"))
+    assert "s3cret" not in caught.value.message
 
 
 def test_nobody_there_is_told_with_the_command_that_helps(tmp_path: Path) -> None:
