@@ -31,37 +31,49 @@ class EnvEntry(Lenient):
     """`env.KEY`."""
 
     value: Text | None = None
+    """Set by a deploy, unless it is set already."""
     required: bool = True
+    """A deploy without a value for it is refused."""
     generator: str = ""
+    """`secret`: set to a random value by a deploy, unless it is set already."""
     description: str = ""
+    """For people."""
 
 
 class Quantity(Lenient):
     """`formation.NAME`."""
 
     quantity: Annotated[int, Field(ge=0, le=100)] | None = None
+    """How many replicas at the first deploy."""
 
 
 class AddonEntry(Lenient):
     """`addons[]` as an object."""
 
     plan: str
+    """Such as `heroku-postgresql`; what follows a colon is not used."""
 
 
 class BuildpackEntry(Lenient):
     """`buildpacks[]`."""
 
     url: str
+    """`heroku/python`, `heroku/nodejs`, or the URL of such a buildpack."""
 
 
 class AppJson(Lenient):
     """The whole file."""
 
     name: str = ""
+    """The app, when the command line does not name one."""
     env: dict[Key, Annotated[EnvEntry, BeforeValidator(env_table)]] = {}
+    """Config vars the app expects: `"KEY": "value"`, or an object."""
     formation: dict[str, Quantity] = {}
+    """Process types."""
     addons: list[str | AddonEntry] = []
+    """Addons made and attached at the first deploy: names, or objects."""
     buildpacks: list[BuildpackEntry] = []
+    """The last known one decides instead of detection."""
 
 
 def manifest(found: AppJson, values: Mapping[str, Any]) -> tuple[Manifest, tuple[str, ...]]:

@@ -111,13 +111,21 @@ class HealthTable(Table):
     """`[processes.NAME.health]`: one of path, tcp, command; and when it counts."""
 
     path: Annotated[str, AfterValidator(url_path)] | None = None
+    """Healthy when a GET of this path answers 200 to 399."""
     tcp: bool | None = None
+    """Healthy when `$PORT` accepts a connection."""
     command: Command | None = None
+    """Healthy when this command exits 0 inside the replica."""
     interval: _seconds(0.1, 3600) = 5.0  # type: ignore[valid-type]
+    """Time between two checks."""
     timeout: _seconds(0.1, 300) = 3.0  # type: ignore[valid-type]
+    """How long one check may take."""
     passes: Annotated[int, Field(strict=True, ge=1, le=100)] = 1
+    """Good checks in a row that make a replica healthy."""
     failures: Annotated[int, Field(strict=True, ge=1, le=100)] = 3
+    """Bad checks in a row that make a healthy replica unhealthy."""
     grace: _seconds(1, 3600) = 60.0  # type: ignore[valid-type]
+    """How long a new replica may take to become healthy."""
 
     def check(self, process: str) -> HealthCheck:
         """As a HealthCheck; without path, tcp and command the process's default one with these times."""
@@ -143,12 +151,19 @@ class ProcessTable(Table):
     """`[processes.NAME]`."""
 
     command: Command | None = None
+    """What runs, by `/bin/sh -c`; wins over the Procfile and what was found."""
     replicas: Count | None = None
+    """How many at the first deploy, 0 to 100; later `paas scale` decides. Else 1 of web, 0 of others."""
     memory: Annotated[int, BeforeValidator(sizes.memory)] | None = None
+    """Memory limit of a replica, 16M to 1T. Else as it was; 512M at first."""
     cpus: Annotated[float, Field(ge=0.01, le=512, allow_inf_nan=False)] | None = None
+    """Cores a replica may use. Else as it was; 1 at first."""
     pids: Annotated[int, Field(strict=True, ge=8, le=1_000_000)] | None = None
+    """Processes and threads a replica may have. Else as it was; 1024 at first."""
     stop_grace: _seconds(0, 3600) | None = None  # type: ignore[valid-type]
+    """Time between SIGTERM and SIGKILL. Else 30 s."""
     health: Annotated[HealthTable, AfterValidator(_one_question)] | None = None
+    """How the platform knows that a replica is well."""
 
     def options(self, name: str) -> ProcessOptions:
         """As the frozen value."""
@@ -160,45 +175,68 @@ class EnvTable(Table):
     """`[env.KEY]`, or `KEY = { … }` in `[env]`."""
 
     value: Text | None = None
+    """Set by a deploy, unless it is set already."""
     generate: bool = False
+    """Set to a random value by a deploy, unless it is set already."""
     required: bool = True
+    """A deploy without a value for it is refused."""
     description: str = ""
+    """For people."""
 
 
 class BuildTable(Table):
     """`[build]`: `command` runs in the build after the source is there; `dockerfile` and `target` for an own one."""
 
     command: Command | None = None
+    """Runs in the build after the source is there, for example `make assets`."""
     args: dict[Key, Text] = Field(default_factory=dict, max_length=100)
+    """Build arguments, `KEY = "value"`; not for secrets."""
     dockerfile: RelativePath = ""
+    """A Dockerfile of another name or in another folder."""
     target: Annotated[str, AfterValidator(stage)] = ""
+    """The stage of the Dockerfile that is deployed."""
     packages: Annotated[list[Annotated[str, AfterValidator(package)]], Field(max_length=100)] = []
+    """Debian packages the app needs, such as `ffmpeg`."""
 
 
 class DeployTable(Table):
     """`[deploy]`: how long requests in flight, a switch and the `release` command may take."""
 
     drain: _seconds(0, 3600) | None = None  # type: ignore[valid-type]
+    """Most time that requests in flight get before the old replicas stop. Else 30 s."""
     timeout: _seconds(5, 86_400) | None = None  # type: ignore[valid-type]
+    """Most time from the start of new replicas until they are healthy. Else 5 minutes."""
     release_timeout: _seconds(1, 86_400) | None = None  # type: ignore[valid-type]
+    """Most time of the `release` command. Else 15 minutes."""
 
 
 class PaasToml(Table):
     """The whole file."""
 
     name: Annotated[str, AfterValidator(_by(names.app_name))] = ""
+    """The app, when the command line does not name one."""
     buildpack: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")] = ""
+    """Decides instead of detection."""
     port: Annotated[int, Field(strict=True), AfterValidator(port_number)] | None = None
+    """Where web listens, when it does not follow `$PORT`: 80, 443, or 1024 to 65535."""
     static_dir: RelativePath = ""
+    """The folder of files to serve, for the static buildpack and built single-page apps."""
     spa: bool | None = None
+    """Whether unknown paths get `index.html`. Else it is found out."""
     domains: Annotated[list[Annotated[str, AfterValidator(_by(names.host_name))]], Field(max_length=100)] = []
+    """Hosts the app answers at beside its default one."""
     addons: Annotated[list[Annotated[str, AfterValidator(addon)]], Field(max_length=20)] = []
+    """Kinds of addons made and attached at the first deploy."""
     build: BuildTable = BuildTable()
+    """How the image is built."""
     deploy: DeployTable = DeployTable()
+    """How a new version takes over."""
     env: dict[Key, Annotated[EnvTable, BeforeValidator(env_table)]] = Field(default_factory=dict, max_length=500)
+    """Config vars the app expects: `KEY = "value"`, or a table."""
     processes: dict[Annotated[str, AfterValidator(_by(names.process_name))], ProcessTable] = Field(
         default_factory=dict, max_length=procfile.MOST
     )
+    """Process types; `NAME` is web, worker, release…"""
 
     def manifest(self) -> Manifest:
         """As the frozen value."""

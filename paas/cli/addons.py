@@ -21,7 +21,8 @@ AliasOption = Annotated[str, typer.Option("--as", metavar="ALIAS", help="REPORTS
 
 @app.command("list")
 def list_addons(
-    app: Annotated[str, typer.Option("--app", "-a", help="Only those of this app.")] = "", as_json: JsonOption = False
+    app: Annotated[str, typer.Option("--app", "-a", metavar="APP", help="Only those of this app.")] = "",
+    as_json: JsonOption = False,
 ) -> None:
     """List addons; of one app with --app."""
     from paas.requests import ListAddons
@@ -65,8 +66,8 @@ def create(
     kind: Annotated[str, typer.Argument(metavar="KIND[:VERSION]", help="For example postgres or postgres:17.")],
     app: AppOption = "",
     alias: AliasOption = "",
-    name: Annotated[str, typer.Option(help="Its name; else APP-KIND.")] = "",
-    version: Annotated[str, typer.Option(help="Its version; paas addons kinds lists them.")] = "",
+    name: Annotated[str, typer.Option(metavar="NAME", help="Its name; else APP-KIND.")] = "",
+    version: Annotated[str, typer.Option(metavar="VERSION", help="Its version; paas addons kinds lists them.")] = "",
     unattached: Annotated[bool, typer.Option("--unattached", help="Bind it to no app.")] = False,
     as_json: JsonOption = False,
 ) -> None:

@@ -41,7 +41,7 @@ def _counts(one: dict[str, Any]) -> str:
 
 @app.command()
 def create(
-    name: Annotated[str | None, typer.Argument(help="Its name; else the app of this folder.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Its name; else the app of this folder.")] = None,
     app: AppOption = "",
     as_json: JsonOption = False,
 ) -> None:
@@ -106,7 +106,9 @@ def open_app(app: AppOption = "") -> None:
 
 @app.command()
 def rename(
-    name: Annotated[str, typer.Argument(help="The new name.")], app: AppOption = "", as_json: JsonOption = False
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The new name.")],
+    app: AppOption = "",
+    as_json: JsonOption = False,
 ) -> None:
     """Give an app another name. Its id, data and history stay; its default host changes."""
     from paas.model.names import app_name

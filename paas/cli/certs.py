@@ -37,8 +37,8 @@ def list_certificates(as_json: JsonOption = False) -> None:
 
 @app.command()
 def add(
-    chain: Annotated[Path, typer.Argument(help="The certificate and its chain, PEM.")],
-    key: Annotated[Path, typer.Argument(help="Its private key, PEM, not encrypted.")],
+    chain: Annotated[Path, typer.Argument(metavar="CHAIN", help="The certificate and its chain, PEM.")],
+    key: Annotated[Path, typer.Argument(metavar="KEY", help="Its private key, PEM, not encrypted.")],
     as_json: JsonOption = False,
 ) -> None:
     """Serve https for the hosts that a certificate names; for them http redirects to https."""

@@ -92,7 +92,7 @@ def import_config(
     app: AppOption = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Set all config vars that a .env file holds: quotes, `export` and several lines are understood, $ is not."""
+    """Set all config vars that a .env file holds. Quotes, `export` and several lines are understood, $ is not."""
     _change(app, as_json, set=_read(file))
 
 

@@ -49,7 +49,7 @@ def shell(
     app: AppOption = "",
     addon: AddonOption = "",
 ) -> None:
-    """Open the database's own client (psql) in it; its exit code is passed through."""
+    """Open the database's own client (psql) in it. Its exit code is passed through."""
     from paas.requests import AddonShell
 
     with connected() as client:
@@ -77,7 +77,7 @@ def backup(name: AddonArgument = "", app: AppOption = "", addon: AddonOption = "
 def backups(
     name: AddonArgument = "", app: AppOption = "", addon: AddonOption = "", as_json: JsonOption = False
 ) -> None:
-    """List backups, newest first; by NAME also of a database that is gone."""
+    """List backups, newest first. By NAME also those of a database that is gone."""
     from paas.requests import ListBackups
 
     with connected() as client:
@@ -98,7 +98,9 @@ def download(
     backup: Annotated[str, typer.Argument(metavar="ID")],
     app: AppOption = "",
     addon: AddonOption = "",
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="The file; else ID.dump.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="The file; else ID.dump.")
+    ] = None,
 ) -> None:
     """Write a backup to a file: a dump that pg_restore reads."""
     from paas.requests import FetchBackup

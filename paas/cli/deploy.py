@@ -27,9 +27,11 @@ TargetArgument = Annotated[
     str, typer.Argument(metavar="[DIR|URL#REF|ARCHIVE]", help="What to deploy; else this folder.")
 ]
 ImageOption = Annotated[str, typer.Option("--image", metavar="REF", help="An image that is there or can be pulled.")]
-RefOption = Annotated[str, typer.Option("--ref", help="Another git revision than HEAD.")]
-WorktreeOption = Annotated[bool, typer.Option("--worktree", help="The files as they are, uncommitted ones included.")]
-BuildpackOption = Annotated[str, typer.Option("--buildpack", help="Take this buildpack instead of the one that fits.")]
+RefOption = Annotated[str, typer.Option("--ref", metavar="REV", help="Another git revision than HEAD.")]
+WorktreeOption = Annotated[bool, typer.Option("--worktree", help="The files as they are, uncommitted ones too.")]
+BuildpackOption = Annotated[
+    str, typer.Option("--buildpack", metavar="NAME", help="Take this buildpack instead of the one that fits.")
+]
 
 
 @app.command()
@@ -41,7 +43,7 @@ def deploy(
     ref: RefOption = "",
     worktree: WorktreeOption = False,
     buildpack: BuildpackOption = "",
-    message: Annotated[str, typer.Option("--message", "-m", help="What this release is for.")] = "",
+    message: Annotated[str, typer.Option("--message", "-m", metavar="TEXT", help="What this release is for.")] = "",
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Build everything anew.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Make a release even if nothing changed.")] = False,
     create: Annotated[bool, typer.Option(help="Make the app if it does not exist.")] = True,
@@ -104,7 +106,8 @@ def plan(
     told(answer["warnings"])
     for reason in answer["reasons"]:
         line = f":{reason['line']}" if reason["line"] else ""
-        say(f"  {reason['file']}{line}: {reason['text']}")
+        place = f"{reason['file']}{line}: " if reason["file"] else ""
+        say(f"  {place}{reason['text']}")
     put(answer["plan"].rstrip("\n") or "nothing to do")
     if answer["missing"]:
         say(f"warning: config that is not set: {', '.join(answer['missing'])}")

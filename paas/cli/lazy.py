@@ -69,6 +69,12 @@ class ListByDefault(TyperGroup):
             args = self._ordered(args)
         return super().parse_args(ctx, args)
 
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """The commands, each with its whole first sentence."""
+        rows = [(name, _sentence(one.help)) for name, one in self.commands.items() if not one.hidden]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text + (" (the default)" if name == "list" else "")) for name, text in rows])
+
     def _ordered(self, args: list[str]) -> list[str]:
         at = 0
         while at < len(args) and args[at].startswith("-") and args[at] != "--":
@@ -77,3 +83,7 @@ class ListByDefault(TyperGroup):
             return [args[at], *args[:at], *args[at + 1 :]]
         first = args[0] if args else ""
         return ["list", *args] if not first or first.startswith("-") else args
+
+
+def _sentence(text: str | None) -> str:
+    return " ".join((text or "").split()).partition(". ")[0].rstrip(".")

@@ -26,11 +26,20 @@ def logs(
     *,
     app: AppOption = "",
     follow: Annotated[bool, typer.Option("--follow", "-f", "--tail", "-t", help="Wait for more.")] = False,
-    lines: Annotated[int, typer.Option("--lines", "-n", "--num", min=0, help="The last N lines; 0: all.")] = 100,
-    process: Annotated[str, typer.Option("--process", "-p", "--ps", help="Only this process type.")] = "",
-    replica: Annotated[str, typer.Option("--replica", help="Only this one: web.2.")] = "",
-    source: Annotated[str, typer.Option("--source", "-s", help="app, router or build.")] = "",
-    since: Annotated[str, typer.Option("--since", help="Not older than: 90s, 10m, 2h, 1d.")] = "",
+    lines: Annotated[
+        int, typer.Option("--lines", "-n", "--num", metavar="N", min=0, help="The last N lines; 0: all.")
+    ] = 100,
+    process: Annotated[
+        str, typer.Option("--process", "-p", "--ps", metavar="PROCESS", help="Only this process type.")
+    ] = "",
+    replica: Annotated[str, typer.Option("--replica", metavar="REPLICA", help="Only this one: web.2.")] = "",
+    source: Annotated[
+        str,
+        typer.Option(
+            "--source", "-s", metavar="SOURCE", help="app, router (its access log) or build (the last one); else app."
+        ),
+    ] = "",
+    since: Annotated[str, typer.Option("--since", metavar="TIME", help="Not older than: 90s, 10m, 2h, 1d.")] = "",
     platform: Annotated[bool, typer.Option("--platform", help="The server's and the router's own logs.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -110,8 +119,10 @@ def _since(text: str) -> float:
 @app.command()
 def events(
     app: AppOption = "",
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="The last N.")] = 100,
-    after: Annotated[int, typer.Option(min=0, help="Only those after this serial number, oldest first.")] = 0,
+    limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, max=10_000, help="The last N.")] = 100,
+    after: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Only those after this serial number, oldest first.")
+    ] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Show what happened to an app: releases, crashes, scaling; when, and who did it."""

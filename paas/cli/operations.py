@@ -18,8 +18,8 @@ app = new_app()
 
 @app.command()
 def operations(
-    app: Annotated[str, typer.Option("--app", "-a", help="Only those of this app.")] = "",
-    status: Annotated[str, typer.Option(help="running, succeeded, failed or interrupted.")] = "",
+    app: Annotated[str, typer.Option("--app", "-a", metavar="APP", help="Only those of this app.")] = "",
+    status: Annotated[str, typer.Option(metavar="STATUS", help="running, succeeded, failed or interrupted.")] = "",
     as_json: JsonOption = False,
 ) -> None:
     """List what the server did and does, newest first."""

@@ -7,7 +7,10 @@ from typing import Annotated
 import typer
 
 AppOption = Annotated[
-    str, typer.Option("--app", "-a", help="The app; else PAAS_APP, else the app of this folder.", show_default=False)
+    str,
+    typer.Option(
+        "--app", "-a", metavar="APP", help="The app; else PAAS_APP, else the app of this folder.", show_default=False
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.", show_default=False)]
 ConfirmOption = Annotated[

@@ -89,10 +89,10 @@ def _counts(texts: list[str]) -> dict[str, int]:
 @app.command()
 def limits(
     *,
-    process: Annotated[str, typer.Argument(help="The process type.")] = "web",
-    memory: Annotated[str, typer.Option(help="For example 512M or 1.5G; 0: no limit.")] = "",
-    cpus: Annotated[float | None, typer.Option(help="Cores, for example 0.5.")] = None,
-    pids: Annotated[int | None, typer.Option(help="Processes and threads.")] = None,
+    process: Annotated[str, typer.Argument(metavar="[PROCESS]", help="The process type.")] = "web",
+    memory: Annotated[str, typer.Option(metavar="SIZE", help="For example 512M or 1.5G; 0: no limit.")] = "",
+    cpus: Annotated[float | None, typer.Option(metavar="N", help="Cores, for example 0.5.")] = None,
+    pids: Annotated[int | None, typer.Option(metavar="N", help="Processes and threads.")] = None,
     app: AppOption = "",
     as_json: JsonOption = False,
 ) -> None:
@@ -107,7 +107,7 @@ def limits(
 
 @app.command()
 def restart(
-    process: Annotated[str, typer.Argument(help="The process type; else all.")] = "",
+    process: Annotated[str, typer.Argument(metavar="[PROCESS]", help="The process type; else all.")] = "",
     app: AppOption = "",
     as_json: JsonOption = False,
 ) -> None:

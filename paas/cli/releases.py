@@ -20,7 +20,9 @@ app = new_app(cls=ListByDefault)
 @app.command("list")
 def list_releases(
     app: AppOption = "",
-    limit: Annotated[int, typer.Option("--limit", "-n", min=0, max=10_000, help="The last N; 0: all.")] = 30,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", metavar="N", min=0, max=10_000, help="The last N; 0: all.")
+    ] = 30,
     as_json: JsonOption = False,
 ) -> None:
     """List releases, newest first."""

@@ -24,7 +24,7 @@ app = new_app()
 # What follows the command's name belongs to the command, options included.
 AS_TYPED = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 CommandArgument = Annotated[list[str], typer.Argument(metavar="[--] COMMAND…")]
-TtyOption = Annotated[bool, typer.Option("--tty/--no-tty", "/-T", help="Give it a terminal, if this is one.")]
+TtyOption = Annotated[bool, typer.Option("--tty/--no-tty", " /-T", help="Give it a terminal, if this is one.")]
 
 
 @app.command(context_settings=AS_TYPED)
@@ -34,7 +34,9 @@ def run(
     env: Annotated[
         list[str] | None, typer.Option("--env", "-e", metavar="KEY=VALUE", help="One more variable.")
     ] = None,
-    timeout: Annotated[float, typer.Option(min=1, max=604_800, help="Seconds after which it is stopped.")] = 86_400,
+    timeout: Annotated[
+        float, typer.Option(metavar="SECONDS", min=1, max=604_800, help="Seconds after which it is stopped.")
+    ] = 86_400,
     tty: TtyOption = True,
 ) -> None:
     """Run a command in a new container with the app's image and config. It is removed afterwards."""
@@ -53,7 +55,9 @@ def run(
 def exec_command(
     command: CommandArgument,
     app: AppOption = "",
-    replica: Annotated[str, typer.Option("--replica", "-r", help="Which one: web.2; else the first of web.")] = "",
+    replica: Annotated[
+        str, typer.Option("--replica", "-r", metavar="REPLICA", help="Which one: web.2; else the first of web.")
+    ] = "",
     tty: TtyOption = True,
 ) -> None:
     """Run a command inside a running replica."""

@@ -68,7 +68,9 @@ def check(folder: Folder = Path(), buildpack: BuildpackName = "", json: Json = F
 @app.command()
 def init(
     folder: Folder = Path(),
-    name: Annotated[str, typer.Option("--name", help="The app's name.", show_default="the folder's")] = "",
+    name: Annotated[
+        str, typer.Option("--name", metavar="NAME", help="The app's name.", show_default="the folder's")
+    ] = "",
     force: Annotated[bool, typer.Option("--force", help="Replace a paas.toml that is there.")] = False,
 ) -> None:
     """Write a paas.toml that says what was found, with every other key as a comment."""

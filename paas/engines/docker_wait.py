@@ -122,7 +122,7 @@ class Wait:
         words = exit_words(found.exit_code, found.oom, found.tags.notes.memory)
         lived = found.finished_at - found.started_at
         after = f" after {seconds(lived)}" if found.finished_at and lived >= 0 else ""
-        hint = "see its last lines below; `paas logs` shows more" if found.exit_code else "a service must keep running"
+        hint = "its last lines are above; `paas logs` has more" if found.exit_code else "a service must keep running"
         if found.oom:
             hint = "give it more memory in paas.toml, or let it use less"
         return DeployFailed(f"{found.name} {words}{after}", hint=hint, details=self._details(found))
@@ -159,4 +159,4 @@ def _hint(found: Facts, answer: Answer) -> str:
         return "let it listen on 0.0.0.0 and the port in $PORT"
     if found.tags.notes.health.kind is HealthKind.HTTP:
         return f"it is asked for GET {found.tags.notes.health.path}; choose another path or a longer grace in paas.toml"
-    return "see its last lines below"
+    return "its last lines are above"

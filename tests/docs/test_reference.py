@@ -1,0 +1,57 @@
+"""The generated pages say what the code says, and cover all of it."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+
+from paas.cli import reference
+from paas.cli.commands import COMMANDS
+from paas.settings import Settings
+from tests.docs.markdown import ROOT
+
+
+@pytest.mark.parametrize("name", sorted(reference.pages()))
+def test_a_generated_page_is_as_the_code_is_now(name: str) -> None:
+    path = reference.FOLDER / name
+    written = path.read_text() if path.exists() else ""
+    assert written == reference.pages()[name], f"docs/reference/{name} is stale: run `make docs` and commit it"
+
+
+def test_every_page_in_the_folder_is_generated() -> None:
+    assert {path.name for path in reference.FOLDER.iterdir()} == set(reference.pages())
+
+
+def test_pages_are_the_same_in_any_terminal_and_with_any_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = reference.pages()
+    for name, value in {"COLUMNS": "40", "FORCE_COLOR": "1", "PAAS_HOME": "/elsewhere", "PAAS_HTTP_PORT": "1"}.items():
+        monkeypatch.setenv(name, value)
+    assert reference.pages() == before
+    assert str(ROOT) not in "".join(before.values())
+
+
+def test_every_command_and_every_setting_has_its_place() -> None:
+    pages = reference.pages()
+    assert [name for name in COMMANDS if f"\n## paas {name}\n" not in pages["commands.md"]] == []
+    assert [one.name for one in fields(Settings) if f"`{one.metadata['env']}`" not in pages["settings.md"]] == []
+
+
+def test_the_commands_of_a_group_are_described_too() -> None:
+    text = reference.pages()["commands.md"]
+    assert "\n### paas config set\n" in text
+    assert "--confirm NAME" in text.partition("\n### paas db restore\n")[2].partition("\n## ")[0]
+
+
+def test_keys_of_nested_tables_are_written_as_they_are_typed() -> None:
+    text = reference.pages()["paas-toml.md"]
+    for key in ("build.packages", "processes.NAME.health.path", "env.KEY.generate"):
+        assert f"| `{key}` |" in text
+    assert "| `processes.NAME.memory` | size |" in text
+    assert "| `processes.NAME.health.failures` | number | `3` |" in text
+
+
+def test_every_exit_code_is_named() -> None:
+    text = reference.pages()["exit-codes.md"]
+    assert "| 8 | `DeployFailed` | New replicas never became healthy" in text
+    assert "| 130 | `Cancelled` |" in text
