@@ -187,6 +187,12 @@ class Builder(Protocol):
     def remove(self, ref: str) -> None:
         """Take a name away; the image goes when nothing else uses it. Idempotent; never forced."""
 
+    def reachable(self, name: str) -> bool:
+        """Whether a registry answers the Engine when asked for the image of that name; a few seconds at most.
+
+        Asking for a login is an answer. Never raises: an Engine that is away reaches nothing.
+        """
+
     def buildkit(self) -> bool:
         """Whether builds have cache mounts."""
 

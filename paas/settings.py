@@ -39,7 +39,9 @@ class Settings:
     bind: str = setting("", "PAAS_BIND", "Address Traefik binds 80 and 443 on; empty: all addresses.")
     traefik_port: int = setting(8899, "PAAS_TRAEFIK_PORT", "Loopback port of Traefik's own API and metrics.")
     stack: str = setting("auto", "PAAS_STACK", "Where base images come from: official, debian or auto.")
-    registry: str = setting("docker.io", "PAAS_REGISTRY", "Image registry the official stack pulls from.")
+    registry: str = setting(
+        "", "PAAS_REGISTRY", "Image registry the official stack pulls from; empty: the Engine's own default."
+    )
     debian_mirror: str = setting("", "PAAS_DEBIAN_MIRROR", "Debian mirror for base images; empty: this machine's own.")
     subnets: str = setting(
         "10.213.0.0/16", "PAAS_SUBNETS", "Address range the apps' networks are carved from, a /26 each."

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from paas.errors import ConfigError
 
 _DIRECTIVE = re.compile(r"#\s*(\w+)\s*=\s*(\S.*?)\s*$")
-_FRONTEND = re.compile(r"(docker\.io/)?docker/dockerfile(:[\w.-]+)?(@sha256:[0-9a-f]+)?")
+_FRONTEND = re.compile(r"([\w-]+(\.[\w-]+)+/)?docker/dockerfile(:[\w.-]+)?(@sha256:[0-9a-f]+)?")
 _FROM = re.compile(r"FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?\s*$", re.IGNORECASE)
 _VARIABLE = re.compile(r"\$(?:\{(\w+)(?::-([^}]*))?\}|(\w+))")
 _PAIR = re.compile(r"(\w+)(?:=|\s+)\"?([^\s\"]*)\"?")

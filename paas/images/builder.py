@@ -36,6 +36,9 @@ LEAST_BYTES = 500 * 1024 * 1024
 LEAST_INODES = 0.02
 """Below either of these the Engine's disk counts as full and no build begins."""
 
+ASKING = 3
+"""Seconds that a registry gets to answer the Engine."""
+
 _REFUSED_ARGS = frozenset({"BUILDKIT_SYNTAX"})
 """Would replace the interpreter of the Dockerfile by an image."""
 
@@ -162,6 +165,18 @@ class DockerBuilder:
             except APIError as error:
                 if error.status_code != 409:
                     raise
+
+    def reachable(self, name: str) -> bool:
+        """See `interfaces.Builder.reachable`. The Engine asks: its mirrors, proxies and names are what counts."""
+        try:
+            with self._client(timeout=ASKING) as client:
+                try:
+                    client.inspect_distribution(name)
+                except APIError as error:
+                    return error.status_code in (401, 403)
+                return True
+        except (PaasError, requests.exceptions.RequestException):
+            return False
 
     def buildkit(self) -> bool:
         """See `interfaces.Builder.buildkit`. Tried once per process."""

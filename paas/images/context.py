@@ -26,7 +26,7 @@ SOURCE = "source"
 _DIRECTIVE = re.compile(r"#\s*(\w+)\s*=\s*(.*?)\s*$")
 _KEYWORD = re.compile(r"\s*(COPY|ADD)\s+(.*)$", re.IGNORECASE | re.DOTALL)
 _REMOTE = re.compile(r"[a-z+]+://|git@|<<", re.IGNORECASE)
-_OWN_FRONTEND = re.compile(r"(docker\.io/)?docker/dockerfile(:[\w.-]+)?(@sha256:[0-9a-f]+)?")
+_OWN_FRONTEND = re.compile(r"([\w-]+(\.[\w-]+)+/)?docker/dockerfile(:[\w.-]+)?(@sha256:[0-9a-f]+)?")
 
 
 @dataclass(frozen=True, slots=True)

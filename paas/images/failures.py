@@ -13,7 +13,7 @@ KEPT_LINES = 30
 
 _STEP = re.compile(r"\[(?:(?P<stage>\S+) +)?(?P<index>\d+)/\d+\] +(?P<text>.*)")
 _CLASSIC = re.compile(r"Step (?P<index>\d+)/\d+ : (?P<text>.*)")
-_METADATA = re.compile(r"\[internal\] load metadata for (?:docker\.io/)?(?:library/)?(?P<image>\S+)")
+_METADATA = re.compile(r"\[internal\] load metadata for (?P<image>\S+)")
 _WRAPPED = re.compile(r"^(failed to solve( with frontend \S+)?: |failed to create LLB definition: )+")
 _COUNTED = re.compile(r"(RUN|COPY|ADD|WORKDIR)\b", re.IGNORECASE)
 _FROM = re.compile(r"FROM\s+(?:--\S+\s+)*(?P<image>\S+)(?:\s+AS\s+(?P<name>\S+))?", re.IGNORECASE)
@@ -41,7 +41,7 @@ _LOCK = re.compile(
 _NO_IMAGE = re.compile(
     r"pull access denied|manifest unknown|failed to resolve source metadata|not found: manifest"
     r"|repository does not exist"
-    r"|error pulling image|failed to authorize|registry-1\.docker\.io",
+    r"|error pulling image|failed to authorize|Get \"https?://[^\"/]+/v2/",
     re.IGNORECASE,
 )
 
@@ -52,7 +52,7 @@ def failed(dockerfile: str, step: str, message: str, output: Sequence[str], name
         return disk_full("")
     number = _line(dockerfile, step, message)
     where = f"{name}:{number}: " if number else ""
-    instruction = _instruction(step)
+    instruction = _instruction(step, dockerfile)
     text = f"{instruction} failed" if instruction else "the build failed"
     reason = _reason(message)
     return BuildFailed(
@@ -82,9 +82,10 @@ def timed_out(step: str, seconds: float, output: Sequence[str]) -> BuildFailed:
     )
 
 
-def _instruction(step: str) -> str:
+def _instruction(step: str, dockerfile: str = "") -> str:
     if missing := _METADATA.match(step):
-        return f"FROM {missing['image']}"
+        written = (image for _, image, _ in _froms(dockerfile) if _is(missing["image"], image))
+        return f"FROM {next(written, missing['image'])}"
     match = _STEP.match(step) or _CLASSIC.match(step)
     text = match["text"] if match else ""
     return f"{text[:117]}…" if len(text) > 118 else text
@@ -106,7 +107,7 @@ def _line(dockerfile: str, step: str, message: str) -> int:
     if said:
         return int(said[1])
     if missing := _METADATA.match(step):
-        return next((n for n, image, _ in _froms(dockerfile) if image.endswith(missing["image"].split("@")[0])), 0)
+        return next((n for n, image, _ in _froms(dockerfile) if _is(missing["image"], image)), 0)
     if classic := _CLASSIC.match(step):
         every = [first + 1 for first, _, _ in instructions(dockerfile)]
         return every[int(classic["index"]) - 1] if int(classic["index"]) <= len(every) else 0
@@ -133,6 +134,13 @@ def _stages(dockerfile: str) -> dict[str, list[int]]:
     if len(stages) == 1:
         stages[""] = current
     return stages
+
+
+def _is(full: str, written: str) -> bool:
+    """Whether the image that the Engine names in full (registry, folder, tag) is the one written in a FROM."""
+    full, written = full.split("@", maxsplit=1)[0], written.split("@", maxsplit=1)[0]
+    tagged = written if ":" in written.rpartition("/")[2] else f"{written}:latest"
+    return any(full == name or full.endswith(f"/{name}") for name in (written, tagged))
 
 
 def _froms(dockerfile: str) -> Iterator[tuple[int, str, str]]:

@@ -4,9 +4,9 @@
 registry. Both give the same contract: see `paas.model.build.Base`.
 """
 
-from paas.stacks.choice import choose, reachable
+from paas.stacks.choice import choose
 from paas.stacks.debian import DebianStack
 from paas.stacks.network import build_env, ca_image
 from paas.stacks.official import OfficialStack
 
-__all__ = ["DebianStack", "OfficialStack", "build_env", "ca_image", "choose", "reachable"]
+__all__ = ["DebianStack", "OfficialStack", "build_env", "ca_image", "choose"]

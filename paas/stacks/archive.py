@@ -14,9 +14,8 @@ from pathlib import Path
 from paas.errors import PlatformError
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-DEFAULT = "http://deb.debian.org/debian"
-DEFAULT_SECURITY = "http://deb.debian.org/debian-security"
 _CHUNK = 1 << 20
+_NAME_ONE = "set PAAS_DEBIAN_MIRROR to a Debian mirror that ends in /debian and has /debian-security beside it"
 _ONE_LINE = re.compile(r"^\s*deb\s+(?:\[[^\]]*\]\s+)?(\S+)\s+\S+\s+(.*)$", re.MULTILINE)
 
 
@@ -37,15 +36,20 @@ class Mirror:
 
 
 def mirror(configured: str, apt: Path = Path("/etc/apt")) -> Mirror:
-    """The configured mirror, or the one this machine's own apt uses, or Debian's.
+    """The configured mirror, or the one this machine's own apt uses.
 
-    A mirror `…/debian` is expected to have `…/debian-security` beside it, unless apt names another one.
+    A mirror `…/debian` is expected to have `…/debian-security` beside it, unless apt names another one. Raises
+    PlatformError when neither the setting nor apt says where Debian is.
     """
     known = tuple(_addresses(apt))
     security = next((url for url in known if url.rstrip("/").endswith("/debian-security")), "")
-    main = configured or next((url for url in known if url.rstrip("/").endswith("/debian")), "") or DEFAULT
+    main = configured or next((url for url in known if url.rstrip("/").endswith("/debian")), "")
+    if not main:
+        raise PlatformError(f"{apt} names no Debian mirror to make base images from", hint=_NAME_ONE)
     beside = re.sub(r"/debian/?$", "/debian-security", main)
-    return Mirror(main.rstrip("/"), security.rstrip("/") or (beside if beside != main else DEFAULT_SECURITY))
+    if not security and beside == main:
+        raise PlatformError(f"{main} does not end in /debian: where is its security archive?", hint=_NAME_ONE)
+    return Mirror(main.rstrip("/"), (security or beside).rstrip("/"))
 
 
 def _addresses(apt: Path) -> Iterator[str]:

@@ -6,9 +6,13 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from paas.model.events import Emit
+from paas.settings import Settings
 from paas.stacks.making import MakingStack, Version
 
-_HUB = "docker.io"
+
+def library(settings: Settings) -> str:
+    """The folder of the official images, the same in every registry that has them."""
+    return f"{settings.registry}/library" if settings.registry else "library"
 
 
 class OfficialStack(MakingStack):
@@ -29,8 +33,8 @@ class OfficialStack(MakingStack):
     }
 
     def foundation(self, version: Version) -> Mapping[str, str]:
-        """The official images stand in `library` of the hub and of what mirrors it."""
-        return {"library": f"{self._settings.registry or _HUB}/library"}
+        """Where the official images stand in the registry that is set, or in the Engine's own default one."""
+        return {"library": library(self._settings)}
 
     def found(self, version: Version, emit: Emit) -> None:
         """Nothing: a build pulls what it starts from."""

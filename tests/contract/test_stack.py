@@ -147,26 +147,32 @@ def test_the_official_stack_pulls_from_the_registry_that_is_set() -> None:
     assert "FROM mirror.corp:5000/library/postgres:17 AS run" in recipe.render()
 
 
+def test_without_a_setting_the_engine_knows_the_registry() -> None:
+    stack = OfficialStack(Settings(), MemoryBuilder(), {})
+    (recipe,) = stack.recipes(stack.answer(Runtime("postgres")))
+    assert "FROM library/postgres:17 AS run" in recipe.render()
+
+
 @pytest.mark.parametrize(
     ("setting", "answers", "chosen", "asked"),
     [
-        ("auto", True, "official", ["docker.io"]),
-        ("auto", False, "debian", ["docker.io"]),
+        ("auto", True, "official", ["library/python"]),
+        ("auto", False, "debian", ["library/python"]),
         ("official", False, "official", []),
         ("debian", True, "debian", []),
     ],
 )
 def test_the_registry_decides_unless_the_setting_does(
-    builder: Builder, setting: str, answers: bool, chosen: str, asked: list[str]
+    builder: MemoryBuilder, setting: str, answers: bool, chosen: str, asked: list[str]
 ) -> None:
-    seen: list[str] = []
+    builder.registry = answers
+    stack: Stack = choose(Settings(stack=setting), builder)
+    assert (stack.name, builder.asked) == (chosen, asked)
 
-    def reachable(registry: str) -> bool:
-        seen.append(registry)
-        return answers
 
-    stack: Stack = choose(Settings(stack=setting), builder, reachable=reachable)
-    assert (stack.name, seen) == (chosen, asked)
+def test_the_registry_that_is_set_is_the_one_asked(builder: MemoryBuilder) -> None:
+    choose(Settings(stack="auto", registry="mirror.corp:5000"), builder)
+    assert builder.asked == ["mirror.corp:5000/library/python"]
 
 
 def test_a_stack_that_does_not_exist_is_an_error_of_the_setting(builder: Builder) -> None:

@@ -27,7 +27,7 @@ COPY b /b
         ("[build 3/3] RUN echo one && echo two", 4),
         ("[more 1/1] COPY a /a", 7),
         ("[stage-2 1/1] COPY b /b", 9),
-        ("[internal] load metadata for docker.io/nosuch/image:1", 2),
+        ("[internal] load metadata for registry.example/nosuch/image:1", 2),
         ("Step 3/7 : RUN echo one && echo two", 4),
         ("Step 7/7 : COPY b /b", 9),
     ],
@@ -64,6 +64,13 @@ def test_the_last_lines_come_along_and_not_more() -> None:
     assert failed(DOCKERFILE, "[build 3/3] RUN x", "exit code: 1", lines).details == lines[-KEPT_LINES:]
 
 
+@pytest.mark.parametrize("written", ["redis", "redis:latest", "registry.example/library/redis"])
+def test_an_image_that_is_missing_is_named_as_it_is_written(written: str) -> None:
+    step = "[internal] load metadata for registry.example/library/redis:latest"
+    error = failed(f"# one line\nFROM {written}\n", step, "not found", ())
+    assert error.message.startswith(f"Dockerfile:2: FROM {written} failed")
+
+
 def test_a_very_long_instruction_is_cut() -> None:
     assert len(failed("", f"[1/2] RUN {'x' * 5000}", "exit code: 1", ()).message) < 200
 
@@ -78,7 +85,7 @@ def test_a_very_long_instruction_is_cut() -> None:
         ),
         ("error: dns error: failed to lookup address for https://files.example.net/a", "files.example.net"),
         ("Temporary failure resolving 'deb.example.org'", "deb.example.org"),
-        ("dial tcp: lookup registry-1.docker.io on 10.0.0.1:53: no such host", "registry-1.docker.io"),
+        ("dial tcp: lookup registry.example on 10.0.0.1:53: no such host", "registry.example"),
         ("SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate", "SSL_CERT_FILE"),
         ("npm error code SELF_SIGNED_CERT_IN_CHAIN", "SSL_CERT_FILE"),
         ("invalid peer certificate: UnknownIssuer", "SSL_CERT_FILE"),

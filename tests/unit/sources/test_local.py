@@ -136,7 +136,7 @@ SECRETS = {
     "deploy/id_ed25519": "-----",
     "server.pem": "-----BEGIN PRIVATE KEY-----",
     "tls.key": "-----BEGIN RSA PRIVATE KEY-----",
-    ".npmrc": "//registry.npmjs.org/:_authToken=npm_abc\n",
+    ".npmrc": "//registry.example/:_authToken=npm_abc\n",
     ".yarnrc.yml": "npmAuthToken: abc\n",
     ".aws/credentials": "x",
     ".git-credentials": "x",
@@ -168,7 +168,7 @@ def test_a_secret_comes_along_when_the_ignore_file_says_so(app: Path, name: str)
     [
         ("ca.pem", "-----BEGIN CERTIFICATE-----"),
         ("i18n.key", "hello=world"),
-        (".npmrc", "//registry.npmjs.org/:_authToken=${NPM_TOKEN}\nengine-strict=true\n"),
+        (".npmrc", "//registry.example/:_authToken=${NPM_TOKEN}\nengine-strict=true\n"),
         (".env.example", "KEY="),
         (".env.production", "VITE_API=/api"),
     ],

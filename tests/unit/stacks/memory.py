@@ -29,6 +29,8 @@ class MemoryBuilder:
 
     names: dict[str, Image] = field(default_factory=dict)
     built: list[Built] = field(default_factory=list)
+    registry: bool = False
+    asked: list[str] = field(default_factory=list)
 
     def build(
         self,
@@ -63,6 +65,10 @@ class MemoryBuilder:
 
     def remove(self, ref: str) -> None:
         self.names.pop(ref, None)
+
+    def reachable(self, name: str) -> bool:
+        self.asked.append(name)
+        return self.registry
 
     def buildkit(self) -> bool:
         return True

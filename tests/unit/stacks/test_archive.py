@@ -25,10 +25,12 @@ def apt(tmp_path: Path, files: dict[str, str]) -> Path:
     return tmp_path
 
 
-def test_a_machine_without_debian_sources_uses_debians(tmp_path: Path) -> None:
-    folder = apt(tmp_path, {"sources.list": "deb http://archive.ubuntu.com/ubuntu noble main\n"})
-    assert mirror("", folder) == Mirror(archive.DEFAULT, archive.DEFAULT_SECURITY)
-    assert mirror("", tmp_path / "nowhere") == Mirror(archive.DEFAULT, archive.DEFAULT_SECURITY)
+def test_a_machine_without_debian_sources_is_asked_to_name_a_mirror(tmp_path: Path) -> None:
+    folder = apt(tmp_path, {"sources.list": "deb http://near.example/ubuntu noble main\n"})
+    for place in (folder, tmp_path / "nowhere"):
+        with pytest.raises(PlatformError, match="names no Debian mirror") as caught:
+            mirror("", place)
+        assert "PAAS_DEBIAN_MIRROR" in caught.value.hint
 
 
 def test_the_machines_own_mirror_is_used(tmp_path: Path) -> None:
@@ -49,7 +51,14 @@ def test_sources_in_the_newer_format_are_read(tmp_path: Path) -> None:
 
 def test_the_setting_wins_and_security_is_beside_it(tmp_path: Path) -> None:
     assert mirror("http://corp/debian/", tmp_path) == Mirror("http://corp/debian", "http://corp/debian-security")
-    assert mirror("http://corp/deb", tmp_path).security == archive.DEFAULT_SECURITY
+
+
+def test_a_setting_that_does_not_say_where_security_is_takes_apts_or_is_refused(tmp_path: Path) -> None:
+    folder = apt(tmp_path, {"sources.list": "deb http://sec.example/debian-security bookworm-security main\n"})
+    assert mirror("http://corp/deb", folder) == Mirror("http://corp/deb", "http://sec.example/debian-security")
+    with pytest.raises(PlatformError, match="security archive") as caught:
+        mirror("http://corp/deb", tmp_path / "nowhere")
+    assert "PAAS_DEBIAN_MIRROR" in caught.value.hint
 
 
 def test_the_command_has_updates_and_security_and_no_documentation() -> None:

@@ -86,6 +86,9 @@ class MemoryBuilder:
     def remove(self, ref: str) -> None:
         self.named.pop(ref, None)
 
+    def reachable(self, name: str) -> bool:
+        return False
+
     def buildkit(self) -> bool:
         return True
 
