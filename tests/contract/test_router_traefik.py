@@ -528,3 +528,24 @@ def test_a_container_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
                     other.router.up(silent)
             finally:
                 client.remove_container(made.container, force=True)
+
+
+def test_a_platform_of_the_same_name_in_another_home_keeps_its_router(tmp_path: Path) -> None:
+    with lab(tmp_path / "home") as made, backends("app") as (app,):
+        made.router.apply(route := made.route(app))
+        other = Lab(replace(made.settings, home=tmp_path / "other"))
+        with pytest.raises(RouterError, match="has its home in") as caught:
+            other.router.up(silent)
+        assert str(tmp_path / "home") in caught.value.hint
+        other.router.down()
+        assert made.ask(route.hosts[0]).name == "app"
+
+
+def test_a_home_that_moved_takes_its_router_along(tmp_path: Path) -> None:
+    with lab(tmp_path / "home") as made:
+        (tmp_path / "home").rename(tmp_path / "new")
+        moved = Lab(replace(made.settings, home=tmp_path / "new"))
+        moved.router.up(silent)
+        assert moved.router.alive()
+        moved.router.down()
+        (tmp_path / "new").rename(tmp_path / "home")

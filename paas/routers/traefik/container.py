@@ -116,7 +116,11 @@ class Container:
         return bool(self.label(_SPEC)) and self.label(_SPEC) == wanted["labels"][_SPEC]
 
     def label(self, key: str) -> str:
-        """A label of the container; empty when there is none. Raises RouterError when the name is another's."""
+        """A label of the container; empty when there is none.
+
+        Raises RouterError when the name is another's, or when a platform of this name has another home: its apps
+        would lose their routes.
+        """
         found = self._inspect()
         labels = (found or {}).get("Config", {}).get("Labels") or {}
         if found and labels.get("paas.instance") != self._settings.instance:
@@ -124,7 +128,21 @@ class Container:
                 f"a container that is not this platform's is named {self.name}",
                 hint="rename or remove it, or set PAAS_INSTANCE to another name",
             )
+        if home := self._elsewhere(found):
+            raise RouterError(
+                f"the platform {self._settings.instance} has its home in {home}, not in {self._folder.parent}",
+                hint=f"use that one (PAAS_HOME={home}, or sudo where it is root's), "
+                "or set PAAS_INSTANCE and the ports for a second platform",
+            )
         return str(labels.get(key, ""))
+
+    def _elsewhere(self, found: dict[str, Any] | None) -> str:
+        """The home of the platform that made the container, when that is another one and still there."""
+        for mount in (found or {}).get("Mounts") or ():
+            source = Path(mount.get("Source", ""))
+            if mount.get("Destination") == static.INSIDE and source.resolve() != self._folder.resolve():
+                return str(source.parent) if _there(source / "static.yml") else ""
+        return ""
 
     def running(self) -> bool:
         """Whether it runs; one that the Engine is about to start again counts."""
@@ -146,8 +164,9 @@ class Container:
             client.start(self.name)
 
     def remove(self) -> None:
-        """Stop it, requests in flight ending first, and remove it. Idempotent."""
-        if not self._inspect():
+        """Stop it, requests in flight ending first, and remove it; not that of another home. Idempotent."""
+        found = self._inspect()
+        if not found or self._elsewhere(found):
             return
         self.label(_SPEC)
         with self._client() as client:
@@ -205,6 +224,14 @@ class Container:
             raise _unavailable(self._settings.docker) from error
         finally:
             client.close()
+
+
+def _there(path: Path) -> bool:
+    """Whether it exists; what may not be looked at does."""
+    try:
+        return path.exists()
+    except PermissionError:
+        return True
 
 
 def _unavailable(address: str) -> EngineUnavailable:
