@@ -92,7 +92,9 @@ def arguments(suite: str, where: Mirror, out: Path) -> tuple[str, ...]:
 def able() -> None:
     """Raises PlatformError with the command that mends it when this machine cannot make a root filesystem."""
     if os.geteuid() != 0:
-        raise PlatformError("making base images needs root", hint="run `sudo paas up` once, or set PAAS_STACK=official")
+        raise PlatformError(
+            "making base images needs root", hint="use root's platform (`sudo paas ...`), or set PAAS_STACK=official"
+        )
     missing = [] if shutil.which("mmdebstrap") else ["mmdebstrap"]
     missing += [] if KEYRING.exists() else ["debian-archive-keyring"]
     if missing:

@@ -78,7 +78,7 @@ def test_without_root_the_hint_is_sudo(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archive.os, "geteuid", lambda: 1000)
     with pytest.raises(PlatformError, match="needs root") as caught:
         archive.able()
-    assert "sudo paas up" in caught.value.hint
+    assert "`sudo paas ...`" in caught.value.hint
 
 
 def test_what_is_not_installed_is_named_with_the_command_that_installs_it(
