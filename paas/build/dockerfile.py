@@ -37,6 +37,9 @@ CA_VARIABLES = (
 )
 """What each installer and downloader reads its CA bundle from; uv and Go read the first."""
 
+PLAIN: Mapping[str, object] = {"packages": (), "commands": (), "build_args": (), "ignored": (), "source": "context"}
+"""What the frame takes where a buildpack's plan says nothing: the source as it came, and nothing else."""
+
 TEXT = "text"
 """Key of `BuildPlan.values` that holds an app's own Dockerfile."""
 
@@ -58,7 +61,7 @@ class BuildFacts:
 def render(plan: BuildPlan, bases: Mapping[str, Base], facts: BuildFacts) -> str:
     """The Dockerfile. `bases` answers the plan's runtimes by stage name; `build` falls back to `run`.
 
-    Raises ConfigError when a value cannot be part of a Dockerfile, naming it.
+    Raises ConfigError when a value cannot be part of a Dockerfile, naming it, or the buildpack's template is wrong.
     """
     if plan.dockerfile:
         return str(plan.values[TEXT])
@@ -67,6 +70,7 @@ def render(plan: BuildPlan, bases: Mapping[str, Base], facts: BuildFacts) -> str
     ignored = [str(folder) for folder in plan.values.get("ignored", ())]  # type: ignore[attr-defined]
     seen = {
         "plan": plan,
+        **PLAIN,
         **plan.values,
         "facts": facts,
         "ca": {"path": CA, "variables": CA_VARIABLES},
@@ -82,6 +86,8 @@ def render(plan: BuildPlan, bases: Mapping[str, Base], facts: BuildFacts) -> str
         text = _environment(pack.folder).get_template("pack/Dockerfile.j2").render(seen)
     except RecursionError as error:
         raise ConfigError("a value of the build plan is nested too deeply") from error
+    except jinja2.TemplateError as error:
+        raise ConfigError(f"cannot be rendered: {error}", where=str(pack.folder / "Dockerfile.j2")) from error
     # Blocks that render to nothing leave empty lines; no value can hold one.
     return re.sub(r"\n{3,}", "\n\n", text).lstrip("\n")
 

@@ -24,8 +24,10 @@ SAID = "server.err"
 UNIT = Path("/etc/systemd/system/paas.service")
 PASSED = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "PATH", "LANG", "HOME",
           "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "UV_INDEX_URL", "UV_DEFAULT_INDEX", "NPM_CONFIG_REGISTRY",
-          "npm_config_registry", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "PIP_CERT")  # fmt: skip
-"""Variables beside the settings' own that the server's unit gets: what builds need to reach the network."""
+          "npm_config_registry", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "PIP_CERT",
+          "PAAS_BUILDPACK_PATH")  # fmt: skip
+"""Variables beside the settings' own that the server's unit gets: own buildpacks, and what builds need to reach the
+network."""
 
 
 def start(settings: Settings) -> None:

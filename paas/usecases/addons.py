@@ -324,7 +324,7 @@ def _last_backup(context: Context, addon: Addon, act: Act) -> BackupLine:
     except PaasError as error:
         raise Conflict(
             f"{addon.name} is not destroyed: its last backup failed: {error.message}",
-            hint="mend it, or destroy it without a backup: --no-backup",
+            hint=f"mend it, or take it away without a backup: paas addons destroy {addon.name} --no-backup",
             details=error.details,
         ) from error
 
