@@ -143,27 +143,36 @@ name = "{name}"
 # port = 8080                        # only when web does not follow $PORT
 # addons = ["postgres"]              # made and attached at the first deploy: DATABASE_URL
 # domains = ["www.example.com"]
+# static_dir = "public"              # for files that are served as they are
+# spa = true                         # unknown paths get index.html
 
 # [processes.web]
-# replicas = 2
+# command = "..."
+# replicas = 2                       # at the first deploy
 # memory = "512M"
 # cpus = 1.0
+# pids = 1024                        # processes and threads
 # stop_grace = "30s"                 # between SIGTERM and SIGKILL
 
 # [processes.web.health]
 # path = "/healthz"                  # or: tcp = true, or: command = "..."
 # interval = "5s"
 # timeout = "3s"
-# grace = "60s"
+# passes = 1                         # good checks in a row
+# failures = 3                       # bad checks in a row
+# grace = "60s"                      # for a new replica
 
 # [env]
 # GREETING = "hello"
 # SECRET_KEY = {{ generate = true }}
+# MAIL_URL = {{ required = true, description = "where mail goes" }}
 
 # [build]
 # command = "..."                    # runs in the build, after the source is there
 # packages = ["ffmpeg"]              # Debian packages
 # args = {{ KEY = "value" }}
+# dockerfile = "docker/Dockerfile"   # for the dockerfile buildpack
+# target = "web"                     # its stage
 
 # [deploy]
 # drain = "30s"                      # for requests in flight

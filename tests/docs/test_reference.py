@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields
 
 import pytest
 
 from paas.cli import reference
 from paas.cli.commands import COMMANDS
+from paas.cli.source import STARTER
 from paas.settings import Settings
 from tests.docs.markdown import ROOT
 
@@ -49,6 +51,12 @@ def test_keys_of_nested_tables_are_written_as_they_are_typed() -> None:
         assert f"| `{key}` |" in text
     assert "| `processes.NAME.memory` | size |" in text
     assert "| `processes.NAME.health.failures` | number | `3` |" in text
+
+
+def test_the_file_that_init_writes_shows_every_key() -> None:
+    keys = re.findall(r"^\| `(?:[^`]*\.)?(\w+)` \| (?!table)", reference.pages()["paas-toml.md"], re.MULTILINE)
+    assert len(keys) > 30
+    assert {key for key in keys if not re.search(rf"\b{key} = ", STARTER)} - {"value"} == set()
 
 
 def test_every_exit_code_is_named() -> None:
