@@ -87,7 +87,12 @@ class Lab:
         return {
             "containers": [one.name for one in self.api.containers.list(all=True, filters=label)],
             "volumes": [one.name for one in self.api.volumes.list(filters=label)],
-            "images": [tag for one in self.api.images.list() for tag in one.tags if tag.startswith(self.instance)],
+            "images": [
+                tag
+                for one in self.api.api.images()  # not one request for each: others remove theirs meanwhile
+                for tag in one["RepoTags"] or ()
+                if tag.startswith(self.instance)
+            ],
         }
 
     def close(self) -> None:

@@ -141,7 +141,8 @@ def checked(workshop: Workshop, name: str, words: str) -> None:
     status, body = ask(port)
     assert status == 200, body
     assert words in body
-    seen = workshop.inside(container, "id -u; touch /app/written && echo written; ls /run /opt; ls -d /paas /out; env")
+    look = "exec 2>&1; id -u; touch /app/written && echo written; ls /run /opt; ls -d /paas /out; env"
+    seen = workshop.inside(container, look)
     assert seen.startswith("1000\nwritten\n"), seen
     for trace in ("ca.pem", "/paas\n", "/out\n", "PIP_INDEX_URL", "SSL_CERT_FILE", "UV_", "YARN_", "proxy"):
         assert trace not in seen, seen
