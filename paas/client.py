@@ -24,7 +24,6 @@ from urllib.parse import quote, urlencode
 import paas
 from paas.errors import PaasError, PlatformError, ServerUnavailable, UsageError, by_code
 from paas.model.events import Event
-from paas.model.service import LogLine
 from paas.requests import Request
 from paas.settings import Settings
 
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from websockets.sync.client import ClientConnection
 
     from paas.interfaces import Terminal
+    from paas.model.service import LogLine
 
 CONNECT, SILENT, ANSWER = 5.0, 60.0, 900.0
 """Seconds: to connect; without a sign of life on a stream (the server gives one every 15 s); for an answer (a plan may
@@ -459,4 +459,6 @@ def _event(value: Mapping[str, Any]) -> Event:
 
 
 def _log_line(value: Mapping[str, Any]) -> LogLine:
+    from paas.model.service import LogLine  # the services' words take 10 ms, and few commands read logs
+
     return LogLine(**{one.name: value[one.name] for one in dataclasses.fields(LogLine) if one.name in value})

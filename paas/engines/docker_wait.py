@@ -13,11 +13,15 @@ from paas.engines.docker_observe import KILLED, Facts, exit_words, replica, seco
 from paas.engines.probe import Answer, Prober
 from paas.errors import DeployFailed
 from paas.model.events import Emit, Event
-from paas.model.service import HealthKind, Replica, State
+from paas.model.service import HealthCheck, HealthKind, Replica, State
 
 DETAIL_LINES = 30
 COMMAND_PAUSE = 0.25
 """Running a command in a container costs ten times a connection; asking every 50 ms would slow the boot itself."""
+
+YOUNG, YOUNG_PAUSE = 2.0, 0.015
+"""Seconds of a wait in which connections are tried this often: most apps boot in less, and nobody is there to answer
+yet. An app that takes longer is asked at its own `boot_interval`."""
 
 OOM_PATIENCE = 0.1
 """The Engine may hear of a process killed for want of memory a little after its exit."""
@@ -78,7 +82,6 @@ class Wait:
 
     def _one(self, found: Facts, restarts: int) -> Replica:
         health = found.tags.notes.health
-        pause = max(health.boot_interval, COMMAND_PAUSE if health.kind is HealthKind.COMMAND else 0.01)
         # A replica that has been up for long is given its grace again: it is waited for now.
         deadline = self.began + min(self.timeout, max(0.0, found.started_at - self.began) + health.grace)
         hinted = False
@@ -94,7 +97,7 @@ class Wait:
             if not hinted and time.time() - self.began > HINT_AFTER:
                 hinted = True
                 self._note(found, f"{found.name} {self._cause(found, answer)}; waiting for it")
-            self.over.wait(min(pause, max(0.0, deadline - time.time())))
+            self.over.wait(min(_pause(health, answer, time.time() - self.began), max(0.0, deadline - time.time())))
         # An answer that took long may have hidden the end of the process.
         self._still_up(found, restarts)
         raise self._never_healthy(found, answer)
@@ -152,6 +155,16 @@ class Wait:
     def _note(self, found: Facts, message: str) -> None:
         with self.guard:
             self.emit(Event(kind="note", message=message, at=time.time(), data={"replica": found.name}))
+
+
+def _pause(health: HealthCheck, answer: Answer, waited: float) -> float:
+    """Seconds to the next question. Only a port that nobody listens on yet is asked very often: it costs the app
+    nothing."""
+    if health.kind is HealthKind.COMMAND:
+        return max(health.boot_interval, COMMAND_PAUSE)
+    if answer.refused and waited < YOUNG:
+        return min(health.boot_interval, YOUNG_PAUSE)
+    return max(health.boot_interval, 0.01)
 
 
 def _hint(found: Facts, answer: Answer) -> str:

@@ -17,15 +17,17 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 from paas.errors import ConfigError, NotFound, PlatformError, UsageError
-from paas.model.app import Source
 from paas.model.events import Emit, Event
 from paas.sources import gittree
 from paas.sources.tree import pack
 from paas.sources.unpack import unpack
+
+if TYPE_CHECKING:
+    from paas.model.app import Source
 
 _SCHEMES = ("https", "http", "ssh")
 _SHORT = re.compile(r"(?P<user>[A-Za-z0-9_][\w.-]*)@(?P<host>[A-Za-z0-9][A-Za-z0-9.-]*):(?P<path>[^\s:-][^\s]*)")
@@ -74,6 +76,8 @@ def clone(
         found = _materialise(gittree.GitTree(repository, commit), into, remote, limit, most)
     finally:
         shutil.rmtree(repository, ignore_errors=True)
+    from paas.model.app import Source  # a server's word; the command line, which imports this file too, starts without
+
     return Source(kind="git", id=found, version=commit.sha, origin=remote.shown, message=commit.subject)
 
 
