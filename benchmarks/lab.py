@@ -18,6 +18,10 @@ from typing import Any
 
 APP = Path(__file__).parent / "app"
 PAAS = Path(sys.executable).with_name("paas")
+LONGEST = 120.0
+"""Seconds that any one command may take."""
+POLL = 0.01
+"""Seconds between two looks whether the new version serves, here and by hand."""
 
 
 class Lab:
@@ -48,11 +52,19 @@ class Lab:
             raise SystemExit(f"paas {' '.join(map(str, argv))} exited {done.returncode}\n{done.stdout}\n{done.stderr}")
         return done.stdout
 
-    def start(self, *argv: str | Path) -> subprocess.Popen[bytes]:
-        """The same in the background."""
-        return subprocess.Popen(
-            [str(PAAS), *map(str, argv)], env=self.environ, cwd=self.folder, stdout=subprocess.DEVNULL
-        )
+    @contextmanager
+    def start(self, *argv: str | Path) -> Iterator[subprocess.Popen[bytes]]:
+        """The same in the background; at the end of the block it has ended, and well."""
+        with (
+            tempfile.TemporaryFile() as said,
+            subprocess.Popen(
+                [str(PAAS), *map(str, argv)], env=self.environ, cwd=self.folder, stdout=said, stderr=said
+            ) as command,
+        ):
+            yield command
+            if command.wait(LONGEST):
+                said.seek(0)
+                raise SystemExit(f"paas {' '.join(map(str, argv))} exited {command.returncode}\n{said.read().decode()}")
 
     def json(self, *argv: str) -> Any:
         """Its `--json` answer."""
@@ -71,14 +83,15 @@ class Lab:
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             return ""
 
-    def wait_for(self, host: str, text: str, seconds: float = 60) -> float:
-        """Poll until the answer starts with `text`; the time it was first seen (perf_counter)."""
-        deadline = time.perf_counter() + seconds
-        while time.perf_counter() < deadline:
+    def wait_for(self, host: str, text: str, command: subprocess.Popen[bytes]) -> float:
+        """Poll until the answer starts with `text`; the time it was first seen (perf_counter). The loop by hand polls
+        as often; more would measure the polling. Gives up when the command fails first."""
+        deadline = time.perf_counter() + LONGEST
+        while time.perf_counter() < deadline and not command.poll():
             if self.get(host).startswith(text):
                 return time.perf_counter()
-            time.sleep(0.005)
-        raise SystemExit(f"{host} never answered {text}")
+            time.sleep(POLL)
+        return deadline
 
 
 def change_version(folder: Path, version: str) -> None:
