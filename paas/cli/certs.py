@@ -64,7 +64,9 @@ def _pem(path: Path) -> str:
 
 
 @app.command()
-def remove(host: Annotated[str, typer.Argument(metavar="HOST")], as_json: JsonOption = False) -> None:
+def remove(
+    host: Annotated[str, typer.Argument(metavar="HOST", help="As paas certs lists it.")], as_json: JsonOption = False
+) -> None:
     """Stop serving https for a host with a certificate of its own."""
     from paas.requests import DeleteCertificate
 

@@ -15,7 +15,7 @@ SHELLS = ("bash", "zsh", "fish")
 
 
 @app.command()
-def completion(shell: Annotated[str, typer.Argument(metavar="bash|zsh|fish")]) -> None:
+def completion(shell: Annotated[str, typer.Argument(metavar="bash|zsh|fish", help="Which shell.")]) -> None:
     """Print the completion script of a shell: `paas completion bash > /etc/bash_completion.d/paas`."""
     from typer._completion_shared import get_completion_script
 

@@ -38,7 +38,7 @@ def list_config(app: AppOption = "", shell: ShellOption = False, as_json: JsonOp
 
 @app.command()
 def get(
-    key: Annotated[str, typer.Argument(metavar="KEY")],
+    key: Annotated[str, typer.Argument(metavar="KEY", help="Its name.")],
     app: AppOption = "",
     shell: ShellOption = False,
     as_json: JsonOption = False,
@@ -63,7 +63,9 @@ def _config(app: str) -> dict[str, str]:
 
 @app.command("set")
 def set_config(
-    pairs: Annotated[list[str], typer.Argument(metavar="KEY=VALUE…")], app: AppOption = "", as_json: JsonOption = False
+    pairs: Annotated[list[str], typer.Argument(metavar="KEY=VALUE…", help="For example A=1 B='two words'.")],
+    app: AppOption = "",
+    as_json: JsonOption = False,
 ) -> None:
     """Set config vars: one release and one rolling restart, however many."""
     given: dict[str, str] = {}
@@ -80,7 +82,9 @@ def set_config(
 
 @app.command()
 def unset(
-    keys: Annotated[list[str], typer.Argument(metavar="KEY…")], app: AppOption = "", as_json: JsonOption = False
+    keys: Annotated[list[str], typer.Argument(metavar="KEY…", help="Their names.")],
+    app: AppOption = "",
+    as_json: JsonOption = False,
 ) -> None:
     """Take config vars away: one release and one rolling restart."""
     _change(app, as_json, unset=tuple(keys))

@@ -95,7 +95,7 @@ def backups(
 
 @app.command()
 def download(
-    backup: Annotated[str, typer.Argument(metavar="ID")],
+    backup: Annotated[str, typer.Argument(metavar="ID", help="The backup: paas db backups lists them.")],
     app: AppOption = "",
     addon: AddonOption = "",
     output: Annotated[

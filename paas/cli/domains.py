@@ -15,7 +15,7 @@ from paas.cli.target import app_of
 
 app = new_app(cls=ListByDefault)
 
-HostsArgument = Annotated[list[str], typer.Argument(metavar="HOST…")]
+HostsArgument = Annotated[list[str], typer.Argument(metavar="HOST…", help="For example shop.example.com.")]
 
 
 @app.command("list")

@@ -49,7 +49,7 @@ def operations(
 
 @app.command()
 def watch(
-    operation: Annotated[str, typer.Argument(metavar="ID")],
+    operation: Annotated[str, typer.Argument(metavar="ID", help="The operation: paas operations lists them.")],
     as_json: JsonOption = False,
 ) -> None:
     """Follow an operation from its start. Its failure is this command's failure; Ctrl-C only stops watching."""

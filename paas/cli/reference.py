@@ -241,7 +241,7 @@ def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]
 
 
 def _line(cells: Iterable[str]) -> str:
-    safe = (cell.replace("|", "\\|") for cell in cells)
+    safe = (cell.replace("|", "\\|") if "`" in cell else cell.replace("<", "&lt;") for cell in cells)
     return f"| {' | '.join(safe)} |"
 
 

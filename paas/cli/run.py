@@ -23,7 +23,9 @@ app = new_app()
 
 # What follows the command's name belongs to the command, options included.
 AS_TYPED = {"ignore_unknown_options": True, "allow_interspersed_args": False}
-CommandArgument = Annotated[list[str], typer.Argument(metavar="[--] COMMAND…")]
+CommandArgument = Annotated[
+    list[str], typer.Argument(metavar="[--] COMMAND…", help="What to run; options after it are its own.")
+]
 TtyOption = Annotated[bool, typer.Option("--tty/--no-tty", " /-T", help="Give it a terminal, if this is one.")]
 
 

@@ -28,7 +28,7 @@ def detect(
     buildpack: BuildpackName = "",
     json: Json = False,
 ) -> None:
-    """What an app is: buildpack, version, processes."""
+    """Say which buildpack fits a folder, with version and processes; --explain says why."""
     from paas.build import explain as words
 
     inspection, _ = _inspected(folder, buildpack)
@@ -40,7 +40,7 @@ def detect(
 
 @app.command()
 def dockerfile(folder: Folder = Path(), buildpack: BuildpackName = "") -> None:
-    """The Dockerfile an app is built with: on standard output."""
+    """Print the Dockerfile that a folder would be built with."""
     inspection, stack = _inspected(folder, buildpack)
     _warn(inspection)
     typer.echo(_rendered(inspection, stack), nl=False)
@@ -48,7 +48,7 @@ def dockerfile(folder: Folder = Path(), buildpack: BuildpackName = "") -> None:
 
 @app.command()
 def check(folder: Folder = Path(), buildpack: BuildpackName = "", json: Json = False) -> None:
-    """Whether an app's files are right, before anything is deployed. Exits with 5 when they are not."""
+    """Check the files of an app without deploying it. Exits with 5 when they are wrong."""
     inspection, stack = _inspected(folder, buildpack)
     _rendered(inspection, stack)
     wanted = sorted(

@@ -168,5 +168,13 @@ def test_every_buildpack_and_addon_is_described(folder: Any, page: str) -> None:
     assert {name for name in names if name not in text} == set()
 
 
+def test_every_dependency_says_why_it_is_there() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    asked = [*project["dependencies"], *project["optional-dependencies"]["server"]]
+    names = {re.split(r"[\[<>=;~ ]", one)[0] for one in asked}
+    text = (ROOT / "docs" / "dependencies.md").read_text()
+    assert {name for name in names if not re.search(rf"^\|.*\b{name}\b", text, re.MULTILINE)} == set()
+
+
 def test_the_readme_stays_short() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= 260

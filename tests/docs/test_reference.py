@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import fields
+from typing import Any
 
 import pytest
 
 from paas.cli import reference
 from paas.cli.commands import COMMANDS
+from paas.cli.lazy import load
 from paas.cli.source import STARTER
 from paas.settings import Settings
 from tests.docs.markdown import ROOT
@@ -37,6 +40,23 @@ def test_every_command_and_every_setting_has_its_place() -> None:
     pages = reference.pages()
     assert [name for name in COMMANDS if f"\n## paas {name}\n" not in pages["commands.md"]] == []
     assert [one.name for one in fields(Settings) if f"`{one.metadata['env']}`" not in pages["settings.md"]] == []
+
+
+def test_every_argument_and_every_option_is_explained() -> None:
+    silent = [
+        f"{path} {parameter.name}"
+        for name, command in COMMANDS.items()
+        for path, one in _all(name, load(name, command))
+        for parameter in one.params
+        if not parameter.help
+    ]
+    assert silent == []
+
+
+def _all(path: str, command: Any) -> Iterator[tuple[str, Any]]:
+    yield path, command
+    for name, sub in getattr(command, "commands", {}).items():
+        yield from _all(f"{path} {name}", sub)
 
 
 def test_the_commands_of_a_group_are_described_too() -> None:
