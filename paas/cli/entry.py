@@ -58,6 +58,8 @@ def run(arguments: list[str]) -> int:
     except Exception as error:
         if isinstance(error, TyperException):  # the command line is wrong
             return _misused(error)
+        if _interrupted(error):
+            return 130
         _bug()
         raise
     return code if isinstance(code, int) else 0
@@ -88,6 +90,15 @@ def _misused(error: TyperException) -> int:
     print(f"error: {escaped(message[:1].lower() + message[1:])}", file=sys.stderr)
     print(f"hint: {context.command_path if context else 'paas'} --help", file=sys.stderr)
     return error.exit_code
+
+
+def _interrupted(error: BaseException | None) -> bool:
+    """Whether a Ctrl-C is behind it: Python wraps the one that comes while a class is made, as imports do."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _no_reader() -> int:

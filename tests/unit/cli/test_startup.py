@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -88,3 +89,23 @@ def test_every_command_of_the_table_exists_and_is_documented(name: str) -> None:
     assert COMMANDS[name].help.endswith(".")
     for one in getattr(command, "commands", {}).values():
         assert one.help, one.name
+
+
+@pytest.mark.parametrize(("module", "code"), [("typer", -signal.SIGINT), ("paas.cli.ps", 130)])
+def test_ctrl_c_while_modules_load_ends_it_without_a_traceback(module: str, code: int, tmp_path: Path) -> None:
+    script = f"""
+import os, signal, sys
+class Interrupt:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupt())
+sys.argv = ["paas", "ps", "-a", "shop"]
+from paas.cli import main
+main()
+"""
+    argv = [sys.executable, "-c", script]
+    environ = {"PATH": "/usr/bin:/bin", "PAAS_HOME": str(tmp_path)}
+    done = subprocess.run(argv, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == code, done
+    assert done.stderr == ""
