@@ -150,9 +150,17 @@ class _Wanted:
         """The source, when it lies here; its warnings are told."""
         if self.url or self.image:
             return None
+        from paas.settings import load
         from paas.sources import open_local
 
-        found = open_local(self.path, ref=self.ref, worktree=self.worktree)
+        limits = load()
+        found = open_local(
+            self.path,
+            ref=self.ref,
+            worktree=self.worktree,
+            limit=limits.upload_limit,
+            most=limits.upload_files,
+        )
         told(list(found.warnings))
         return found
 

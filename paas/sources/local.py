@@ -30,8 +30,8 @@ from paas.sources.tree import (
 )
 from paas.sources.unpack import unpack_archive
 
-_LIMIT, _MOST = 4 << 30, 1_000_000
-"""Bytes and files of an archive on this side; the server has its own, stricter limits."""
+LIMIT, MOST = 1 << 30, 100_000
+"""Bytes and files of a source, unless the caller says otherwise."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -57,30 +57,45 @@ class LocalSource:
         pack(self.tree, fileobj)
 
 
-def open_local(target: Path | str, *, ref: str = "", worktree: bool = False) -> LocalSource:
+def open_local(
+    target: Path | str, *, ref: str = "", worktree: bool = False, limit: int = LIMIT, most: int = MOST
+) -> LocalSource:
     """What `target` stands for: a git commit (HEAD, or `ref`) where it is in a repository, else its files.
 
     `worktree` takes the files as they are, uncommitted ones included, but for those git ignores. Raises NotFound,
-    UsageError, and ConfigError when there is nothing in it or a file cannot be read.
+    UsageError, and ConfigError when there is nothing in it, a file cannot be read, or it has more than `limit` bytes
+    or `most` files: the server would refuse it after all of it was sent.
     """
-    path = Path(target)
+    found = _opened(Path(target), ref, worktree, limit, most)
+    if found.size > limit or found.files > most:
+        too = f"{most} files" if found.files > most else f"{limit // 1048576} MB"
+        setting = "PAAS_UPLOAD_FILES" if found.files > most else "PAAS_UPLOAD_LIMIT"
+        raise ConfigError(
+            f"the source has more than {too}",
+            where=found.origin,
+            hint=f"leave out what the app does not need (.paasignore), or raise {setting}",
+        )
+    return found
+
+
+def _opened(path: Path, ref: str, worktree: bool, limit: int, most: int) -> LocalSource:
     if ref and worktree:
         raise UsageError("a ref and the work tree cannot both be deployed", hint="give --ref or --worktree")
     if not path.exists():
         raise NotFound(f"{path} does not exist", hint="give a folder, an archive or a git URL")
     if path.is_file():
-        return _archive(path, ref, worktree)
+        return _archive(path, ref, worktree, limit, most)
     if not os.access(path, os.R_OK | os.X_OK):
         raise UsageError(f"{path} cannot be read", hint="mend its permissions")
     return _directory(path.resolve(), ref, worktree)
 
 
-def _archive(path: Path, ref: str, worktree: bool) -> LocalSource:
+def _archive(path: Path, ref: str, worktree: bool, limit: int, most: int) -> LocalSource:
     if ref or worktree:
         raise UsageError(f"{path.name} is an archive: it has neither commits nor a work tree")
     folder = Path(tempfile.mkdtemp(prefix="paas-archive-"))
     try:
-        unpack_archive(path, folder / "source", limit=_LIMIT, most=_MOST)
+        unpack_archive(path, folder / "source", limit=limit, most=most)
         found = _source("archive", _filtered(folder / "source"), origin=path.name)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)

@@ -411,6 +411,19 @@ def test_an_archive_with_one_top_folder_is_that_folder(app: Path, tmp_path: Path
     assert source.content_id == open_local(app).content_id
 
 
+@pytest.mark.parametrize(("allowed", "setting"), [({"limit": 10_000}, "LIMIT"), ({"most": 1}, "FILES")])
+@pytest.mark.parametrize("kind", ["folder", "archive"])
+def test_a_source_beyond_the_limits_is_refused_before_it_is_sent(
+    app: Path, tmp_path: Path, kind: str, allowed: dict[str, int], setting: str
+) -> None:
+    (app / "zeros").write_bytes(bytes(1 << 20))
+    with tarfile.open(tmp_path / "bomb.tar.gz", "w:gz") as tar:
+        tar.add(app, "x")
+    with pytest.raises(ConfigError, match="the source has more than") as caught:
+        open_local(app if kind == "folder" else tmp_path / "bomb.tar.gz", **allowed)
+    assert f"PAAS_UPLOAD_{setting}" in caught.value.hint
+
+
 def test_an_archive_leaves_nothing_behind_when_the_source_is_gone(
     app: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
