@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from paas.build import procfile, sizes
+from paas.build import procfile, quoting, sizes
 from paas.errors import PaasError
 from paas.model import names
 from paas.model.manifest import EnvVar, Manifest, ProcessOptions
@@ -83,6 +83,13 @@ def command(value: str) -> str:
     return _by(lambda text: procfile.command(text, ""))(value)
 
 
+def argument(value: str) -> str:
+    """The value of a build argument. Raises ValueError."""
+    if quoting.LINE_BREAKS.search(value):
+        raise ValueError("a value is one line without control characters: encode it, e.g. base64")
+    return value
+
+
 def _seconds(least: float, most: float) -> Any:
     return Annotated[float, BeforeValidator(lambda value: sizes.seconds(value, least, most))]
 
@@ -99,6 +106,7 @@ Command = Annotated[str, AfterValidator(command)]
 RelativePath = Annotated[str, AfterValidator(relative_path)]
 Count = Annotated[int, Field(strict=True, ge=0, le=100)]
 Text = Annotated[str, Field(max_length=names.MAX_VALUE, pattern=r"^[^\x00]*$")]
+Argument = Annotated[str, Field(max_length=names.MAX_VALUE), AfterValidator(argument)]
 
 
 class Table(BaseModel):
@@ -189,7 +197,7 @@ class BuildTable(Table):
 
     command: Command | None = None
     """Runs in the build after the source is there, for example `make assets`."""
-    args: dict[Key, Text] = Field(default_factory=dict, max_length=100)
+    args: dict[Key, Argument] = Field(default_factory=dict, max_length=100)
     """Build arguments, `KEY = "value"`; not for secrets."""
     dockerfile: RelativePath = ""
     """A Dockerfile of another name or in another folder."""

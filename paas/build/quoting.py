@@ -15,7 +15,8 @@ from paas.errors import ConfigError
 _REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,254}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
 _PATH = re.compile(r"\.|/?[A-Za-z0-9_@.+-]+(/[A-Za-z0-9_@.+-]+)*/?")
-_LINE_BREAKS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]")
+LINE_BREAKS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]")
+"""What no value in a Dockerfile may hold."""
 LIMIT = 60_000
 """Bytes of one quoted text: Docker's parser refuses lines beyond 64 KiB."""
 
@@ -81,7 +82,7 @@ def _matching(pattern: re.Pattern[str], text: str, what: str) -> Quoted:
 
 
 def _one_line(text: str, what: str) -> None:
-    if _LINE_BREAKS.search(text):
+    if LINE_BREAKS.search(text):
         raise ConfigError(f"{what} holds a line break or another control character", hint="encode it, e.g. base64")
     _short(text, what)
 

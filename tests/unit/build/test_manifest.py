@@ -148,6 +148,7 @@ def test_an_unknown_key_is_refused_with_the_nearest_one(text: str, where: str, h
         "[env]\nPAAS_APP = '1'",
         '[env]\nA = "a\\u0000b"',
         "[build]\nargs = { 'A;id' = '1' }",
+        '[build]\nargs = { A = "x\\nRUN id" }',
         *(
             f"[build]\npackages = ['{value}']"
             for value in ("curl; id", "--allow-x", "-o Dpkg::x", "http://x/y.deb", "../x.deb", "", "A")
