@@ -105,7 +105,7 @@ def deploy_app(context: Context, request: DeployApp, act: Act) -> Deployed:
         wanted = inspected(context, found, request.buildpack)
         _tell(act, wanted)
         _check(context, app, request.app, wanted)
-        present = app or _created(context, request, act)
+        present = app or _created(context, request, found.source, act)
         built = build_image(context, present, found, wanted, act.emit, no_cache=request.no_cache)
     work = _Work(context, act, request, present, wanted, built, found.source)
     if (done := _unchanged(work)) is not None:
@@ -218,8 +218,12 @@ def _check(context: Context, app: App | None, app_name: str, wanted: Shape) -> N
     check_free(context, known, tuple(host for host in domains if host not in base.domains))
 
 
-def _created(context: Context, request: DeployApp, act: Act) -> App:
-    """The new app, under the id that its operation was given already."""
+def _created(context: Context, request: DeployApp, source: Source, act: Act) -> App:
+    """The new app, under the id that its operation was given already. An Engine that is away and an image that cannot
+    be had are told before: they leave no empty app behind."""
+    context.engine.info()
+    if source.kind == "image" and context.builder.find(source.origin) is None:
+        context.builder.pull(source.origin, act.emit)
     app_id = context.store.operation(act.operation).app_id if act.operation else ""
     try:
         app = new_app(context, request.app, app_id)

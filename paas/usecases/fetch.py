@@ -11,6 +11,7 @@ from pathlib import Path
 
 from paas import sources
 from paas.errors import UsageError
+from paas.model import names
 from paas.model.app import Source
 from paas.model.events import Emit
 from paas.requests import SourceRef
@@ -37,6 +38,7 @@ def fetched(context: Context, ref: SourceRef, emit: Emit) -> Iterator[Fetched]:
     if len(given) != 1:
         raise UsageError("a source is exactly one of an upload, a git URL and an image")
     if ref.image:
+        names.image_reference(ref.image)
         yield Fetched(Source(kind="image", id="", version=ref.version, origin=ref.image, message=ref.message), None)
         return
     place = context.settings.home / "work" / secrets.token_hex(8)

@@ -14,6 +14,7 @@ from paas.errors import (
     ConfigError,
     Conflict,
     DeployFailed,
+    EngineUnavailable,
     NotFound,
     NothingDetected,
     PaasError,
@@ -279,6 +280,23 @@ def test_an_image_that_cannot_be_had_or_has_no_command_is_refused(platform: Part
     platform.builder.add("empty:1", "sha256:" + "cd" * 32, command=())
     with pytest.raises(ConfigError, match="no command"):
         deploy_app(platform.context, DeployApp(app="shop", source=SourceRef(image="empty:1")), platform.act)
+
+
+@pytest.mark.parametrize("image", ["--x", "a b", "a\nb", "$(x)", "a;b", "x" * 600])
+def test_what_cannot_name_an_image_is_refused_before_the_engine_is_asked(platform: Parts, image: str) -> None:
+    with pytest.raises(UsageError, match="cannot name an image"):
+        deploy_app(platform.context, DeployApp(app="shop", source=SourceRef(image=image)), platform.act)
+    assert platform.builder.pulls == []
+
+
+def test_a_first_deploy_that_cannot_begin_leaves_no_empty_app(platform: Parts) -> None:
+    with pytest.raises(PlatformError, match="cannot be pulled"):
+        deploy_app(platform.context, DeployApp(app="shop", source=SourceRef(image="none:1")), platform.act)
+    platform.builder.add("whoami:1", "sha256:" + "ab" * 32)
+    platform.engine.down = True
+    with pytest.raises(EngineUnavailable):
+        deploy_app(platform.context, DeployApp(app="shop", source=SourceRef(image="whoami:1")), platform.act)
+    assert platform.store.apps() == ()
 
 
 @pytest.mark.parametrize("source", [SourceRef(), SourceRef(upload="ab", git="https://x/y.git")])
