@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 app = new_app()
 
+SMALL = 1 << 20
+"""Bytes of a source up to which it is sent at once: asking first whether the server has it would take longer."""
+
 TargetArgument = Annotated[
     str, typer.Argument(metavar="[DIR|URL#REF|ARCHIVE]", help="What to deploy; else this folder.")
 ]
@@ -70,7 +73,7 @@ def deploy(
         if local is None:
             answer = follow(client, request(wanted.remote()), quiet=as_json, detach=detach)
         else:
-            answer = _same(client, request(_known(local)), ask=not (force or no_cache))
+            answer = _same(client, request(_known(local)), ask=local.size > SMALL and not (force or no_cache))
             if answer is None:
                 source = _sent(client, local)
                 answer = follow(client, request(source), quiet=as_json, detach=detach)

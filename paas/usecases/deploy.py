@@ -18,7 +18,7 @@ from paas.model.events import Event
 from paas.plan.text import render
 from paas.reconcile import plan_of
 from paas.requests import CreateAddon, DeployApp, PlanApp
-from paas.usecases import addons, images, shape
+from paas.usecases import addons, images, shape, uploads
 from paas.usecases.apps import new_app, new_id, wanted_counts
 from paas.usecases.build_image import PULLED, Built, build_image, inspected
 from paas.usecases.config import check_size
@@ -99,8 +99,8 @@ def deploy_app(context: Context, request: DeployApp, act: Act) -> Deployed:
     """Source to a release that serves. Raises what went wrong; the release before then still serves."""
     started = context.clock.monotonic()
     app = _known(context, request)
-    if _asks_whether_same(request):
-        return _if_same(context, request, app)
+    if (known := _by_content_id(context, request, app)) is not None:
+        return known
     with fetched(context, request.source, act.emit) as found:
         wanted = inspected(context, found, request.buildpack)
         _tell(act, wanted)
@@ -152,9 +152,17 @@ def _known(context: Context, request: DeployApp) -> App | None:
     return app
 
 
-def _asks_whether_same(request: DeployApp) -> bool:
+def _by_content_id(context: Context, request: DeployApp, app: App | None) -> Deployed | None:
+    """What the content id alone answers: this runs already, or, when nothing was sent along, that it has to be sent.
+    None: the upload is needed."""
     source = request.source
-    return bool(source.content_id) and not (source.upload or source.git or source.image)
+    if not source.content_id or source.git or source.image:
+        return None
+    answer = _if_same(context, request, app)
+    if source.upload and not answer.unchanged:
+        return None
+    uploads.discard(context.settings, source.upload)
+    return answer
 
 
 def _if_same(context: Context, request: DeployApp, app: App | None) -> Deployed:

@@ -169,8 +169,8 @@ def test_an_import_over_the_limit_names_key_and_size_and_not_the_value(server: R
     assert "xxx" not in ran.err
 
 
-def test_deploy_sends_the_source_only_when_the_server_asks_for_it(server: Running, paas: Paas) -> None:
-    Path("index.html").write_text("hi")
+def test_deploy_sends_a_large_source_only_when_the_server_asks_for_it(server: Running, paas: Paas) -> None:
+    Path("index.html").write_text("hi" * 1_000_000)
     server.operations.answers[DeployApp] = [{**SERVES, "upload": True}, SERVES, {**SERVES, "unchanged": True}]
     ran = paas("deploy")
     assert ran.code == 0, ran.err
@@ -189,8 +189,18 @@ def test_deploy_sends_the_source_only_when_the_server_asks_for_it(server: Runnin
     assert len(server.operations.requests) == 3, "it was asked, and nothing was sent"
 
 
-def test_deploy_force_does_not_ask_first(server: Running, paas: Paas) -> None:
+def test_deploy_sends_a_small_source_at_once_in_one_operation(server: Running, paas: Paas) -> None:
     Path("index.html").write_text("hi")
+    server.operations.answers[DeployApp] = [{**SERVES, "unchanged": True}]
+    assert "nothing changed" in paas("deploy").err
+    (request,) = server.operations.requests
+    assert isinstance(request, DeployApp)
+    assert request.source.upload
+    assert request.source.content_id
+
+
+def test_deploy_force_does_not_ask_first(server: Running, paas: Paas) -> None:
+    Path("index.html").write_text("hi" * 1_000_000)
     server.operations.answers[DeployApp] = [SERVES]
     assert paas("deploy", "--force", "-m", "why").code == 0
     request = server.operations.requests[0]

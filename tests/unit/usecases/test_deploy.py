@@ -103,6 +103,24 @@ def test_a_known_content_id_needs_no_upload_and_another_one_asks_for_it(platform
     assert ask(source.id).upload
 
 
+def test_an_upload_whose_content_id_runs_already_is_not_even_unpacked(platform: Parts) -> None:
+    deploy(platform)
+    runs = platform.store.release(platform.store.app("shop").id, 1).source
+    assert runs is not None
+    begun = uploads.begin(platform.context.settings)
+    begun.write(b"no tar at all")
+    source = SourceRef(upload=begun.finish(), content_id=runs.id)
+    answer = deploy_app(platform.context, DeployApp(app="shop", source=source), platform.act)
+    assert (answer.unchanged, answer.upload, answer.release) == (True, False, 1)
+    assert list((platform.context.settings.home / "uploads").iterdir()) == []
+
+
+def test_an_upload_with_another_content_id_is_deployed(platform: Parts) -> None:
+    deploy(platform)
+    source = SourceRef(upload=upload(platform, {**APP, "more.txt": "1"}), content_id="0" * 64)
+    assert deploy_app(platform.context, DeployApp(app="shop", source=source), platform.act).release == 2
+
+
 def test_a_content_id_of_a_new_app_asks_for_the_upload_and_a_bad_name_is_refused_before(platform: Parts) -> None:
     source = SourceRef(content_id="0" * 64)
     assert deploy_app(platform.context, DeployApp(app="new", source=source), platform.act).upload
