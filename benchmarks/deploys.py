@@ -53,21 +53,15 @@ def one_dependency(lab: Lab, report: Report) -> None:
 
 
 def _deploy_change(lab: Lab, folder: Path, number: int) -> float:
-    """The command runs while we poll the app: what counts is when the new version answers, not when drain is over."""
+    """What counts is when the new version answers, not when the old one has drained and stopped."""
     change_version(folder, f"ours{number}.")
-    return _until_served(lab, folder, "speed", f"ours{number}.")
+    return lab.until_served(folder, "speed", f"ours{number}.")
 
 
 def _deploy_with(lab: Lab, folder: Path, package: str) -> float:
     _add(folder, package)
     change_version(folder, f"{package}.")
-    return _until_served(lab, folder, "depend", f"{package}.")
-
-
-def _until_served(lab: Lab, folder: Path, app: str, text: str) -> float:
-    begin = time.perf_counter()
-    with lab.start("deploy", folder, "-a", app) as command:
-        return lab.wait_for(f"{app}.localhost", text, command) - begin
+    return lab.until_served(folder, "depend", f"{package}.")
 
 
 def _by_hand_change(hand: ByHand, folder: Path, number: int) -> float:

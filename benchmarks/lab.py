@@ -52,19 +52,30 @@ class Lab:
             raise SystemExit(f"paas {' '.join(map(str, argv))} exited {done.returncode}\n{done.stdout}\n{done.stderr}")
         return done.stdout
 
-    @contextmanager
-    def start(self, *argv: str | Path) -> Iterator[subprocess.Popen[bytes]]:
-        """The same in the background; at the end of the block it has ended, and well."""
-        with (
-            tempfile.TemporaryFile() as said,
-            subprocess.Popen(
-                [str(PAAS), *map(str, argv)], env=self.environ, cwd=self.folder, stdout=said, stderr=said
-            ) as command,
-        ):
-            yield command
-            if command.wait(LONGEST):
-                said.seek(0)
-                raise SystemExit(f"paas {' '.join(map(str, argv))} exited {command.returncode}\n{said.read().decode()}")
+    def until_served(self, folder: Path, app: str, text: str) -> float:
+        """Seconds from the start of `paas deploy` until the app's answer starts with `text`.
+
+        The deploy then goes on to its end. As by hand, nobody is asked before the new replica is started: the version
+        before would have to answer all those requests while the next one is built.
+        """
+        argv = [str(PAAS), "deploy", str(folder), "-a", app]
+        begin = time.perf_counter()
+        with subprocess.Popen(argv, env=self.environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as command:
+            assert command.stderr is not None
+            said = []
+            for line in command.stderr:
+                said.append(line)
+                if line.startswith(b"- wait until"):
+                    break
+            while not self.get(f"{app}.localhost").startswith(text) and time.perf_counter() < begin + LONGEST:
+                if command.poll():
+                    break
+                time.sleep(POLL)
+            seconds = time.perf_counter() - begin
+            said += command.stderr.readlines()
+            if command.wait(LONGEST) or seconds > LONGEST:
+                raise SystemExit(f"paas deploy -a {app} exited {command.returncode}\n{b''.join(said).decode()}")
+        return seconds
 
     def json(self, *argv: str) -> Any:
         """Its `--json` answer."""
@@ -82,16 +93,6 @@ class Lab:
                 return str(answer.read().decode())
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             return ""
-
-    def wait_for(self, host: str, text: str, command: subprocess.Popen[bytes]) -> float:
-        """Poll until the answer starts with `text`; the time it was first seen (perf_counter). The loop by hand polls
-        as often; more would measure the polling. Gives up when the command fails first."""
-        deadline = time.perf_counter() + LONGEST
-        while time.perf_counter() < deadline and not command.poll():
-            if self.get(host).startswith(text):
-                return time.perf_counter()
-            time.sleep(POLL)
-        return deadline
 
 
 def change_version(folder: Path, version: str) -> None:

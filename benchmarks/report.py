@@ -21,6 +21,8 @@ class Report:
         """Medians of both, and ours / baseline against the bound."""
         mine, theirs = statistics.median(ours), statistics.median(baseline)
         self._line(name, f"{mine:.3f} {unit}", f"baseline {theirs:.3f} {unit}", mine / theirs, bound, "x")
+        best, least = min(ours), min(baseline)
+        self.note(f"the best of each: {best:.3f} {unit}, baseline {least:.3f} {unit}: {best / least:.2f}x")
 
     def difference(self, name: str, ours: Sequence[float], baseline: Sequence[float], bound: float) -> None:
         """Medians of both, and the seconds ours takes more."""
