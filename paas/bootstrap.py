@@ -20,6 +20,7 @@ from paas.store.sql import SqlStore
 from paas.usecases import fetch, uploads
 from paas.usecases.addon_service import reconcile_addons
 from paas.usecases.context import Context, Locks
+from paas.usecases.doctor import Check, checks
 from paas.usecases.door import Door
 from paas.usecases.operations import Operations
 from paas.usecases.switch import world
@@ -88,6 +89,15 @@ def wire(
     repair = AddonRepair(context, operations.keep)
     controller = Controller(context, world(context), recover=operations.recover, repair_addons=repair)
     return Platform(context=context, door=door, operations=operations, controller=controller)
+
+
+def examined(settings: Settings, *, build: bool) -> tuple[Check, ...]:
+    """What the doctor finds without a server and without a store: for when the server is what does not start."""
+    clock, builder = SystemClock(), DockerBuilder(settings)
+    given = {"settings": settings, "clock": clock, "builder": builder}
+    engine, router = part("paas.engines", "docker", **given), part("paas.routers", "traefik", **given)
+    stack = choose(settings, builder)
+    return checks(settings, engine, router, builder, stack, clock=clock, build_env=build_env(os.environ), build=build)
 
 
 def part(group: str, name: str, **parts: object) -> Any:

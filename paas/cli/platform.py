@@ -10,7 +10,7 @@ from paas.cli.connection import bring_up, connected, follow
 from paas.cli.lazy import new_app
 from paas.cli.options import JsonOption
 from paas.cli.output import facts, put, put_json, say, size
-from paas.errors import EngineUnavailable, PlatformError, ServerUnavailable
+from paas.errors import EngineUnavailable, PaasError, PlatformError, ServerUnavailable
 from paas.settings import Settings, load
 
 app = new_app()
@@ -132,6 +132,31 @@ def doctor(
     build: Annotated[bool, typer.Option(help="Also try the network from inside a build.")] = True,
 ) -> None:
     """Check everything the platform stands on; each finding comes with the command that mends it."""
+    failed: PaasError | None = None
+    try:
+        answer = _examined(build)
+    except ServerUnavailable as error:
+        settings = load()
+        if settings.server:
+            raise
+        from dataclasses import asdict
+
+        from paas.bootstrap import examined
+
+        failed, answer = error, [asdict(check) for check in examined(settings, build=build)]
+    if as_json:
+        put_json(answer)
+    else:
+        _checks(answer)
+    if failed:
+        raise failed
+    bad = [check for check in answer if not check["ok"] and check["level"] == "error"]
+    if bad:
+        raise PlatformError(f"{len(bad)} of {len(answer)} checks failed", hint="mend them, then paas doctor again")
+
+
+def _examined(build: bool) -> list[dict[str, Any]]:
+    """What the server finds."""
     from paas.cli import daemon
     from paas.client import Client
     from paas.requests import Doctor
@@ -139,14 +164,8 @@ def doctor(
     with Client.connect(load()) as client:
         if client.local and not client.version():
             daemon.start(client.settings)
-        answer = client.ask(Doctor(build=build))
-    if as_json:
-        put_json(answer)
-    else:
-        _checks(answer)
-    bad = [check for check in answer if not check["ok"] and check["level"] == "error"]
-    if bad:
-        raise PlatformError(f"{len(bad)} of {len(answer)} checks failed", hint="mend them, then paas doctor again")
+        found: list[dict[str, Any]] = client.ask(Doctor(build=build))
+    return found
 
 
 def _checks(checks: list[dict[str, Any]]) -> None:

@@ -106,7 +106,8 @@ def store_fault(home: Path) -> Fault | None:
     if not home.is_dir():
         return None
     database, copy = home / "paas.db", home / "paas.db.good"
-    back = f"paas down; cp {copy} {database}; paas up" if copy.exists() else f"put back your copy of {database}"
+    restore = f"paas down; rm -f {database}-wal {database}-shm; cp {copy} {database}; paas up"
+    back = restore if copy.exists() else f"put back your copy of {database}"
     try:
         with tempfile.TemporaryFile(dir=home):
             pass
