@@ -26,8 +26,14 @@ from paas.settings import Settings, load
 from tests.contract.images import busybox
 
 PORT = 8000
+MEGABYTE = 1 << 20
 WELL = ("httpd", "-f", "-p", str(PORT), "-h", "/www")
 TCP = HealthCheck(kind=HealthKind.TCP, grace=10.0, interval=0.2, timeout=2.0, failures=2)
+
+
+def sh(script: str) -> tuple[str, ...]:
+    """The command line of a shell script."""
+    return ("sh", "-c", script)
 
 
 class Pipe:

@@ -16,12 +16,13 @@ from paas.engines.docker import DockerEngine
 from paas.images import DockerBuilder
 from paas.model.app import Addon, App
 from paas.model.events import Event
-from paas.requests import AddonShell, CreateAddon
+from paas.model.service import State
+from paas.requests import AddonShell, BackupAddon, CreateAddon, RestoreAddon
 from paas.routers.memory import MemoryRouter
 from paas.settings import Settings, load
 from paas.stacks import DebianStack
 from paas.store.sql import SqlStore
-from paas.usecases import addons
+from paas.usecases import addon_service, addons, backups, uploads
 from paas.usecases.context import Act, Context, Locks
 from paas.usecases.pipes import Pipe
 
@@ -117,3 +118,33 @@ def eventually(look: Callable[[], bool], what: str, seconds: float = 60.0) -> No
     while not look():
         assert time.monotonic() < deadline, f"{what} did not happen in {seconds:g} s"
         time.sleep(0.05)
+
+
+def healthy(lab: Lab, addon: Addon) -> bool:
+    """Whether its one container runs and answers."""
+    service = addon_service.observed(lab.context, addon)
+    return service is not None and [one.state for one in service.replicas] == [State.HEALTHY]
+
+
+def healed(lab: Lab, addon: Addon) -> bool:
+    """One tick of the controller, and whether the addon is well after it."""
+    addon_service.reconcile_addons(lab.context, lab.events.append)
+    return healthy(lab, addon)
+
+
+def backup(lab: Lab, addon: Addon) -> backups.BackupLine:
+    """One more backup."""
+    return backups.backup_addon(lab.context, BackupAddon(addon=addon.name), lab.act)
+
+
+def restore(lab: Lab, addon: Addon, **source: str) -> backups.Restored:
+    """From a backup or an upload; its name is given as the confirmation."""
+    request = RestoreAddon(addon=addon.name, confirm=addon.name, **source)
+    return backups.restore_addon(lab.context, request, lab.act)
+
+
+def upload(lab: Lab, content: bytes) -> str:
+    """The id under which a use case finds what was sent."""
+    upload = uploads.begin(lab.context.settings)
+    upload.write(content)
+    return upload.finish()

@@ -1,4 +1,4 @@
-"""A PostgreSQL's life on the real Engine: made, used, killed, backed up, restored, attached, destroyed."""
+"""A PostgreSQL's life on the real Engine: made, used, killed, attached, destroyed."""
 
 from __future__ import annotations
 
@@ -13,24 +13,20 @@ import pytest
 
 from paas.errors import ConfigError, Conflict, NotFound, PaasError, PlatformError, UsageError
 from paas.model.app import Addon, App
-from paas.model.service import State
 from paas.requests import (
     AttachAddon,
-    BackupAddon,
     CreateAddon,
     DestroyAddon,
     DetachAddon,
-    FetchBackup,
     ListAddons,
     ListBackups,
-    RestoreAddon,
     ShowAddon,
     ShowCredentials,
 )
-from paas.usecases import addon_service, addons, backups, uploads
+from paas.usecases import addon_service, addons, backups
 from paas.usecases.answers import as_json
 from paas.usecases.pipes import Pipe
-from tests.e2e.addon_lab import Lab, eventually
+from tests.e2e.addon_lab import Lab, backup, eventually, healed, healthy, restore
 
 pytestmark = pytest.mark.docker
 
@@ -53,32 +49,6 @@ def shop(lab: Lab) -> App:
 def database(lab: Lab, shop: App) -> Addon:
     """The shop's database; tests that use it leave it working."""
     return lab.create(app="shop")
-
-
-def healthy(lab: Lab, addon: Addon) -> bool:
-    service = addon_service.observed(lab.context, addon)
-    return service is not None and [one.state for one in service.replicas] == [State.HEALTHY]
-
-
-def healed(lab: Lab, addon: Addon) -> bool:
-    """One tick of the controller, and whether the addon is well after it."""
-    addon_service.reconcile_addons(lab.context, lab.events.append)
-    return healthy(lab, addon)
-
-
-def backup(lab: Lab, addon: Addon) -> backups.BackupLine:
-    return backups.backup_addon(lab.context, BackupAddon(addon=addon.name), lab.act)
-
-
-def restore(lab: Lab, addon: Addon, **source: str) -> backups.Restored:
-    request = RestoreAddon(addon=addon.name, confirm=addon.name, **source)
-    return backups.restore_addon(lab.context, request, lab.act)
-
-
-def upload(lab: Lab, content: bytes) -> str:
-    upload = uploads.begin(lab.context.settings)
-    upload.write(content)
-    return upload.finish()
 
 
 # --- what an app gets ---------------------------------------------------------------------------------------------
@@ -249,204 +219,6 @@ def test_a_lost_volume_is_told_and_never_set_up_anew(lab: Lab) -> None:
     with pytest.raises(Conflict, match="last backup failed"):
         addons.destroy_addon(lab.context, DestroyAddon(addon="lost", confirm="lost"), lab.act)
     addons.destroy_addon(lab.context, DestroyAddon(addon="lost", confirm="lost", backup=False), lab.act)
-
-
-# --- F24: backup and restore --------------------------------------------------------------------------------------
-
-
-def test_a_backup_brings_back_exactly_what_it_held(lab: Lab, database: Addon) -> None:
-    lab.sql(
-        "shop-postgres", "CREATE TABLE entries AS SELECT g AS id, md5(g::text) AS t FROM generate_series(1, 5000) g"
-    )
-    digest = "SELECT count(*), md5(string_agg(t, '' ORDER BY id)) FROM entries"
-    before = lab.sql("shop-postgres", digest)
-    taken = backup(lab, database)
-    assert taken.tables == 1
-    assert taken.server_version.startswith("17")
-    lab.sql("shop-postgres", "DELETE FROM entries WHERE id % 2 = 0; ALTER TABLE entries ADD PRIMARY KEY (id)")
-    lab.sql("shop-postgres", "CREATE TABLE later (id int REFERENCES entries)")
-    restored = restore(lab, database, backup=taken.id)
-    assert lab.sql("shop-postgres", digest) == before
-    assert restored.tables == 1, "a table that came later is gone: a restore replaces"
-    assert lab.sql("shop-postgres", "SELECT tableowner = current_user FROM pg_tables WHERE tablename = 'entries'") == [
-        "t"
-    ]
-    lab.sql("shop-postgres", "DROP TABLE entries")
-
-
-def test_backup_files_are_for_their_owner_alone_and_nothing_else_is_left(lab: Lab, database: Addon) -> None:
-    taken = backup(lab, database)
-    fetched = backups.fetch_backup(lab.context, FetchBackup(addon="shop-postgres", backup=taken.id), lab.act)
-    assert fetched.path.read_bytes()[:5] == b"PGDMP"
-    assert fetched.size == taken.size
-    folder = fetched.path.parent
-    assert folder == lab.home / "backups" / f"shop-postgres-{database.id}"
-    assert oct(folder.stat().st_mode & 0o777) == "0o700"
-    assert {oct(path.stat().st_mode & 0o777) for path in folder.iterdir()} == {"0o600"}
-    assert not list(folder.glob(".*"))
-
-
-def test_a_backup_under_writes_is_one_moment(lab: Lab, database: Addon) -> None:
-    lab.sql("shop-postgres", "CREATE TABLE a (id int); CREATE TABLE b (id int)")
-    over = threading.Event()
-
-    def write() -> None:
-        number = 0
-        while not over.is_set():
-            number += 1
-            lab.sql("shop-postgres", f"BEGIN; INSERT INTO a VALUES ({number}); INSERT INTO b VALUES ({number}); COMMIT")
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    try:
-        taken = backup(lab, database)
-    finally:
-        over.set()
-        writer.join()
-    restore(lab, database, backup=taken.id)
-    assert lab.sql("shop-postgres", "SELECT count(*) FROM a FULL JOIN b USING (id) WHERE a IS NULL OR b IS NULL") == [
-        "0"
-    ]
-    lab.sql("shop-postgres", "DROP TABLE a, b")
-
-
-@pytest.mark.parametrize("content", [b"", b"DROP TABLE old;", b"\\! touch /tmp/x\n", b"PGDMP", b"PGDMP" + bytes(5000)])
-def test_what_is_no_dump_is_refused_before_anything_changes(lab: Lab, database: Addon, content: bytes) -> None:
-    lab.sql("shop-postgres", "CREATE TABLE old AS SELECT 1 AS id")
-    with pytest.raises(ConfigError, match="dump"):
-        restore(lab, database, upload=upload(lab, content))
-    assert lab.sql("shop-postgres", "SELECT id FROM old; DROP TABLE old")[0] == "1"
-
-
-def test_a_dump_cut_short_leaves_the_old_data(lab: Lab, database: Addon) -> None:
-    lab.sql("shop-postgres", "CREATE TABLE cut AS SELECT g AS id, md5(g::text) FROM generate_series(1, 50000) g")
-    taken = backup(lab, database)
-    whole = backups.fetch_backup(lab.context, FetchBackup(addon="shop-postgres", backup=taken.id), lab.act).path
-    lab.sql("shop-postgres", "DELETE FROM cut WHERE id > 10")
-    content = whole.read_bytes()
-    with pytest.raises(PaasError):
-        restore(lab, database, upload=upload(lab, content[: len(content) // 2]))
-    assert lab.sql("shop-postgres", "SELECT count(*) FROM cut") == ["10"]
-    assert only_database(lab, database)
-    lab.sql("shop-postgres", "DROP TABLE cut")
-
-
-def only_database(lab: Lab, database: Addon) -> bool:
-    """Whether nothing of a restore is left beside the database."""
-    names = lab.sql(
-        "shop-postgres", "SELECT datname FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres'"
-    )
-    return names == [database.secrets["database"].reveal()]
-
-
-def test_a_dump_that_wants_more_than_its_role_may_is_refused_and_leaves_the_old_data(lab: Lab, database: Addon) -> None:
-    """B37: a dump may hold any SQL. It runs as the app's role, in a database of its own, so it fails harmlessly."""
-    container, name = lab.container(database), database.secrets["database"].reveal()
-
-    def as_admin(*argv: str) -> bytes:
-        code, said = container.exec_run([*argv, "-U", "postgres", "-d", name])
-        assert code == 0, said
-        return bytes(said)
-
-    as_admin("psql", "-c", "CREATE FUNCTION boom() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'")
-    as_admin("psql", "-c", "CREATE EVENT TRIGGER boom ON ddl_command_end EXECUTE FUNCTION boom()")
-    dump = as_admin("pg_dump", "-Fc")
-    as_admin("psql", "-c", "DROP FUNCTION boom CASCADE")
-    lab.sql("shop-postgres", "CREATE TABLE old AS SELECT 1 AS id")
-    with pytest.raises(PlatformError) as refused:
-        restore(lab, database, upload=upload(lab, dump))
-    assert "permission denied" in " ".join(refused.value.details)
-    assert lab.sql("shop-postgres", "SELECT id FROM old; DROP TABLE old")[0] == "1"
-    assert only_database(lab, database)
-
-
-def test_a_database_killed_while_it_restores_comes_back_with_the_old_data(lab: Lab, database: Addon) -> None:
-    lab.sql("shop-postgres", "CREATE TABLE big AS SELECT g AS id, md5(g::text) AS t FROM generate_series(1, 400000) g; "
-            "CREATE INDEX ON big (t)")  # fmt: skip
-    taken = backup(lab, database)
-    lab.sql("shop-postgres", "DELETE FROM big WHERE id > 10")
-    killed: list[str] = []
-
-    def kill() -> None:
-        look = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pg_restore' AND state = 'active'"
-        eventually(lambda: lab.sql("shop-postgres", look) != ["0"], "restoring")
-        container = lab.container(database)
-        killed.append(container.id)
-        container.kill(signal="SIGKILL")
-
-    killer = threading.Thread(target=kill)
-    killer.start()
-    try:
-        with pytest.raises(PaasError):
-            restore(lab, database, backup=taken.id)
-    finally:
-        killer.join()
-    assert killed
-    eventually(lambda: healthy(lab, database), "it running again")
-    assert lab.sql("shop-postgres", "SELECT count(*) FROM big") == ["10"]
-    assert only_database(lab, database)
-    restore(lab, database, backup=taken.id)
-    assert lab.sql("shop-postgres", "SELECT count(*) FROM big; DROP TABLE big")[0] == "400000"
-
-
-def test_a_server_killed_between_lock_out_and_swap_is_mended_when_it_starts(lab: Lab, database: Addon) -> None:
-    role = database.secrets["user"].reveal()
-    lab.container(database).exec_run(["psql", "-U", "postgres", "-c", f'ALTER ROLE "{role}" NOLOGIN'])
-    pipe = Pipe()
-    assert lab.shell("shop-postgres", pipe, "-c", "SELECT 1"), "locked out"
-    addon_service.reconcile_addons(lab.context, lab.events.append, mend=True)
-    assert lab.sql("shop-postgres", "SELECT 1") == ["1"]
-
-
-def test_a_restore_under_clients_that_come_back_at_once_takes_place(lab: Lab, database: Addon) -> None:
-    lab.sql("shop-postgres", "CREATE TABLE r AS SELECT 1 AS id")
-    taken = backup(lab, database)
-    lab.sql("shop-postgres", "UPDATE r SET id = 2")
-    over = threading.Event()
-
-    def reconnect() -> None:
-        while not over.is_set():
-            lab.shell("shop-postgres", Pipe(), "-c", "SELECT pg_sleep(0.5)")
-
-    clients = [threading.Thread(target=reconnect) for _ in range(3)]
-    for client in clients:
-        client.start()
-    try:
-        restore(lab, database, backup=taken.id)
-    finally:
-        over.set()
-        for client in clients:
-            client.join()
-    assert lab.sql("shop-postgres", "SELECT id FROM r; DROP TABLE r")[0] == "1"
-
-
-def test_a_backup_that_changed_on_disk_is_refused(lab: Lab, database: Addon) -> None:
-    taken = backup(lab, database)
-    path = backups.fetch_backup(lab.context, FetchBackup(addon="shop-postgres", backup=taken.id), lab.act).path
-    path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(PlatformError, match="checksum"):
-        restore(lab, database, backup=taken.id)
-
-
-@pytest.mark.parametrize("name", ["../../../etc/passwd", "x.sql; id", "20260101T000000Z", "../shop-postgres-x/1"])
-def test_names_of_backups_make_no_paths(lab: Lab, database: Addon, name: str) -> None:
-    for addon in ("shop-postgres", name):
-        with pytest.raises(NotFound):
-            backups.fetch_backup(lab.context, FetchBackup(addon=addon, backup=name), lab.act)
-    with pytest.raises(NotFound):
-        restore(lab, database, backup=name)
-    with pytest.raises(NotFound):
-        restore(lab, database, upload=name)
-
-
-def test_a_restore_needs_the_name_and_one_source(lab: Lab, database: Addon) -> None:
-    for request in (
-        RestoreAddon(addon="shop-postgres", confirm="shop", backup="x"),
-        RestoreAddon(addon="shop-postgres", confirm="shop-postgres"),
-        RestoreAddon(addon="shop-postgres", confirm="shop-postgres", backup="x", upload="y"),
-    ):
-        with pytest.raises(UsageError):
-            backups.restore_addon(lab.context, request, lab.act)
 
 
 # --- several apps -------------------------------------------------------------------------------------------------

@@ -5,23 +5,14 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.e2e.platform import Platform, eventually
 from tests.e2e.private_engine import PrivateEngine
+from tests.e2e.samples import write
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
-
-APP = """
-import http.server, os, time
-time.sleep({boot})
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_response(200); self.end_headers(); self.wfile.write(b"{text}")
-http.server.ThreadingHTTPServer(("0.0.0.0", int(os.environ["PORT"])), Handler).serve_forever()
-"""
 
 
 @pytest.fixture(scope="module")
@@ -46,14 +37,6 @@ def alone(engine: PrivateEngine, tmp_path_factory: pytest.TempPathFactory) -> It
         yield platform
     finally:
         platform.close()
-
-
-def write(folder: Path, text: str, boot: float = 0) -> Path:
-    folder.mkdir(exist_ok=True)
-    (folder / "app.py").write_text(APP.format(text=text, boot=boot))
-    (folder / "Procfile").write_text("web: python app.py\n")
-    (folder / "requirements.txt").write_text("")
-    return folder
 
 
 def body(engine: PrivateEngine, platform: Platform) -> str:
