@@ -99,3 +99,12 @@ def test_the_folder_that_only_the_tar_has_is_not_shown() -> None:
     assert progress.named("[2/3] RUN cat source/x") == "[2/3] RUN cat source/x"
     progress.feed({"error": 'failed to compute cache key: "/source/a" not found: not found'})
     assert progress.error == 'failed to compute cache key: "/a" not found: not found'
+
+
+def test_a_base_made_here_is_named_without_the_registry_it_never_saw() -> None:
+    progress = Trace(lambda event: None)
+    assert progress.named("[stage-1 1/4] FROM registry.example/paas-base/python:3.13") == (
+        "[stage-1 1/4] FROM paas-base/python:3.13"
+    )
+    other = "FROM registry.example/team/python:3.13"
+    assert progress.named(other) == other
