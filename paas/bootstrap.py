@@ -17,7 +17,7 @@ from paas.model.events import Emit
 from paas.settings import Settings
 from paas.stacks import build_env, choose
 from paas.store.sql import SqlStore
-from paas.usecases import fetch, uploads
+from paas.usecases import fetch, repository, uploads
 from paas.usecases.addon_service import reconcile_addons
 from paas.usecases.context import Context, Locks
 from paas.usecases.doctor import Check, checks
@@ -38,6 +38,7 @@ class Platform:
     def start(self) -> None:
         """Tidy up after a server that was killed, then look after the apps."""
         fetch.clear(self.context.settings)
+        repository.tidy(self.context.settings)
         self.operations.interrupt()
         uploads.expire(self.context)
         self.controller.start()

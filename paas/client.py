@@ -44,17 +44,20 @@ WriteTar = Callable[[IO[bytes]], None]
 class Client:
     """A connection to one server. Every method may raise the PaasError that the server met, and ServerUnavailable."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, acting: str = "") -> None:
         self.settings = settings
         self.local = not settings.server
         self._headers = {"Paas-Version": paas.__version__}
+        if acting:
+            self._headers["Paas-As"] = acting
         if not self.local:
             self._headers["Authorization"] = f"Bearer {_token(settings)}"
 
     @classmethod
-    def connect(cls, settings: Settings) -> Client:
-        """A client of the server of these settings; nothing is sent yet."""
-        return cls(settings)
+    def connect(cls, settings: Settings, acting: str = "") -> Client:
+        """A client of the server of these settings; nothing is sent yet. On this machine's socket, `acting` is in whose
+        name it asks, for the record: such as an SSH key's."""
+        return cls(settings, acting)
 
     def __enter__(self) -> Client:
         return self
@@ -141,10 +144,15 @@ class Client:
         from websockets.sync.client import connect, unix_connect
 
         if self.local:
-            return unix_connect(str(self.settings.socket), f"ws://paas{path}", compression=None, open_timeout=CONNECT)
-        headers = {"Authorization": f"Bearer {self.settings.token}"}
+            return unix_connect(
+                str(self.settings.socket),
+                f"ws://paas{path}",
+                additional_headers=self._headers,
+                compression=None,
+                open_timeout=CONNECT,
+            )
         url = "ws" + _url(self.settings.server).removeprefix("http") + path
-        return connect(url, additional_headers=headers, compression=None, open_timeout=CONNECT)
+        return connect(url, additional_headers=self._headers, compression=None, open_timeout=CONNECT)
 
     def _spool(self, write: WriteTar, spool: IO[bytes]) -> str:
         """Local uploads go as they are, others are compressed."""

@@ -93,14 +93,17 @@ class DestroyApp(Request):
 
 @dataclass(frozen=True, kw_only=True)
 class SourceRef:
-    """Where the code is: exactly one of an upload's id, a git URL (`#ref` allowed), an image reference, or a content
-    id the server may already know (`same`: deploy only if it is what runs, else answer `upload`)."""
+    """Where the code is: exactly one of an upload's id, a git URL (`#ref` allowed), an image reference, a commit of the
+    app's own repository (`incoming` names the folder of objects that a push keeps apart), or a content id the server
+    may already know (`same`: deploy only if it is what runs, else answer `upload`)."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
     upload: str = ""
     git: str = ""
     image: str = ""
+    commit: str = ""
+    incoming: str = ""
     content_id: str = ""
     kind: Literal["directory", "git", "archive", "image"] = "directory"
     version: str = ""
@@ -375,7 +378,8 @@ class FetchBackup(Request):
 class Session(Request):
     """A command with a terminal. `tty` asks for one; `rows` and `columns` are its first size."""
 
-    method, permission, shape = "GET", "operator", "session"
+    method, shape = "GET", "session"
+    permission: ClassVar[Permission] = "operator"
     tty: bool = False
     interactive: bool = True
     rows: Screen = 24
@@ -407,6 +411,41 @@ class AddonShell(Session):
     path = "/addons/{addon}/shell"
     addon: Name
     command: tuple[str, ...] = ()
+
+
+# --- git ----------------------------------------------------------------------------------------------------------
+
+
+class GitSession(Session):
+    """git's own conversation about an app's repository, as bytes: `git push` is receive-pack, `git fetch` upload-pack.
+
+    A push to an app that does not exist makes it; one that is refused takes it away again.
+    """
+
+    path, permission = "/apps/{app}/git", "deployer"
+    app: Name
+    service: Literal["receive-pack", "upload-pack"]
+
+
+class ListKeys(Request):
+    """The SSH keys that may push and fetch."""
+
+    path, permission = "/keys", "operator"
+
+
+class AddKey(Request):
+    """Let an SSH key push and fetch. `public` is the line of its .pub file."""
+
+    method, path, permission = "POST", "/keys", "owner"
+    name: Name
+    public: Annotated[str, MaxLen(20_000)]
+
+
+class RemoveKey(Request):
+    """Let an SSH key push and fetch no more."""
+
+    method, path, permission = "DELETE", "/keys/{name}", "owner"
+    name: Name
 
 
 # --- platform and operations --------------------------------------------------------------------------------------

@@ -51,6 +51,12 @@ class Settings:
     build_memory: int = setting(0, "PAAS_BUILD_MEMORY", "Memory limit of a classic build's steps; 0: none.")
     upload_limit: int = setting(1 << 30, "PAAS_UPLOAD_LIMIT", "Largest source, unpacked, that is taken.")
     upload_files: int = setting(100_000, "PAAS_UPLOAD_FILES", "Most files a source may have.")
+    push_limit: int = setting(1 << 30, "PAAS_PUSH_LIMIT", "Most bytes that one git push may bring, packed.")
+    ssh_keys: str = setting(
+        "",
+        "PAAS_SSH_KEYS",
+        "File that `paas keys` keeps SSH keys in; empty: ~/.ssh/authorized_keys of the server's user.",
+    )
     ca_file: str = setting("", "SSL_CERT_FILE", "CA bundle that builds must trust (a company network).")
     tick: float = setting(5.0, "PAAS_TICK", "Seconds between two looks of the controller at every app.")
     log_level: str = setting("info", "PAAS_LOG_LEVEL", "debug, info, warning or error.")

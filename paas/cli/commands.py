@@ -25,6 +25,12 @@ SECTIONS: dict[str, dict[str, Command]] = {
         "watch": Command("operations", "Follow an operation from its start."),
         "operations": Command("operations", "List what the server did and does."),
     },
+    "git": {
+        "git": Command("git", "Add the remote that `git push` deploys to.", group=True),
+        "keys": Command("keys", "Show, add and remove SSH keys that may push.", group=True),
+        "hooks": Command("hooks", "Have a repository of yours deploy what is pushed to it.", group=True),
+        "git-shell": Command("git_shell", "What sshd runs for a key that may push."),
+    },
     "Apps": {
         "apps": Command("apps", "List all apps."),
         "create": Command("apps", "Make a new, empty app."),

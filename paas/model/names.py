@@ -14,6 +14,7 @@ PROCESS = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?")
 IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,510}")
 CONFIG_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
 ALIAS = re.compile(r"[A-Z][A-Z0-9_]{0,62}")
+KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,62}")
 LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 RESERVED_APPS = frozenset({"paas", "traefik", "registry", "admin", "api", "www-data", "localhost"})
@@ -54,6 +55,15 @@ def image_reference(value: str) -> str:
     """The name or id of an image, as far as it cannot be taken for anything else. Raises UsageError."""
     if not IMAGE.fullmatch(value):
         raise UsageError(f"{value[:80]!r} cannot name an image", hint="use NAME:TAG, NAME@sha256:… or an image id")
+    return value
+
+
+def key_name(value: str) -> str:
+    """`value` if it can name an SSH key. Raises UsageError."""
+    if not KEY.fullmatch(value):
+        raise UsageError(
+            f"{value!r} cannot name a key", hint="use up to 63 letters, digits, dots, dashes, underscores and @"
+        )
     return value
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 import pwd
+import re
 import socket
 import struct
 from collections.abc import Mapping
@@ -18,6 +19,10 @@ from paas.errors import Denied
 
 LOCAL = "unix:"
 """Begins the client's address where the connection came over the unix socket; no TCP peer's address can."""
+
+
+ACTING = re.compile(r"[A-Za-z0-9_][A-Za-z0-9 _.@:-]{0,99}")
+"""In whose name an owner at the socket may say to act: what SSH keys and users are called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +48,8 @@ def identify(scope: Mapping[str, Any], headers: Mapping[str, str], token: str) -
     """The actor of a request. Raises NotLoggedIn. An empty `token` lets nobody in over TCP."""
     client = scope.get("client")
     if client and str(client[0]).startswith(LOCAL):
-        return Actor(str(client[0]).removeprefix(LOCAL))
+        said = headers.get("paas-as", "")
+        return Actor(said if ACTING.fullmatch(said) else str(client[0]).removeprefix(LOCAL))
     scheme, _, given = headers.get("authorization", "").partition(" ")
     if token and scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), token.encode()):
         return Actor("token")

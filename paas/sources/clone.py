@@ -73,7 +73,8 @@ def clone(
         _prepare(repository, remote)
         _fetch(repository, remote)
         commit = gittree.commit(repository, "FETCH_HEAD")
-        found = _materialise(gittree.GitTree(repository, commit), into, remote, limit, most)
+        tree = gittree.GitTree(repository, commit)
+        found = materialised(tree, into, emit=emit, where=remote.shown, limit=limit, most=most)
     finally:
         shutil.rmtree(repository, ignore_errors=True)
     from paas.model.app import Source  # a server's word; the command line, which imports this file too, starts without
@@ -94,11 +95,13 @@ class _Remote:
         return redacted(self.address)
 
 
-def _materialise(tree: gittree.GitTree, into: Path, remote: _Remote, limit: int, most: int) -> str:
+def materialised(tree: gittree.GitTree, into: Path, *, emit: Emit, where: str, limit: int, most: int) -> str:
+    """Make the new folder `into` from a commit's tree; its content id. Raises ConfigError when it holds nothing or too
+    much. `where` is what the person calls the repository."""
     for warning in tree.warnings:
-        remote.emit(Event(kind="warning", message=warning))
+        emit(Event(kind="warning", message=warning))
     if not tree.entries:
-        raise ConfigError("there is no file to deploy: no app found", where=remote.shown)
+        raise ConfigError("there is no file to deploy: no app found", where=where)
     with tempfile.NamedTemporaryFile(dir=into.parent, prefix=f".{into.name}.", suffix=".tar") as tar:
         pack(tree, cast("IO[bytes]", tar))
         tar.flush()

@@ -11,7 +11,7 @@ from paas.model import names
 from paas.model.app import App, Release, ReleaseKind, ReleaseStatus
 from paas.model.service import ObservedService
 from paas.requests import CreateApp, DestroyAddon, DestroyApp, ListApps, RenameApp, ShowApp
-from paas.usecases import addons, images
+from paas.usecases import addons, images, repository
 from paas.usecases.context import Act, Context
 from paas.usecases.domains import app_url
 from paas.usecases.releases import Changed, change_release
@@ -195,6 +195,7 @@ def destroy_app(context: Context, request: DestroyApp, act: Act) -> Destroyed:
     with context.locks.hold(app.id, f"{act.actor}: destroy", act.emit):
         context.engine.forget(app.id)
         images.remove_all(context, app)
+        repository.remove(context.settings, app.id)
         context.store.delete_app(app.id)
     addons.reconcile_addons(context, act.emit)
     kept = {addon.name for addon in (*attached, *owned)} - {addon.name for addon in going}

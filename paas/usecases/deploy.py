@@ -101,7 +101,7 @@ def deploy_app(context: Context, request: DeployApp, act: Act) -> Deployed:
     app = _known(context, request)
     if (known := _by_content_id(context, request, app)) is not None:
         return known
-    with fetched(context, request.source, act.emit) as found:
+    with fetched(context, request.source, act.emit, app_id=app.id if app else "") as found:
         wanted = inspected(context, found, request.buildpack)
         _tell(act, wanted)
         _check(context, app, request.app, wanted)
@@ -123,7 +123,7 @@ def plan_app(context: Context, request: PlanApp, act: Act) -> Planned:
         if app is None:
             raise NotFound(f"there is no app {request.app!r}", hint="name a source to plan its first deploy")
         return _planned(context, app, base_release(context.store, app), None, exists=True)
-    with fetched(context, request.source, act.emit) as found:
+    with fetched(context, request.source, act.emit, app_id=app.id if app else "") as found:
         wanted = inspected(context, found, request.buildpack)
         known = app or App(id=new_id(), name=names.app_name(request.app), created_at=context.clock.now())
         coming = _coming(context, known, wanted, found.source)
@@ -156,7 +156,7 @@ def _by_content_id(context: Context, request: DeployApp, app: App | None) -> Dep
     """What the content id alone answers: this runs already, or, when nothing was sent along, that it has to be sent.
     None: the upload is needed."""
     source = request.source
-    if not source.content_id or source.git or source.image:
+    if not source.content_id or source.git or source.image or source.commit:
         return None
     answer = _if_same(context, request, app)
     if source.upload and not answer.unchanged:

@@ -14,6 +14,7 @@ from paas.errors import Denied, NotFound, PaasError
 from paas.interfaces import Terminal
 from paas.model.events import Emit, Event
 from paas.requests import (
+    AddKey,
     AddonShell,
     AttachAddon,
     BackupAddon,
@@ -29,6 +30,7 @@ from paas.requests import (
     Doctor,
     ExecCommand,
     FetchBackup,
+    GitSession,
     ListAddonKinds,
     ListAddons,
     ListApps,
@@ -36,6 +38,7 @@ from paas.requests import (
     ListCertificates,
     ListDomains,
     ListEvents,
+    ListKeys,
     ListOperations,
     ListReleases,
     ListReplicas,
@@ -46,6 +49,7 @@ from paas.requests import (
     PlatformUp,
     PutCertificate,
     ReadLogs,
+    RemoveKey,
     RenameApp,
     Request,
     Restart,
@@ -70,7 +74,9 @@ from paas.usecases import (
     deploy,
     doctor,
     domains,
+    git,
     history,
+    keys,
     logs,
     platform,
     processes,
@@ -132,12 +138,16 @@ HANDLERS: Mapping[type[Request], Handler] = {
     RestoreAddon: backups.restore_addon,
     FetchBackup: backups.fetch_backup,
     ListOperations: history.list_operations,
+    ListKeys: keys.list_keys,
+    AddKey: keys.add_key,
+    RemoveKey: keys.remove_key,
 }
 
 SESSIONS: Mapping[type[Request], SessionHandler] = {
     RunCommand: sessions.run_command,
     ExecCommand: sessions.exec_command,
     AddonShell: addons.addon_shell,
+    GitSession: git.git_session,
 }
 
 
@@ -209,7 +219,8 @@ class Door:
 def audited(request: Request) -> dict[str, object]:
     """What of a request may be written down: names and numbers, never a value, a key, a command or a URL."""
     facts: dict[str, object] = {}
-    for name in ("app", "addon", "host", "name", "kind", "alias", "number", "process", "memory", "cpus", "pids"):
+    simple = ("app", "addon", "host", "name", "kind", "alias", "number", "process", "service", "memory", "cpus", "pids")
+    for name in simple:
         value = getattr(request, name, None)
         if isinstance(value, (str, int, float)) and value:
             facts[name] = value

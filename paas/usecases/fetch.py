@@ -1,4 +1,5 @@
-"""Gets a source into a folder of its own: an upload, a git URL, or nothing but the name of an image."""
+"""Gets a source into a folder of its own: an upload, a git URL, a commit that was pushed, or nothing but the name of an
+image."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ from paas.model.app import Source
 from paas.model.events import Emit
 from paas.requests import SourceRef
 from paas.settings import Settings
-from paas.usecases import uploads
+from paas.usecases import repository, uploads
 from paas.usecases.context import Context
 
 CLONE_SECONDS = 600.0
@@ -31,12 +32,12 @@ class Fetched:
 
 
 @contextmanager
-def fetched(context: Context, ref: SourceRef, emit: Emit) -> Iterator[Fetched]:
-    """The source, as long as the block lasts; upload and folder are removed after it. Raises UsageError, NotFound,
-    ConfigError for a source that must not be unpacked."""
-    given = [name for name in ("upload", "git", "image") if getattr(ref, name)]
+def fetched(context: Context, ref: SourceRef, emit: Emit, *, app_id: str = "") -> Iterator[Fetched]:
+    """The source, as long as the block lasts; upload and folder are removed after it. A commit is one of the repository
+    of `app_id`. Raises UsageError, NotFound, ConfigError for a source that must not be unpacked."""
+    given = [name for name in ("upload", "git", "image", "commit") if getattr(ref, name)]
     if len(given) != 1:
-        raise UsageError("a source is exactly one of an upload, a git URL and an image")
+        raise UsageError("a source is exactly one of an upload, a git URL, an image and a commit that was pushed")
     if ref.image:
         names.image_reference(ref.image)
         yield Fetched(Source(kind="image", id="", version=ref.version, origin=ref.image, message=ref.message), None)
@@ -45,7 +46,7 @@ def fetched(context: Context, ref: SourceRef, emit: Emit) -> Iterator[Fetched]:
     folder = place / "source"
     try:
         place.mkdir(parents=True, mode=0o700)
-        yield Fetched(_into(context, ref, folder, emit), folder)
+        yield Fetched(_into(context, ref, folder, emit, app_id), folder)
     finally:
         shutil.rmtree(place, ignore_errors=True)
         uploads.discard(context.settings, ref.upload)
@@ -56,8 +57,18 @@ def clear(settings: Settings) -> None:
     shutil.rmtree(settings.home / "work", ignore_errors=True)
 
 
-def _into(context: Context, ref: SourceRef, folder: Path, emit: Emit) -> Source:
+def _into(context: Context, ref: SourceRef, folder: Path, emit: Emit, app_id: str) -> Source:
     settings = context.settings
+    if ref.commit:
+        return sources.pushed(
+            ref.commit,
+            folder,
+            objects=repository.objects(settings, app_id, ref.incoming),
+            emit=emit,
+            origin=ref.origin or "git push",
+            limit=settings.upload_limit,
+            most=settings.upload_files,
+        )
     if ref.git:
         return sources.clone(
             ref.git,

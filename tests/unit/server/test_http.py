@@ -233,6 +233,16 @@ def test_over_tcp_only_the_token_counts(server: Running) -> None:
     assert [actor for _, actor, _ in server.door.seen] == ["token"]
 
 
+def test_on_the_socket_an_owner_may_say_in_whose_name(server: Running) -> None:
+    for acting, recorded in (("key alice", "key alice"), ("", ""), ("a;b", ""), ("x" * 200, "")):
+        with Client.connect(server.settings, acting) as client:
+            client.ask(ListApps())
+        assert server.door.seen[-1][1] == (recorded or getpass.getuser())
+    with Client.connect(server.remote, "key alice") as client:
+        client.ask(ListApps())
+    assert server.door.seen[-1][1] == "token", "a token's bearer may not"
+
+
 def test_a_session_over_tcp_without_the_token_is_refused_before_the_upgrade(server: Running) -> None:
     settings = replace(server.remote, token="no")
     with Client.connect(settings) as client, pytest.raises(Denied):

@@ -1,0 +1,90 @@
+"""`paas git`: the repository of this folder gets the remote that `git push` deploys to."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from typing import Annotated
+
+import typer
+
+from paas.cli.lazy import new_app
+from paas.cli.options import AppOption
+from paas.cli.output import put, say
+from paas.cli.target import app_of
+from paas.errors import Conflict, PlatformError, UsageError
+
+app = new_app(no_args_is_help=True)
+
+_HOST = re.compile(r"([A-Za-z0-9_][A-Za-z0-9._-]*@)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?")
+_REMOTE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+@app.callback()
+def git() -> None:
+    """Add the remote that `git push` deploys to."""
+
+
+@app.command()
+def remote(
+    app: AppOption = "",
+    name: Annotated[str, typer.Option("--name", metavar="NAME", help="What the remote is called.")] = "paas",
+    ssh: Annotated[
+        str, typer.Option("--ssh", metavar="USER@HOST[:PORT]", help="Push through this machine's sshd (paas keys add).")
+    ] = "",
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace a remote of that name that leads elsewhere.")
+    ] = False,
+) -> None:
+    """Add a remote to the repository of this folder: `git push paas main` then deploys. Prints its URL.
+
+    The first push makes the app if there is none.
+    """
+    url = url_of(app_of(app), ssh)
+    if not _REMOTE.fullmatch(name):
+        raise UsageError(f"{name!r} cannot name a remote", hint="use letters, digits, dots, dashes and underscores")
+    if _said("rev-parse", "--git-dir") is None:
+        raise UsageError("this folder is in no git repository", hint="git init, and commit something")
+    before = _said("remote", "get-url", name)
+    if before not in (None, url) and not replace:
+        raise Conflict(f"there is a remote {name} already: {before}", hint="--replace, or another --name")
+    if before is None:
+        _done("remote", "add", "--", name, url)
+    elif before != url:
+        _done("remote", "set-url", "--", name, url)
+    put(url)
+    say(f"next: git push {name} {_refspec()}")
+
+
+def url_of(app_name: str, ssh: str) -> str:
+    """`paas::shop`, or `ssh://user@host/shop`. Raises UsageError for a host that cannot be one."""
+    if not ssh:
+        return f"paas::{app_name}"
+    if not _HOST.fullmatch(ssh):
+        raise UsageError(f"{ssh!r} is no host to push to", hint="--ssh user@host, or user@host:port")
+    return f"ssh://{ssh}/{app_name}"
+
+
+def _refspec() -> str:
+    """What to push for the branch that is checked out."""
+    branch = _said("symbolic-ref", "--short", "HEAD") or "main"
+    return branch if branch in ("main", "master") else f"{branch}:main"
+
+
+def _said(*argv: str) -> str | None:
+    """What git says; None when it says no."""
+    done = _git(*argv)
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _done(*argv: str) -> None:
+    done = _git(*argv)
+    if done.returncode:
+        raise PlatformError("git did not take the remote", details=tuple(done.stderr.splitlines()[-3:]))
+
+
+def _git(*argv: str) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(["git", *argv], capture_output=True, text=True, check=False)
+    except FileNotFoundError as error:
+        raise PlatformError("git is not installed", hint="apt-get install -y git") from error

@@ -1,0 +1,170 @@
+"""What the `pre-receive` hook of an app's repository runs: decide about a push, deploy what it brings, refuse it when
+that does not work. Its words are the `remote:` lines of the person who pushes.
+
+git starts it with one line a ref on standard input, while the new objects are still kept apart; the server told it the
+app, in whose name, and which open file is the lock.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from paas.cli.output import complain, escaped, say
+from paas.errors import Conflict, PaasError, UsageError
+
+BRANCHES, TAGS = "refs/heads/", "refs/tags/"
+FIRST = ("main", "master")
+"""Branches that can become an app's deploy branch, the preferred one first."""
+LONGEST = 250
+MOST = 1000
+"""Refs in one push."""
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """One ref of a push: its commit before and after, all zeros for none."""
+
+    old: str
+    new: str
+    ref: str
+
+    @property
+    def makes(self) -> bool:
+        """Whether the ref is new."""
+        return set(self.old) == {"0"}
+
+    @property
+    def deletes(self) -> bool:
+        """Whether the ref is taken away."""
+        return set(self.new) == {"0"}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What becomes of a push. `deploy` is the update that is deployed; `notes` are sentences for the person."""
+
+    deploy: Update | None
+    notes: tuple[str, ...] = ()
+
+
+def main() -> int:
+    """The exit code: 0 takes the push."""
+    try:
+        return _received(sys.stdin)
+    except PaasError as error:
+        complain(error)
+    except KeyboardInterrupt:
+        say("interrupted")
+    return 1
+
+
+def updates(lines: Iterable[str]) -> tuple[Update, ...]:
+    """git's lines: `<old> <new> <ref>`. Raises UsageError for more refs than one push may have."""
+    found = []
+    for line in lines:
+        old, new, ref = line.rstrip("\n").split(" ", 2)
+        found.append(Update(old, new, ref))
+        if len(found) > MOST:
+            raise UsageError(f"one push may change at most {MOST} refs", hint="push one branch: git push paas main")
+    return tuple(found)
+
+
+def judged(pushed: Sequence[Update], head: str, there: bool) -> Verdict:
+    """What to do with a push. `head` is the ref that HEAD names, `there` whether it exists: if not, the first of main
+    and master that comes becomes the deploy branch. Raises UsageError for refs that are not taken."""
+    for one in pushed:
+        _check(one.ref)
+    chosen = head if there else _first(pushed, head)
+    deploy = next((one for one in pushed if one.ref == chosen), None)
+    branch = _short(chosen)
+    if deploy is not None and deploy.deletes:
+        raise UsageError(f"{branch} is what runs: it cannot be deleted", hint="paas destroy takes the whole app away")
+    inside = f"{chosen}/"
+    for one in pushed:
+        if one.ref.startswith(inside):
+            raise UsageError(f"{_short(one.ref)} and {branch} cannot both be", hint="give the branch another name")
+    kept = [one for one in pushed if one is not deploy and one.ref.startswith(BRANCHES) and not one.deletes]
+    notes = tuple(
+        f"{_short(one.ref)} is kept, not deployed: {branch} is. To deploy it: git push paas {_short(one.ref)}:{branch}"
+        for one in kept[:5]
+    )
+    return Verdict(deploy, notes)
+
+
+def _check(ref: str) -> None:
+    named = ref.startswith((BRANCHES, TAGS)) and len(ref) <= LONGEST and ref.isprintable()
+    if not named:
+        raise UsageError(
+            f"{escaped(ref)[:80]} is not taken", hint=f"push branches and tags, with names up to {LONGEST} characters"
+        )
+
+
+def _first(pushed: Sequence[Update], head: str) -> str:
+    refs = {one.ref for one in pushed if not one.deletes}
+    return next((BRANCHES + name for name in FIRST if BRANCHES + name in refs), head)
+
+
+def _short(ref: str) -> str:
+    return ref.removeprefix(BRANCHES).removeprefix(TAGS)
+
+
+def _received(lines: Iterable[str]) -> int:
+    head = _git("symbolic-ref", "HEAD")
+    verdict = judged(updates(lines), head, bool(_git("rev-parse", "--verify", "--quiet", head)))
+    for note in verdict.notes:
+        say(note)
+    if verdict.deploy is not None:
+        _take_turn(int(os.environ["PAAS_PUSH_LOCK"]))
+        before = "" if verdict.deploy.makes else verdict.deploy.old
+        if _git("rev-parse", "--verify", "--quiet", verdict.deploy.ref) != before:
+            raise Conflict("somebody else has pushed meanwhile", hint="git pull, then push again")
+        _deploy(verdict.deploy)
+    return 0
+
+
+def _take_turn(lock: int) -> None:
+    """Wait until no other push of this app is between its deploy and the change of its branch."""
+    import fcntl
+
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        say("another push to this app is on its way: waiting for it")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+
+def _deploy(update: Update) -> None:
+    from paas.cli.progress import plain
+    from paas.client import Client
+    from paas.requests import DeployApp, SourceRef
+    from paas.settings import load
+
+    incoming = os.path.basename(os.environ.get("GIT_QUARANTINE_PATH", ""))  # noqa: PTH119 - the name alone
+    source = SourceRef(commit=update.new, incoming=incoming, kind="git", origin=f"git push {_short(update.ref)}")
+    request = DeployApp(app=os.environ["PAAS_PUSH_APP"], source=source, create=False)
+    with Client.connect(load(), os.environ["PAAS_PUSH_ACTOR"]) as client:
+        for event in client.follow(request):
+            plain(event)
+            if event.kind == "result":
+                _end(event.data["answer"])
+
+
+def _end(answer: Any) -> None:
+    how = "serves already: nothing changed" if answer["unchanged"] else f"serves ({answer['seconds']:.1f} s)"
+    say(f"{answer['app']} v{answer['release']} {how}")
+    say(str(answer["url"]))
+
+
+def _git(*argv: str) -> str:
+    """What git says about the repository the hook was started in; empty when it says no."""
+    done = subprocess.run(["git", *argv], capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

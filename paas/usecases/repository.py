@@ -1,0 +1,150 @@
+"""The git repository of each app, `<home>/git/<app id>.git`: bare, made when it is first asked for, ruled by nothing
+that lies in it. Named by the app's id, so that a rename keeps it."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shlex
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from paas import bundled
+from paas.errors import NotFound, PlatformError, UsageError
+from paas.settings import Settings
+from paas.sources import gittree
+
+FIRST = ("main", "master")
+"""Branches that can become an app's deploy branch, the preferred one first."""
+
+BRANCHES = "refs/heads/"
+
+_ID = re.compile(r"[0-9a-f]{8}")
+_INCOMING = re.compile(r"(tmp_objdir-)?incoming-[A-Za-z0-9]{1,16}")
+
+# What git itself refuses on sight keeps hostile submodule files, `.git` folders and broken objects out. The three that
+# are let through are common in old, honest histories.
+_CONFIG = (
+    "receive.fsckObjects=true",
+    "transfer.fsckObjects=true",
+    "receive.fsck.zeroPaddedFilemode=ignore",
+    "receive.fsck.badTimezone=ignore",
+    "receive.fsck.missingSpaceBeforeDate=ignore",
+    "receive.denyDeleteCurrent=refuse",
+    "receive.advertisePushOptions=false",
+    "receive.keepAlive=5",
+    "core.fsmonitor=false",
+    "core.logAllRefUpdates=false",
+    "protocol.allow=never",
+)
+
+
+def path_of(settings: Settings, app_id: str) -> Path:
+    """Where the app's repository is, or would be. Raises UsageError for what is no app's id."""
+    if not _ID.fullmatch(app_id):
+        raise UsageError("only an app that exists has a repository")
+    return settings.home / "git" / f"{app_id}.git"
+
+
+def prepared(settings: Settings, app_id: str) -> Path:
+    """The app's repository, made when it is missing. Raises PlatformError."""
+    path = path_of(settings, app_id)
+    if not (path / "HEAD").exists():
+        _make(path)
+    return path
+
+
+def objects(settings: Settings, app_id: str, incoming: str) -> tuple[Path, ...]:
+    """The folders that hold the objects of the app's repository; `incoming` is the one that a push keeps apart.
+
+    Raises NotFound, UsageError.
+    """
+    kept = path_of(settings, app_id) / "objects"
+    if not kept.is_dir():
+        raise NotFound("nothing was ever pushed to this app", hint="git push paas main")
+    if not incoming:
+        return (kept,)
+    apart = kept / incoming
+    if not _INCOMING.fullmatch(incoming) or apart.is_symlink() or not apart.is_dir():
+        raise UsageError("this push is not on its way (any more)", hint="push again")
+    return (kept, apart)
+
+
+def remove(settings: Settings, app_id: str) -> None:
+    """Take the repository away. Idempotent."""
+    shutil.rmtree(path_of(settings, app_id), ignore_errors=True)
+
+
+def has_refs(repository: Path) -> bool:
+    """Whether anything was ever taken."""
+    return bool(gittree.run(repository, "for-each-ref", "--count=1"))
+
+
+def settle_head(repository: Path) -> None:
+    """Have HEAD, which names the deploy branch, name the first one that was pushed."""
+    head = gittree.run(repository, "symbolic-ref", "HEAD").decode().strip()
+    there = gittree.run(repository, "for-each-ref", "--format=%(refname)").decode().split()
+    first = next((BRANCHES + name for name in FIRST if BRANCHES + name in there), "")
+    if head not in there and first:
+        gittree.run(repository, "symbolic-ref", "HEAD", first)
+
+
+def tidy(settings: Settings) -> None:
+    """At server start, when no push can be on its way: remove what pushes of a killed server left."""
+    for left in _left(settings.home / "git"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def command(settings: Settings, service: str, repository: Path) -> list[str]:
+    """The git command of one conversation. What it obeys stands here, never in the repository."""
+    config = (*_CONFIG, f"receive.maxInputSize={settings.push_limit}", f"core.hooksPath={hooks(settings)}")
+    return ["git", *(part for one in config for part in ("-c", one)), service, str(repository)]
+
+
+def environment(settings: Settings, **facts: str) -> dict[str, str]:
+    """All of the environment that git and our hook get: nothing of a person's or the server's settings for git."""
+    kept = {name: os.environ[name] for name in ("PATH", "TMPDIR", "LANG") if name in os.environ}
+    home = settings.home / "git"
+    fixed = {"HOME": str(home), "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, "GIT_TERMINAL_PROMPT": "0"}
+    return {**kept, **fixed, "PAAS_HOME": str(settings.home), **facts}
+
+
+def hooks(settings: Settings) -> Path:
+    """The folder of the hooks that all repositories share, written anew where this version's are other ones."""
+    folder = settings.home / "git" / "hooks"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    text = (bundled.templates() / "hooks" / "pre-receive").read_text().replace("{python}", shlex.quote(sys.executable))
+    hook = folder / "pre-receive"
+    if not hook.exists() or hook.read_text() != text:
+        coming = folder / f".{secrets.token_hex(4)}"
+        coming.write_text(text)
+        coming.chmod(0o700)
+        coming.rename(hook)
+    return folder
+
+
+def _make(path: Path) -> None:
+    """Made under another name first: whoever sees it sees all of it."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    coming = path.parent / f".new-{secrets.token_hex(8)}"
+    try:
+        gittree.run(
+            path.parent, "init", "--bare", "--quiet", "--template=", f"--initial-branch={FIRST[0]}", "--", str(coming)
+        )
+        coming.rename(path)
+    except gittree.GitFailed as error:
+        raise PlatformError("the app's repository cannot be made", hint="paas doctor", details=error.lines) from error
+    except OSError as error:
+        if not (path / "HEAD").exists():  # else another push was faster
+            raise PlatformError(f"the app's repository cannot be made: {error.strerror}", hint="paas doctor") from error
+    finally:
+        shutil.rmtree(coming, ignore_errors=True)
+
+
+def _left(folder: Path) -> Iterator[Path]:
+    yield from folder.glob(".new-*")
+    for pattern in ("tmp_objdir-*", "incoming-*"):
+        yield from folder.glob(f"*.git/objects/{pattern}")

@@ -1,0 +1,278 @@
+"""git on the command line: which refs are taken, which SSH commands, remotes, hooks of one's own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from paas.cli.git_shell import Asked, asked_for
+from paas.cli.receive import Update, judged, updates
+from paas.errors import Denied, UsageError
+from paas.requests import AddKey, ListKeys, RemoveKey
+from tests.unit.cli.conftest import Paas
+from tests.unit.server.stub import Running
+from tests.unit.sources.test_local import git
+
+NONE, ONE, TWO = "0" * 40, "1" * 40, "2" * 40
+MAIN = "refs/heads/main"
+
+
+# --- what becomes of a push ----------------------------------------------------------------------------------------
+
+
+def test_the_lines_of_git_are_read() -> None:
+    found = updates([f"{NONE} {ONE} {MAIN}\n", f"{ONE} {NONE} refs/tags/a b\n"])
+    assert [one.ref for one in found] == [MAIN, "refs/tags/a b"]
+    assert (found[0].makes, found[0].deletes) == (True, False)
+    assert (found[1].makes, found[1].deletes) == (False, True)
+    with pytest.raises(UsageError, match="at most 1000"):
+        updates(f"{NONE} {ONE} refs/tags/{number}\n" for number in range(1001))
+
+
+@pytest.mark.parametrize(
+    ("refs", "head", "there", "deployed"),
+    [
+        ([MAIN], MAIN, True, MAIN),
+        ([MAIN], MAIN, False, MAIN),
+        (["refs/heads/master"], MAIN, False, "refs/heads/master"),
+        (["refs/heads/master", MAIN], MAIN, False, MAIN),
+        (["refs/heads/master"], MAIN, True, ""),
+        ([MAIN], "refs/heads/master", True, ""),
+        (["refs/heads/feature"], MAIN, False, ""),
+        (["refs/tags/v1"], MAIN, True, ""),
+        (["refs/heads/feature", "refs/tags/v1", MAIN], MAIN, True, MAIN),
+    ],
+)
+def test_one_branch_is_deployed(refs: list[str], head: str, there: bool, deployed: str) -> None:
+    verdict = judged([Update(ONE, TWO, ref) for ref in refs], head, there)
+    assert (verdict.deploy.ref if verdict.deploy else "") == deployed
+    others = [ref for ref in refs if ref.startswith("refs/heads/") and ref != deployed]
+    assert len(verdict.notes) == len(others), "each other branch is told that it is not deployed"
+
+
+@pytest.mark.parametrize(
+    "ref",
+    ["refs/notes/x", "refs/pull/1/head", "HEAD", "refs/heads", "refs/heads/" + "x" * 300, "refs/heads/a\x1b[31m",
+     "refs/heads/main/inside"],
+)  # fmt: skip
+def test_other_refs_are_refused_with_the_whole_push(ref: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        judged([Update(ONE, TWO, MAIN), Update(NONE, ONE, ref)], MAIN, True)
+    assert "\x1b" not in caught.value.message
+
+
+def test_what_runs_cannot_be_deleted_other_branches_can() -> None:
+    with pytest.raises(UsageError, match="cannot be deleted"):
+        judged([Update(ONE, NONE, MAIN)], MAIN, True)
+    verdict = judged([Update(ONE, NONE, "refs/heads/old"), Update(ONE, NONE, "refs/tags/v1")], MAIN, True)
+    assert (verdict.deploy, verdict.notes) == (None, ())
+
+
+# --- what a key may ask for ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("command", "asked"),
+    [
+        ("git-receive-pack '/shop'", Asked("receive-pack", "shop")),
+        ("git-receive-pack 'shop.git'", Asked("receive-pack", "shop")),
+        ("git-upload-pack '/my-shop.git/'", Asked("upload-pack", "my-shop")),
+        ("git upload-pack shop", Asked("upload-pack", "shop")),
+    ],
+)
+def test_the_two_git_commands_are_understood(command: str, asked: Asked) -> None:
+    assert asked_for(command) == asked
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "",
+        "id",
+        "sh",
+        "scp -t /",
+        "git-receive-pack",
+        "git-receive-pack ''",
+        "git-receive-pack '/shop';id",
+        "git-receive-pack '/shop'\nid",
+        "git-receive-pack '/shop'\n",
+        "git-receive-pack '/shop' --help",
+        "git-receive-pack --help",
+        "git-receive-pack '-x'",
+        "git-receive-pack '$(id)'",
+        "git-receive-pack '/a/b'",
+        "git-receive-pack '../../etc'",
+        "git-receive-pack 'shop",
+        "git-receive-pack shop'",
+        "git-receive-pack '/Shop'",
+        f"git-upload-pack '{'a' * 60}'",
+        "git-upload-archive 'shop'",
+    ],
+)
+def test_every_other_command_is_denied(command: str) -> None:
+    with pytest.raises(Denied):
+        asked_for(command)
+
+
+def test_git_shell_says_no_without_a_traceback(paas: Paas, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSH_ORIGINAL_COMMAND", "rm -rf /")
+    ran = paas("git-shell", "alice")
+    assert (ran.code, ran.out) == (11, "")
+    assert "may only push and fetch" in ran.err
+
+
+# --- keys ----------------------------------------------------------------------------------------------------------
+
+
+def test_keys_are_sent_from_standard_input(
+    server: Running, paas: Paas, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    key = {"name": "alice", "kind": "ssh-ed25519", "fingerprint": "SHA256:x"}
+    server.door.answers = {AddKey: key, ListKeys: [key], RemoveKey: key}
+    (tmp_path / "key.pub").write_text("ssh-ed25519 AAAA me\n")
+    with (tmp_path / "key.pub").open() as file:
+        monkeypatch.setattr(sys, "stdin", file)
+        ran = paas("keys", "add", "alice")
+    assert ran.code == 0, ran
+    assert "SHA256:x" in ran.err
+    assert server.door.seen[-1][0] == AddKey(name="alice", public="ssh-ed25519 AAAA me\n")
+    assert json.loads(paas("keys", "--json").out) == [key]
+    assert "SHA256:x" in paas("keys").out
+    assert paas("keys", "remove", "alice").code == 0
+
+
+# --- the remote ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def repository(paas: Paas) -> Path:
+    """The folder the commands run in, as a repository."""
+    git(Path.cwd(), "init", "--quiet")
+    return Path.cwd()
+
+
+def test_the_remote_is_added_once(paas: Paas, repository: Path) -> None:
+    ran = paas("git", "remote")
+    assert (ran.code, ran.out) == (0, "paas::my-app\n"), ran
+    assert "git push paas main" in ran.err
+    assert git(repository, "remote", "get-url", "paas") == "paas::my-app"
+    assert paas("git", "remote").code == 0, "safe to repeat"
+
+
+def test_a_remote_that_leads_elsewhere_is_only_replaced_when_told_to(paas: Paas, repository: Path) -> None:
+    git(repository, "remote", "add", "paas", "https://example.org/x.git")
+    ran = paas("git", "remote")
+    assert ran.code == 4
+    assert "https://example.org/x.git" in ran.err
+    assert paas("git", "remote", "--replace").code == 0
+    assert git(repository, "remote", "get-url", "paas") == "paas::my-app"
+
+
+def test_another_branch_is_said_with_the_one_it_deploys_to(paas: Paas, repository: Path) -> None:
+    git(repository, "checkout", "--quiet", "-b", "trunk")
+    assert "git push far trunk:main" in paas("git", "remote", "--name", "far").err
+
+
+def test_the_remote_may_lead_through_ssh(paas: Paas, repository: Path) -> None:
+    assert paas("git", "remote", "--ssh", "deploy@example.org:2222", "-a", "shop").out == (
+        "ssh://deploy@example.org:2222/shop\n"
+    )
+    for hostile in ("-oProxyCommand=id", "a b", "x/y", "user@-x", "$(id)"):
+        assert paas("git", "remote", "--ssh", hostile, "--name", "other").code == 2
+
+
+def test_a_folder_without_a_repository_is_told_so(paas: Paas) -> None:
+    ran = paas("git", "remote")
+    assert ran.code == 2
+    assert "no git repository" in ran.err
+
+
+# --- the program git runs ------------------------------------------------------------------------------------------
+
+
+def helper(*argv: str, said: bytes, home: Path) -> subprocess.CompletedProcess[bytes]:
+    """`git-remote-paas`, as git runs it."""
+    code = "from paas.cli.remote_helper import main; main()"
+    environ = {"PATH": os.environ["PATH"], "PAAS_HOST": "http://127.0.0.1:1", "PAAS_TOKEN": "x", "PAAS_HOME": str(home)}
+    return subprocess.run(
+        [sys.executable, "-c", code, *argv], input=said, capture_output=True, env=environ, check=False, timeout=60
+    )
+
+
+def test_the_helper_can_connect_and_nothing_else(tmp_path: Path) -> None:
+    ran = helper("paas", "shop", said=b"capabilities\n", home=tmp_path)
+    assert (ran.returncode, ran.stdout) == (0, b"connect\n\n")
+    ran = helper("paas", "shop", said=b"fetch x\n", home=tmp_path)
+    assert ran.returncode == 2
+    assert b"Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize("name", ["../x", "a b", "-x", "", "shop;id", "Shop"])
+def test_the_helper_takes_only_names_of_apps(tmp_path: Path, name: str) -> None:
+    ran = helper("paas", name, said=b"connect git-receive-pack\n", home=tmp_path)
+    assert (ran.returncode, ran.stdout) == (2, b"")
+
+
+def test_the_helper_says_that_no_server_answers(tmp_path: Path) -> None:
+    ran = helper("paas", "shop", said=b"connect git-receive-pack\n", home=tmp_path)
+    assert ran.returncode == 9
+    assert b"no server answers" in ran.stderr
+
+
+# --- hooks in a repository of one's own ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def bare(paas: Paas, tmp_path: Path) -> Path:
+    path = tmp_path / "team.git"
+    path.mkdir()
+    git(path, "init", "--quiet", "--bare")
+    return path
+
+
+def test_a_hook_is_installed_and_removed(paas: Paas, bare: Path) -> None:
+    ran = paas("hooks", "install", str(bare))
+    assert ran.code == 0, ran
+    assert "main deploys to team" in ran.err
+    hook = bare / "hooks" / "post-receive"
+    assert os.access(hook, os.X_OK)
+    assert 'git push paas::team "+$new:refs/heads/main"' in hook.read_text()
+    assert subprocess.run(["sh", "-n", str(hook)], check=False).returncode == 0
+    assert paas("hooks", "install", str(bare), "-a", "other").code == 0, "our own is replaced without asking"
+    assert paas("hooks", "remove", str(bare)).code == 0
+    assert not hook.exists()
+    assert paas("hooks", "remove", str(bare)).code == 3
+
+
+def test_a_hook_of_the_persons_own_is_asked_about_and_comes_back(paas: Paas, bare: Path) -> None:
+    hook = bare / "hooks" / "post-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\necho mine\n")
+    assert paas("hooks", "install", str(bare)).code == 2
+    assert hook.read_text() == "#!/bin/sh\necho mine\n"
+    assert paas("hooks", "install", str(bare), "--confirm", "post-receive").code == 0
+    assert paas("hooks", "remove", str(bare)).code == 0
+    assert hook.read_text() == "#!/bin/sh\necho mine\n"
+
+
+@pytest.mark.parametrize("branch", ["a b", "-x", "x..y", "$(id) ", "a~1"])
+def test_a_branch_that_cannot_be_one_is_refused(paas: Paas, bare: Path, branch: str) -> None:
+    assert paas("hooks", "install", str(bare), f"--branch={branch}").code == 2
+    assert not (bare / "hooks" / "post-receive").exists()
+
+
+def test_a_branch_of_odd_letters_stays_a_word_of_the_hook(paas: Paas, bare: Path) -> None:
+    assert paas("hooks", "install", str(bare), "--branch", "it's;$(id)").code == 0
+    text = (bare / "hooks" / "post-receive").read_text()
+    assert """[ "$ref" = 'refs/heads/it'"'"'s;$(id)' ]""" in text
+
+
+def test_hooks_are_for_bare_repositories(paas: Paas, repository: Path) -> None:
+    ran = paas("hooks", "install", str(repository))
+    assert ran.code == 2
+    assert "no bare repository" in ran.err

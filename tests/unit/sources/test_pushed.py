@@ -1,0 +1,86 @@
+"""A commit out of folders of git objects, while the repository it was pushed to does not have it yet."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from paas.errors import ConfigError, NotFound, UsageError
+from paas.model.events import Event, silent
+from paas.sources import open_local, pushed
+from tests.unit.sources.test_local import git
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """Two commits; the second one changes the text of the app."""
+    folder = tmp_path / "app"
+    folder.mkdir()
+    git(folder, "init", "--quiet")
+    commit(folder, "first")
+    commit(folder, "second")
+    return folder
+
+
+def commit(folder: Path, text: str, name: str = "app.py") -> str:
+    (folder / name).write_text(text)
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", f"{text}: said")
+    return git(folder, "rev-parse", "HEAD")
+
+
+def test_a_commit_becomes_a_folder_with_the_content_id_it_has_everywhere(repository: Path, tmp_path: Path) -> None:
+    head = git(repository, "rev-parse", "HEAD")
+    source = pushed(head, tmp_path / "out", objects=[repository / ".git" / "objects"], emit=silent)
+    assert (tmp_path / "out" / "app.py").read_text() == "second"
+    assert source.id == open_local(repository).content_id
+    assert (source.kind, source.version, source.message) == ("git", head, "second: said")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["app", "out"], "nothing else is left"
+
+
+def test_objects_that_are_kept_apart_are_found_with_those_they_build_on(repository: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    shutil.copytree(repository / ".git" / "objects", kept)
+    before = {path for path in kept.rglob("*") if path.is_file()}
+    head = commit(repository, "another", "more.py")
+    apart = tmp_path / "apart"
+    for path in (repository / ".git" / "objects").rglob("*"):
+        relative = path.relative_to(repository / ".git" / "objects")
+        if path.is_file() and kept / relative not in before:
+            (apart / relative).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, apart / relative)
+    with pytest.raises((NotFound, ConfigError)):
+        pushed(head, tmp_path / "none", objects=[kept], emit=silent)
+    pushed(head, tmp_path / "out", objects=[kept, apart], emit=silent)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["app.py", "more.py"]
+
+
+@pytest.mark.parametrize("name", ["HEAD", "main", "--all", "", "a" * 39, "../../etc", "a" * 40 + "\n", "A" * 40])
+def test_only_a_whole_commit_id_names_a_commit(repository: Path, tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="is no commit id"):
+        pushed(name, tmp_path / "out", objects=[repository / ".git" / "objects"], emit=silent)
+
+
+def test_a_commit_that_is_not_there_is_said_so(repository: Path, tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="no commit"):
+        pushed("ab" * 20, tmp_path / "out", objects=[repository / ".git" / "objects"], emit=silent)
+
+
+def test_a_source_over_the_limits_is_refused(repository: Path, tmp_path: Path) -> None:
+    head = commit(repository, "x" * 2000, "big")
+    with pytest.raises(ConfigError):
+        pushed(head, tmp_path / "out", objects=[repository / ".git" / "objects"], emit=silent, limit=1000)
+
+
+def test_a_submodule_is_left_out_and_said_so(repository: Path, tmp_path: Path) -> None:
+    git(repository, "update-index", "--add", "--cacheinfo", f"160000,{'ab' * 20},library")
+    git(repository, "commit", "--quiet", "--message", "with a submodule")
+    said: list[Event] = []
+    head = git(repository, "rev-parse", "HEAD")
+    pushed(head, tmp_path / "out", objects=[repository / ".git" / "objects"], emit=said.append)
+    assert [event.message for event in said if event.kind == "warning"] == [
+        "submodule library is not part of the source"
+    ]
+    assert not (tmp_path / "out" / "library").exists()

@@ -1,0 +1,201 @@
+"""The repository of an app, and git's conversations about it as far as no hook is asked."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+
+from paas.errors import Cancelled, NotFound, UsageError
+from paas.interfaces import Resize
+from paas.model.app import App
+from paas.requests import GitSession
+from paas.settings import Settings
+from paas.usecases import repository
+from paas.usecases.git import git_session
+from paas.usecases.pipes import Pipe
+from tests.unit.sources.test_local import git
+from tests.unit.usecases.parts import Parts
+
+FLUSH = b"0000"
+
+
+def session(app: str, service: str) -> GitSession:
+    return GitSession(app=app, service=service)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def app(platform: Parts) -> App:
+    return platform.app()
+
+
+@pytest.fixture
+def settings(platform: Parts) -> Settings:
+    return platform.context.settings
+
+
+def filled(settings: Settings, app: App, work: Path) -> Path:
+    """The app's repository with one commit on main."""
+    path = repository.prepared(settings, app.id)
+    work.mkdir()
+    git(work, "init", "--quiet")
+    (work / "app.py").write_text("print()")
+    git(work, "add", "--all")
+    git(work, "commit", "--quiet", "--message", "first")
+    git(path, "fetch", "--quiet", str(work), "HEAD:refs/heads/main")
+    return path
+
+
+# --- the repository ------------------------------------------------------------------------------------------------
+
+
+def test_a_repository_is_made_once_bare_and_without_hooks(settings: Settings, app: App) -> None:
+    path = repository.prepared(settings, app.id)
+    assert path == settings.home / "git" / f"{app.id}.git"
+    made = (path / "HEAD").stat().st_mtime_ns
+    assert repository.prepared(settings, app.id) == path
+    assert (path / "HEAD").stat().st_mtime_ns == made
+    assert (path / "HEAD").read_text() == "ref: refs/heads/main\n"
+    assert not (path / "hooks").exists()
+    assert [one.name for one in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("app_id", ["", "shop", "../../etc", "A1B2C3D4", "a1b2c3d4/..", "a1b2c3d4\n"])
+def test_only_an_apps_id_names_a_repository(settings: Settings, app_id: str) -> None:
+    with pytest.raises(UsageError):
+        repository.path_of(settings, app_id)
+
+
+def test_objects_kept_apart_are_a_folder_of_that_repository_and_nothing_else(settings: Settings, app: App) -> None:
+    with pytest.raises(NotFound, match="nothing was ever pushed"):
+        repository.objects(settings, app.id, "")
+    kept = repository.prepared(settings, app.id) / "objects"
+    (kept / "tmp_objdir-incoming-Ab12Cd").mkdir()
+    (kept / "tmp_objdir-incoming-link00").symlink_to("/etc")
+    assert repository.objects(settings, app.id, "") == (kept,)
+    assert repository.objects(settings, app.id, "tmp_objdir-incoming-Ab12Cd") == (
+        kept,
+        kept / "tmp_objdir-incoming-Ab12Cd",
+    )
+    for hostile in ("pack", "..", "../../x", "tmp_objdir-incoming-link00", "tmp_objdir-incoming-gone00", "/etc"):
+        with pytest.raises(UsageError, match="not on its way"):
+            repository.objects(settings, app.id, hostile)
+
+
+def test_head_follows_the_first_branch_that_can_be_deployed(settings: Settings, app: App, tmp_path: Path) -> None:
+    path = filled(settings, app, tmp_path / "work")
+    git(path, "branch", "--move", "main", "feature")
+    git(path, "symbolic-ref", "HEAD", "refs/heads/main")
+    repository.settle_head(path)
+    assert git(path, "symbolic-ref", "HEAD") == "refs/heads/main"
+    git(path, "branch", "master", "feature")
+    repository.settle_head(path)
+    assert git(path, "symbolic-ref", "HEAD") == "refs/heads/master"
+    git(path, "branch", "main", "feature")
+    repository.settle_head(path)
+    assert git(path, "symbolic-ref", "HEAD") == "refs/heads/master", "what is deployed stays so"
+
+
+def test_what_a_killed_server_left_is_removed(settings: Settings, app: App) -> None:
+    path = repository.prepared(settings, app.id)
+    (path / "objects" / "tmp_objdir-incoming-Ab12Cd").mkdir()
+    (path.parent / ".new-0011").mkdir()
+    repository.tidy(settings)
+    assert path.exists()
+    assert not list(path.parent.glob(".new-*"))
+    assert not list(path.glob("objects/*incoming*"))
+
+
+def test_git_obeys_nothing_but_what_we_say(
+    settings: Settings, app: App, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = repository.prepared(settings, app.id)
+    for name, value in {
+        "GIT_DIR": "/", "GIT_CONFIG_PARAMETERS": "x", "GIT_SSH_COMMAND": "id", "PAAS_TOKEN": "t", "LD_PRELOAD": "x",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    environ = repository.environment(settings, PAAS_PUSH_APP="shop")
+    assert environ.keys() <= {
+        "PATH", "TMPDIR", "LANG", "HOME", "GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_GLOBAL", "GIT_TERMINAL_PROMPT",
+        "PAAS_HOME", "PAAS_PUSH_APP",
+    }  # fmt: skip
+    git(path, "config", "core.hooksPath", str(tmp_path / "hostile"))
+    git(path, "config", "receive.fsckObjects", "false")
+    command = repository.command(settings, "receive-pack", path)
+    asked = [*command[:-2], "-C", str(path), "config", "--get-regexp", r"core.hookspath|receive\.(fsckobjects|max.*)"]
+    said = subprocess.run(asked, env=environ, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert f"core.hookspath {settings.home}/git/hooks" in said[-1]
+    for wanted in ("receive.fsckobjects", "receive.maxinputsize"):
+        assert [line for line in said if line.startswith(wanted)][-1].split()[1] in ("true", str(settings.push_limit))
+
+
+def test_the_hook_is_written_anew_when_it_is_another_one(settings: Settings) -> None:
+    hook = repository.hooks(settings) / "pre-receive"
+    assert os.access(hook, os.X_OK)
+    text = hook.read_text()
+    hook.write_text("exit 0")
+    assert (repository.hooks(settings) / "pre-receive").read_text() == text
+    assert [one.name for one in hook.parent.iterdir()] == ["pre-receive"]
+
+
+# --- conversations -------------------------------------------------------------------------------------------------
+
+
+def test_a_fetch_gets_the_refs_of_the_app(platform: Parts, app: App, tmp_path: Path) -> None:
+    path = filled(platform.context.settings, app, tmp_path / "work")
+    pipe = Pipe(source=BytesIO(FLUSH))
+    assert git_session(platform.context, session("shop", "upload-pack"), platform.act, pipe) == 0
+    assert git(path, "rev-parse", "main").encode() + b" refs/heads/main" in pipe.out
+
+
+def test_a_fetch_of_an_app_that_does_not_exist_makes_none(platform: Parts) -> None:
+    with pytest.raises(NotFound):
+        git_session(platform.context, session("shop", "upload-pack"), platform.act, Pipe())
+    assert platform.store.apps() == ()
+
+
+def test_a_push_that_brings_nothing_leaves_no_app_behind(platform: Parts) -> None:
+    assert (
+        git_session(platform.context, session("shop", "receive-pack"), platform.act, Pipe(source=BytesIO(FLUSH))) == 0
+    )
+    assert platform.store.apps() == ()
+    assert not list((platform.context.settings.home / "git").glob("*.git"))
+
+
+def test_an_app_that_was_there_stays(platform: Parts, app: App) -> None:
+    git_session(platform.context, session("shop", "receive-pack"), platform.act, Pipe(source=BytesIO(FLUSH)))
+    assert platform.store.apps() == (app,)
+
+
+@pytest.mark.parametrize("name", ["Shop", "a/b", "-x", "paas", "x" * 41, "shop;id"])
+def test_a_push_cannot_make_an_app_of_a_name_that_cannot_be_one(platform: Parts, name: str) -> None:
+    with pytest.raises(UsageError):
+        git_session(platform.context, session(name, "receive-pack"), platform.act, Pipe())
+    assert platform.store.apps() == ()
+
+
+class Gone:
+    """A person who went away."""
+
+    tty = False
+    interactive = True
+
+    def read(self) -> bytes | Resize | None:
+        raise Cancelled("the client went away")
+
+    def write(self, data: bytes, stream: str = "stdout") -> None:
+        raise Cancelled("the client went away")
+
+
+@pytest.mark.parametrize("service", ["receive-pack", "upload-pack"])
+def test_a_client_that_goes_away_leaves_no_process_behind(platform: Parts, app: App, service: str) -> None:
+    git_session(platform.context, session("shop", service), platform.act, Gone())
+    home = str(platform.context.settings.home)
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            assert f"{home}/git/{app.id}.git" not in process.read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
