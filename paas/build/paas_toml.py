@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from paas.build import procfile, quoting, sizes
+from paas.build.autoscale import AutoscaleTable, consistent
+from paas.build.tables import Count, Table, seconds
 from paas.errors import PaasError
 from paas.model import names
 from paas.model.manifest import EnvVar, Manifest, ProcessOptions
@@ -90,10 +92,6 @@ def argument(value: str) -> str:
     return value
 
 
-def _seconds(least: float, most: float) -> Any:
-    return Annotated[float, BeforeValidator(lambda value: sizes.seconds(value, least, most))]
-
-
 def env_table(value: object) -> object:
     """A plain value of `[env]` as the table it is short for; `true` and numbers as TOML and JSON write them."""
     if isinstance(value, bool):
@@ -104,15 +102,8 @@ def env_table(value: object) -> object:
 Key = Annotated[str, AfterValidator(_by(names.config_key))]
 Command = Annotated[str, AfterValidator(command)]
 RelativePath = Annotated[str, AfterValidator(relative_path)]
-Count = Annotated[int, Field(strict=True, ge=0, le=100)]
 Text = Annotated[str, Field(max_length=names.MAX_VALUE, pattern=r"^[^\x00]*$")]
 Argument = Annotated[str, Field(max_length=names.MAX_VALUE), AfterValidator(argument)]
-
-
-class Table(BaseModel):
-    """A table of the file. Unknown keys are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", str_max_length=names.MAX_VALUE)
 
 
 class HealthTable(Table):
@@ -124,15 +115,15 @@ class HealthTable(Table):
     """Healthy when `$PORT` accepts a connection."""
     command: Command | None = None
     """Healthy when this command exits 0 inside the replica."""
-    interval: _seconds(0.1, 3600) = 5.0  # type: ignore[valid-type]
+    interval: seconds(0.1, 3600) = 5.0  # type: ignore[valid-type]
     """Time between two checks."""
-    timeout: _seconds(0.1, 300) = 3.0  # type: ignore[valid-type]
+    timeout: seconds(0.1, 300) = 3.0  # type: ignore[valid-type]
     """How long one check may take."""
     passes: Annotated[int, Field(strict=True, ge=1, le=100)] = 1
     """Good checks in a row that make a replica healthy."""
     failures: Annotated[int, Field(strict=True, ge=1, le=100)] = 3
     """Bad checks in a row that make a healthy replica unhealthy."""
-    grace: _seconds(1, 3600) = 60.0  # type: ignore[valid-type]
+    grace: seconds(1, 3600) = 60.0  # type: ignore[valid-type]
     """How long a new replica may take to become healthy."""
 
     def check(self, process: str) -> HealthCheck:
@@ -168,15 +159,21 @@ class ProcessTable(Table):
     """Cores a replica may use. Else as it was; 1 at first."""
     pids: Annotated[int, Field(strict=True, ge=8, le=1_000_000)] | None = None
     """Processes and threads a replica may have. Else as it was; 1024 at first."""
-    stop_grace: _seconds(0, 3600) | None = None  # type: ignore[valid-type]
+    stop_grace: seconds(0, 3600) | None = None  # type: ignore[valid-type]
     """Time between SIGTERM and SIGKILL. Else 30 s."""
     health: Annotated[HealthTable, AfterValidator(_one_question)] | None = None
     """How the platform knows that a replica is well."""
+    autoscale: Annotated[AutoscaleTable, AfterValidator(consistent)] | None = None
+    """Between which bounds, and by what, the number of replicas follows the load. Not acted upon yet."""
 
     def options(self, name: str) -> ProcessOptions:
         """As the frozen value."""
         said = {key: getattr(self, key) for key in ("command", "replicas", "memory", "cpus", "pids", "stop_grace")}
-        return ProcessOptions(**said, health=self.health.check(name) if self.health else None)
+        return ProcessOptions(
+            **said,
+            health=self.health.check(name) if self.health else None,
+            autoscale=self.autoscale.rules() if self.autoscale else None,
+        )
 
 
 class EnvTable(Table):
@@ -203,18 +200,20 @@ class BuildTable(Table):
     """A Dockerfile of another name or in another folder."""
     target: Annotated[str, AfterValidator(stage)] = ""
     """The stage of the Dockerfile that is deployed."""
-    packages: Annotated[list[Annotated[str, AfterValidator(package)]], Field(max_length=100)] = []
+    packages: Annotated[list[Annotated[str, AfterValidator(package)]], Field(max_length=100)] = Field(
+        default_factory=list
+    )
     """Debian packages the app needs, such as `ffmpeg`."""
 
 
 class DeployTable(Table):
     """`[deploy]`: how long requests in flight, a switch and the `release` command may take."""
 
-    drain: _seconds(0, 3600) | None = None  # type: ignore[valid-type]
+    drain: seconds(0, 3600) | None = None  # type: ignore[valid-type]
     """Most time that requests in flight get before the old replicas stop. Else 30 s."""
-    timeout: _seconds(5, 86_400) | None = None  # type: ignore[valid-type]
+    timeout: seconds(5, 86_400) | None = None  # type: ignore[valid-type]
     """Most time from the start of new replicas until they are healthy. Else 5 minutes."""
-    release_timeout: _seconds(1, 86_400) | None = None  # type: ignore[valid-type]
+    release_timeout: seconds(1, 86_400) | None = None  # type: ignore[valid-type]
     """Most time of the `release` command. Else 15 minutes."""
 
 
@@ -231,9 +230,11 @@ class PaasToml(Table):
     """The folder of files to serve, for the static buildpack and built single-page apps."""
     spa: bool | None = None
     """Whether unknown paths get `index.html`. Else it is found out."""
-    domains: Annotated[list[Annotated[str, AfterValidator(_by(names.host_name))]], Field(max_length=100)] = []
+    domains: Annotated[list[Annotated[str, AfterValidator(_by(names.host_name))]], Field(max_length=100)] = Field(
+        default_factory=list
+    )
     """Hosts the app answers at beside its default one."""
-    addons: Annotated[list[Annotated[str, AfterValidator(addon)]], Field(max_length=20)] = []
+    addons: Annotated[list[Annotated[str, AfterValidator(addon)]], Field(max_length=20)] = Field(default_factory=list)
     """Kinds of addons made and attached at the first deploy."""
     build: BuildTable = BuildTable()
     """How the image is built."""

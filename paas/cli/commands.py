@@ -29,6 +29,7 @@ SECTIONS: dict[str, dict[str, Command]] = {
         "git": Command("git", "Add the remote that `git push` deploys to.", group=True),
         "keys": Command("keys", "Show, add and remove SSH keys that may push.", group=True),
         "hooks": Command("hooks", "Have a repository of yours deploy what is pushed to it.", group=True),
+        "git-credential": Command("git_credential", "What git asks for the password of a server elsewhere."),
         "git-shell": Command("git_shell", "What sshd runs for a key that may push."),
     },
     "Apps": {
@@ -42,6 +43,7 @@ SECTIONS: dict[str, dict[str, Command]] = {
     "Running": {
         "ps": Command("ps", "Show, scale and restart processes.", group=True),
         "scale": Command("ps", "Set the number of replicas: web=3 worker=1."),
+        "autoscale": Command("autoscale", "Try autoscaling rules against a load trace.", group=True),
         "limits": Command("ps", "Set memory, CPU and pids limits of a process."),
         "restart": Command("ps", "Start all replicas anew, with no gap."),
         "logs": Command("logs", "Show what apps, router and builds say."),

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
 from paas.cli.commands import COMMANDS, SECTIONS, SPELLINGS
 from paas.cli.lazy import load
@@ -218,11 +218,15 @@ def _value(annotation: Any, metadata: Iterable[Any]) -> str:
     if hasattr(annotation, "__metadata__"):
         return _value(annotation.__origin__, annotation.__metadata__)
     parts = [part for part in get_args(annotation) if part is not types.NoneType]
-    if get_origin(annotation) in (Union, types.UnionType) and len(parts) == 1:
+    if get_origin(annotation) in (Union, types.UnionType):
         return _value(parts[0], metadata)
     read = any(type(one).__name__ == "BeforeValidator" for one in metadata)
     words = {bool: "true or false", str: "text", int: "size" if read else "number", float: "time" if read else "number"}
-    return words.get(annotation) or ("list" if get_origin(annotation) is list else "table")
+    if get_origin(annotation) is list:
+        (inner,) = get_args(annotation)
+        return "tables" if hasattr(getattr(inner, "__origin__", inner), "model_fields") else "list"
+    chosen = get_origin(annotation) is Literal or (isinstance(annotation, type) and issubclass(annotation, str))
+    return words.get(annotation) or ("text" if chosen else "table")
 
 
 # --- text ----------------------------------------------------------------------------------------------------------

@@ -162,6 +162,51 @@ name = "{name}"
 # failures = 3                       # bad checks in a row
 # grace = "60s"                      # for a new replica
 
+# [processes.web.autoscale]          # not acted upon yet; paas autoscale simulate tries it
+# min = 1
+# max = 10
+# targets = {{ cpu = "85%" }}          # or requests = 30 (a second, per replica), in_flight, p95 = "400ms"…
+# tolerance = 0.0                    # share by which a target may be missed
+# out_window = "0s"                  # how long more have to be wanted
+# in_window = "90s"                  # how long fewer have to be enough
+# warm_up = "15s"                    # how long after a change a latency is not believed
+# scale_in = true
+# paused = false
+
+# [[processes.web.autoscale.step]]
+# metric = "cpu"
+# upper = "80%"                      # above it more, below lower fewer
+# lower = "30%"
+# statistic = "average"              # minimum, maximum, sum
+# period = "1m"
+# evaluations = 1                    # periods in a row
+# breach = "1m"                      # at least
+# add = 1
+# remove = 1
+# cooldown = "5m"
+
+# [[processes.web.autoscale.schedule]]
+# cron = "0 8 * * mon-fri"           # or once: at = "2026-12-24T08:00"
+# time_zone = "Europe/Berlin"
+# min = 4
+# max = 20
+# lasts = "10h"
+
+# [processes.web.autoscale.trigger]  # one step in the words of Elastic Beanstalk
+# MeasureName = "CPUUtilization"
+# Statistic = "Average"
+# Unit = "Percent"
+# LowerThreshold = 20
+# UpperThreshold = 60
+# Period = 5
+# EvaluationPeriods = 1
+# BreachDuration = 5
+# UpperBreachScaleIncrement = 1
+# LowerBreachScaleIncrement = -1
+# MinSize = 1
+# MaxSize = 4
+# Cooldown = 360
+
 # [env]
 # GREETING = "hello"
 # SECRET_KEY = {{ generate = true }}

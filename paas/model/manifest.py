@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from paas.model.scaling import Autoscale
 from paas.model.service import HealthCheck
 
 
@@ -19,6 +20,7 @@ class ProcessOptions:
     pids: int | None = None
     stop_grace: float | None = None
     health: HealthCheck | None = None
+    autoscale: Autoscale | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,141 @@
+"""Words of autoscaling: what is measured, the rules, and what was decided from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """Something that is measured of a process. `shared`: the value is that of all replicas together, so it falls on
+    each one's part when there are more; else it is an average over them. `share`: 0 to 1, written 0.7 or "70%"."""
+
+    name: str
+    unit: str
+    shared: bool = False
+    share: bool = False
+
+
+SIGNALS: Mapping[str, Signal] = {
+    one.name: one
+    for one in (
+        Signal("cpu", "of the limit", share=True),
+        Signal("memory", "of the limit", share=True),
+        Signal("requests", "requests/s per replica", shared=True),
+        Signal("in_flight", "requests in flight per replica", shared=True),
+        Signal("p50", "s"),
+        Signal("p95", "s"),
+        Signal("p99", "s"),
+        Signal("network_in", "bytes/s per replica", shared=True),
+        Signal("network_out", "bytes/s per replica", shared=True),
+        Signal("disk_read", "bytes/s per replica", shared=True),
+        Signal("disk_write", "bytes/s per replica", shared=True),
+        Signal("healthy", "replicas"),
+        Signal("unhealthy", "replicas"),
+    )
+}
+
+
+class Statistic(StrEnum):
+    """What the samples of a period come to."""
+
+    AVERAGE = "average"
+    MINIMUM = "minimum"
+    MAXIMUM = "maximum"
+    SUM = "sum"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetRule:
+    """Keep a signal near `target` (per replica, in the signal's unit)."""
+
+    metric: str
+    target: float
+
+
+DEFAULT = TargetRule(metric="cpu", target=0.85)
+"""What a process is kept near when its table names no rule."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRule:
+    """Beyond `upper` (below `lower`) for `evaluations` periods in a row and `breach` seconds: `add` replicas (`remove`
+    some). Thresholds are per replica in the signal's unit; `sum` adds up what came in a period, of all replicas
+    together. Nothing for `cooldown` after any change. Seconds."""
+
+    metric: str
+    upper: float | None = None
+    lower: float | None = None
+    statistic: Statistic = Statistic.AVERAGE
+    period: float = 60.0
+    evaluations: int = 1
+    breach: float = 0.0
+    add: int = 1
+    remove: int = 1
+    cooldown: float = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleRule:
+    """Other bounds from a moment on: by `cron`, or once `at` a local time (ISO). They hold for `lasts` seconds, else
+    until another schedule begins. None: that bound stays as it is without the schedule."""
+
+    cron: str = ""
+    at: str = ""
+    time_zone: str = "UTC"
+    least: int | None = None
+    most: int | None = None
+    lasts: float | None = None
+
+
+Rule = TargetRule | StepRule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Autoscale:
+    """The rules of one process. Seconds.
+
+    `out_window`: a scale-out goes to the least that was proposed within it, `in_window`: a scale-in to what was enough
+    all through it. `tolerance`: a target that is missed by less than this share is met. `average`: over how long a
+    signal is taken together, unless one sample is far beyond. `warm_up`: for how long after a change a latency is not
+    believed. `scale_in` False: only more, never fewer. `paused`: nothing but the bounds holds.
+    """
+
+    least: int = 1
+    most: int = 10
+    rules: tuple[Rule, ...] = ()
+    schedules: tuple[ScheduleRule, ...] = ()
+    tolerance: float = 0.0
+    out_window: float = 0.0
+    in_window: float = 90.0
+    average: float = 15.0
+    warm_up: float = 15.0
+    scale_in: bool = True
+    paused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What was measured at `at` (Unix seconds): one value per signal, of `replicas` that had traffic. A signal that
+    could not be read is not there."""
+
+    at: float
+    replicas: int
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What came out. `proposed` is what the target rules asked for at this moment, before windows and bounds; None
+    when none of them had data. `why` is one sentence; `limits` are the words of what held it back (`max`, `min`,
+    `window`, `cooldown`, `paused`, `scale-in off`, `no data`); `alarm` says that metrics are missing."""
+
+    at: float
+    replicas: int
+    wanted: int
+    why: str
+    proposed: int | None = None
+    limits: tuple[str, ...] = field(default=())
+    alarm: bool = False

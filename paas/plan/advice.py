@@ -1,0 +1,49 @@
+"""What bounds and target a load trace asks for: candidates are tried, the cheapest of the best is taken. Pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from paas.model.scaling import Autoscale, TargetRule
+from paas.plan.simulate import Run, Trace, World, ours, simulate
+
+SHARES = (0.6, 0.7, 0.8, 0.85, 0.9)
+"""Shares of a replica's capacity that are tried as targets."""
+ALLOWED = 0.001
+"""Share of the trace by which the target of the latency may be missed for a cheaper choice."""
+SPARE = 1.3
+"""Room over the trace's highest minute: tomorrow is not today."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advice:
+    """`target`: requests/s per replica; `run`: what the trace comes to with it."""
+
+    least: int
+    most: int
+    target: float
+    run: Run
+
+
+def advice(trace: Trace, rules: Autoscale, world: World) -> Advice:
+    """Bounds by the lowest and the highest minute, and the target that costs least among those that hold."""
+    minutes = _minutes(trace)
+    runs = []
+    for share in SHARES:
+        target = round(world.capacity * share, 1)
+        least = max(1, math.ceil(min(minutes) / target))
+        most = max(least, math.ceil(max(minutes) * SPARE / target))
+        tried = replace(
+            rules, least=least, most=most, schedules=(), rules=(TargetRule(metric="requests", target=target),)
+        )
+        runs.append(Advice(least=least, most=most, target=target, run=simulate(trace, ours(tried, "advice"), world)))
+    fewest = min(one.run.over for one in runs)
+    good = [one for one in runs if one.run.over <= fewest + ALLOWED * (trace.end - trace.times[0])]
+    return min(good, key=lambda one: one.run.replica_hours)
+
+
+def _minutes(trace: Trace) -> list[float]:
+    """The mean rate of each minute."""
+    rates = [rate for _, rate in trace.seconds()]
+    return [sum(part) / len(part) for start in range(0, len(rates), 60) if (part := rates[start : start + 60])]

@@ -1,0 +1,289 @@
+"""How many replicas: rules + samples → wanted, and why. One pure function, asked by whoever has samples.
+
+Target tracking starts from the Kubernetes Horizontal Pod Autoscaler: replicas × value / target, a tolerance, and
+windows in which the least (scale-out) or the most (scale-in) counts. What differs, as here a replica boots in seconds:
+
+* CPU at its limit says what was done, not what was asked for. The requests that came say that, at what one of them has
+  cost in CPU before; so a step in the load is answered by one decision, not by a row of doublings.
+* A scale-out goes by the average of some seconds, or by one sample that is far beyond what noise explains.
+* A scale-in goes only to a number that no moment of its window would have called back, and a scale-out soon after a
+  scale-in needs more than usual. So noise changes the direction once in a window at most.
+
+Step rules follow Elastic Beanstalk's triggers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from paas.model import schedule
+from paas.model.scaling import SIGNALS, Autoscale, Decision, Sample, Statistic, StepRule, TargetRule
+
+SATURATED = 0.95
+"""From this share of a limit on a signal cannot say how much more is wanted."""
+GROWTH = 2.0
+"""Factor by which replicas grow where nothing says by how much, and most by which latency makes them grow at once."""
+URGENT = 1.2
+"""What one sample alone has to be beyond the target, where otherwise the average of some seconds counts."""
+REVERSAL = 0.15
+"""The tolerance of a scale-out that would undo a scale-in of less than a window ago; it also averages twice as long."""
+SPARE = 0.06
+"""Share that a scale-in leaves over the highest need of its window."""
+ROOM = 0.5
+"""Below this share of its target a latency lets one replica go."""
+STALE = 30.0
+"""Seconds after which a sample says nothing about now, and between two of which something may have been missed."""
+
+_FOLD: dict[Statistic, Callable[[Sequence[float]], float]] = {
+    Statistic.AVERAGE: lambda values: sum(values) / len(values),
+    Statistic.MINIMUM: min,
+    Statistic.MAXIMUM: max,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Proposal:
+    wanted: int
+    why: str
+    limit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What a decision is made from; samples are fresh or none."""
+
+    rules: Autoscale
+    replicas: int
+    samples: Sequence[Sample]
+    now: float
+    history: Sequence[Decision]
+
+
+def decide(
+    rules: Autoscale, replicas: int, samples: Sequence[Sample], now: float, history: Sequence[Decision] = ()
+) -> Decision:
+    """How many replicas there should be. `samples` and `history` (earlier decisions) are in the order of time, as much
+    of both as the longest window and a minute more. The highest wanted of all rules wins; the bounds always hold."""
+    fresh = samples if samples and now - samples[-1].at <= STALE else ()
+    look = _Look(rules, replicas, fresh, now, history)
+    targets = [_target(look, rule) for rule in rules.rules if isinstance(rule, TargetRule)]
+    steps = [_step(look, rule) for rule in rules.rules if isinstance(rule, StepRule)]
+    target = max((one for one in targets if one), key=lambda one: one.wanted, default=None)
+    proposed = target.wanted if target else None
+    if target and target.wanted > replicas:
+        target = _settled(look, target)
+    blind = None in targets or None in steps
+    found = _held(look, [one for one in (target, *steps) if one], blind=blind)
+    return _bounded(look, found, proposed=proposed, alarm=blind)
+
+
+# --- targets -------------------------------------------------------------------------------------------------------
+
+
+def _target(look: _Look, rule: TargetRule) -> _Proposal | None:
+    """What one target asks for; None without data."""
+    if not look.samples or not _has(look.samples[-1], rule.metric):
+        return None
+    start = look.now - max(look.rules.in_window, 2 * look.rules.average) - look.rules.average
+    seen = [one for one in _since(look.samples, start) if _has(one, rule.metric)]
+    if SIGNALS[rule.metric].shared or SIGNALS[rule.metric].share:
+        return _tracked(look, rule, seen)
+    return _felt(look, rule, seen)
+
+
+def _tracked(look: _Look, rule: TargetRule, seen: Sequence[Sample]) -> _Proposal:
+    """A signal that falls in proportion to the replicas."""
+    rules, replicas, need = look.rules, look.replicas, _needs(rule, seen)
+    said = f"{rule.metric} {_shown(need[-1] * rule.target / max(1, seen[-1].replicas))} of {_unit(rule)}"
+    turned = any(one.wanted < one.replicas for one in _recent(look, rules.in_window))
+    back = look.now - rules.average * (2 if turned else 1)
+    steady = _mean([one for one, sample in zip(need, seen, strict=True) if sample.at > back])
+    beyond = replicas * (1 + max(rules.tolerance, REVERSAL if turned else 0))
+    asked = max(steady, need[-1] if need[-1] > beyond * URGENT else 0.0)
+    if asked > beyond:
+        wanted = math.ceil(asked - 1e-9)
+        return _Proposal(wanted, f"{said} wants {wanted}")
+    if any(one.wanted > one.replicas for one in _recent(look, rules.in_window)):
+        return _Proposal(replicas, f"{said}, and the last ones came less than {rules.in_window:g} s ago", "window")
+    return _fewer(look, said, seen, need)
+
+
+def _needs(rule: TargetRule, seen: Sequence[Sample]) -> list[float]:
+    """For each sample, how many replicas at their target its load asks for."""
+    if SIGNALS[rule.metric].shared:
+        return [max(0.0, one.values[rule.metric]) / rule.target for one in seen]
+    costs = sorted(
+        one.values[rule.metric] * one.replicas / one.values["requests"]
+        for one in seen
+        if 0 < one.values[rule.metric] < SATURATED and one.values.get("requests", 0) > 0
+    )
+    cost = costs[len(costs) // 2] if costs else 0.0
+    return [_need(rule, one, cost) for one in seen]
+
+
+def _need(rule: TargetRule, one: Sample, cost: float) -> float:
+    """`cost`: what a request has taken of a replica's limit; 0: not known."""
+    ready, value = max(1, one.replicas), max(0.0, one.values[rule.metric])
+    if value < SATURATED:
+        return ready * value / rule.target
+    asked = one.values.get("requests", 0.0) * cost
+    return max(ready * value, asked if cost else ready * GROWTH * rule.target) / rule.target
+
+
+def _fewer(look: _Look, said: str, seen: Sequence[Sample], need: Sequence[float]) -> _Proposal:
+    """As few as no moment of the window would have called back, and some spare; as it is where something was missed."""
+    rules = look.rules
+    holes = any(after.at - before.at > STALE for before, after in pairwise(seen))
+    if rules.in_window and (holes or seen[0].at > look.now - rules.in_window):
+        return _Proposal(look.replicas, f"{said}, not known for {rules.in_window:g} s yet", "window")
+    peak = _peak(look, seen, need)
+    wanted = math.ceil(peak * (1 + SPARE) / (1 + rules.tolerance) - 1e-9)
+    if wanted >= look.replicas:
+        return _Proposal(look.replicas, f"{said} is near enough")
+    return _Proposal(wanted, f"{said}, and {wanted} were enough all of the last {rules.in_window:g} s")
+
+
+def _peak(look: _Look, seen: Sequence[Sample], need: Sequence[float]) -> float:
+    """The highest need within the window: of averages, and of single samples by what is urgent about them."""
+    peak, first, total = 0.0, 0, 0.0
+    for number, sample in enumerate(seen):
+        total += need[number]
+        while seen[first].at <= sample.at - look.rules.average:
+            total -= need[first]
+            first += 1
+        if sample.at > look.now - look.rules.in_window or number == len(seen) - 1:
+            peak = max(peak, total / (number + 1 - first), need[number] / URGENT)
+    return peak
+
+
+def _felt(look: _Look, rule: TargetRule, seen: Sequence[Sample]) -> _Proposal:
+    """Latency is not proportional to the load: it says that there is room, or none, and little about how much."""
+    rules, replicas = look.rules, look.replicas
+    value = seen[-1].values[rule.metric]
+    said = f"{rule.metric} {_shown(value)} of {_unit(rule)}"
+    if _changed(look, rules.warm_up):
+        return _Proposal(replicas, f"{said}, but the last change is less than {rules.warm_up:g} s old", "warm-up")
+    if value > rule.target * (1 + rules.tolerance):
+        wanted = math.ceil(max(1, seen[-1].replicas) * min(value / rule.target, GROWTH))
+        return _Proposal(max(replicas, wanted), f"{said} wants {wanted}")
+    inside = [one.values[rule.metric] for one in seen if one.at > look.now - rules.in_window] or [value]
+    known = seen[0].at <= look.now - rules.in_window and not _changed(look, rules.in_window)
+    if known and max(inside) < rule.target * ROOM:
+        return _Proposal(replicas - 1, f"{said} or less for {rules.in_window:g} s: one may go")
+    return _Proposal(replicas, f"{said} is near enough")
+
+
+def _settled(look: _Look, target: _Proposal) -> _Proposal:
+    """More replicas, after the window of a scale-out: the least that was proposed in it."""
+    window = look.rules.out_window
+    recent = [one.proposed for one in _recent(look, window) if one.proposed is not None]
+    wanted = max(look.replicas, min([target.wanted, *recent]))
+    if wanted == target.wanted:
+        return target
+    return _Proposal(wanted, f"{target.why}, not for {window:g} s yet", "window")
+
+
+# --- steps ---------------------------------------------------------------------------------------------------------
+
+
+def _step(look: _Look, rule: StepRule) -> _Proposal | None:
+    """What one trigger asks for; None without data."""
+    periods = max(rule.evaluations, math.ceil(rule.breach / rule.period))
+    values = [_period(rule, look.samples, look.now - rule.period * number) for number in range(periods)]
+    seen = [value for value in values if value is not None]
+    if not look.samples or not _has(look.samples[-1], rule.metric):
+        return None
+    if len(seen) < len(values):
+        return _Proposal(look.replicas, f"{rule.metric}: not measured for {periods} × {rule.period:g} s yet")
+    said, length = f"{rule.metric} {rule.statistic} {_shown(seen[0])}", f"for {periods * rule.period:g} s"
+    wanted, why = look.replicas, f"{said} is within its thresholds"
+    if rule.upper is not None and min(seen) > rule.upper:
+        wanted, why = look.replicas + rule.add, f"{said}, over {_shown(rule.upper)} {length}"
+    elif rule.lower is not None and max(seen) < rule.lower:
+        wanted, why = look.replicas - rule.remove, f"{said}, under {_shown(rule.lower)} {length}"
+    if wanted != look.replicas and _changed(look, rule.cooldown):
+        return _Proposal(look.replicas, f"{why}, in the cooldown of {rule.cooldown:g} s", "cooldown")
+    return _Proposal(wanted, why)
+
+
+def _period(rule: StepRule, samples: Sequence[Sample], end: float) -> float | None:
+    """The statistic of the period that ends there; None when it was not measured from its start on."""
+    inside = [one for one in _since(samples, end - rule.period) if one.at <= end and _has(one, rule.metric)]
+    if not inside:
+        return None
+    apart = (inside[-1].at - inside[0].at) / (len(inside) - 1) if len(inside) > 1 else rule.period
+    if samples[0].at > end - rule.period + apart * 1.01:
+        return None
+    if rule.statistic is Statistic.SUM:  # a rate, summed up over the period
+        return sum(one.values[rule.metric] for one in inside) / len(inside) * rule.period
+    shared = SIGNALS[rule.metric].shared
+    return _FOLD[rule.statistic]([one.values[rule.metric] / (max(1, one.replicas) if shared else 1) for one in inside])
+
+
+# --- what comes of it ----------------------------------------------------------------------------------------------
+
+
+def _held(look: _Look, found: Sequence[_Proposal], *, blind: bool) -> _Proposal:
+    """The highest proposal, after what may keep the number as it is."""
+    if look.rules.paused:
+        return _Proposal(look.replicas, "paused", "paused")
+    if not found:
+        why = "no metrics: the number is held" if look.rules.rules else "no rule but the bounds"
+        return _Proposal(look.replicas, why, "no data" if blind else "")
+    best = max(found, key=lambda one: one.wanted)
+    if best.wanted < look.replicas and blind:
+        return _Proposal(look.replicas, f"{best.why}, but another rule has no metrics: nothing is let go", "no data")
+    if best.wanted < look.replicas and not look.rules.scale_in:
+        return _Proposal(look.replicas, f"{best.why}, but scale-in is off", "scale-in off")
+    return best
+
+
+def _bounded(look: _Look, found: _Proposal, *, proposed: int | None, alarm: bool) -> Decision:
+    least, most, scheduled = schedule.bounds(look.rules, look.now)
+    wanted = min(max(found.wanted, least), most)
+    limits, why = (found.limit,) if found.limit else (), found.why
+    if wanted != found.wanted:
+        bound = "max" if wanted < found.wanted else "min"
+        limits, why = (*limits, bound), f"{why}; {bound} is {wanted}" + (f" by {scheduled}" if scheduled else "")
+    return Decision(
+        at=look.now, replicas=look.replicas, wanted=wanted, why=why, proposed=proposed, limits=limits, alarm=alarm
+    )
+
+
+def _has(sample: Sample, metric: str) -> bool:
+    return math.isfinite(sample.values.get(metric, math.nan))
+
+
+def _since(samples: Sequence[Sample], start: float) -> list[Sample]:
+    """Those after `start`; looked for from the end, for there may be many before."""
+    first = len(samples)
+    while first and samples[first - 1].at > start:
+        first -= 1
+    return list(samples[first:])
+
+
+def _recent(look: _Look, seconds: float) -> Iterator[Decision]:
+    """Decisions of the last seconds, the latest first."""
+    for one in reversed(look.history):
+        if one.at <= look.now - seconds:
+            return
+        yield one
+
+
+def _changed(look: _Look, seconds: float) -> bool:
+    return any(one.wanted != one.replicas for one in _recent(look, seconds))
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else 0.0
+
+
+def _unit(rule: TargetRule) -> str:
+    return f"{_shown(rule.target)} {SIGNALS[rule.metric].unit}"
+
+
+def _shown(value: float) -> str:
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"

@@ -1,0 +1,218 @@
+"""A load trace against rules: what the number of replicas, the latency and the bill would have been. Pure.
+
+The model, a second at a time: every replica answers `capacity` requests/s with as many workers as that takes at
+`latency`. What comes beyond that waits in one queue; a request that would wait longer than `timeout` fails. Below
+capacity the wait is that of an M/M/c queue (Erlang C), above it the queue's length over what is served. A new replica
+answers after `boot` seconds and is paid from its first; one that is let go finishes what it has.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import pairwise
+
+from paas.model.scaling import Autoscale, Decision, Sample
+from paas.plan.scaling import decide
+
+KEPT = 3600.0
+"""Seconds of samples that a policy sees."""
+_SMOOTHED = 0.1
+"""Share of the newest second in the load that a queue feels: ten seconds or so."""
+
+SIMULATED = ("cpu", "requests", "in_flight", "p95")
+"""Signals that a trace of requests says something about."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """`capacity` requests/s of one replica, `latency` its p95 when idle, `boot` from start to traffic, `timeout` the
+    longest wait, `target` the p95 that counts as good. Seconds."""
+
+    capacity: float = 40.0
+    latency: float = 0.1
+    boot: float = 1.0
+    timeout: float = 30.0
+    target: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Requests/s from each time on, in order; the last rate holds for `end`. `start` is Unix time (0: seconds only)."""
+
+    times: tuple[float, ...]
+    rates: tuple[float, ...]
+    end: float
+
+    def seconds(self) -> Iterator[tuple[float, float]]:
+        """Every second, and the rate in it."""
+        index, at = 0, self.times[0]
+        while at < self.end:
+            while index + 1 < len(self.times) and self.times[index + 1] <= at:
+                index += 1
+            yield at, self.rates[index]
+            at += 1.0
+
+
+Decide = Callable[[int, Sequence[Sample], float, Sequence[Decision]], Decision]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Something that decides every `period` seconds; `start` replicas are there at first."""
+
+    name: str
+    period: float
+    start: int
+    decide: Decide
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One second. `p95` in seconds; infinite when nobody answers."""
+
+    at: float
+    load: float
+    replicas: int
+    ready: int
+    p95: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What a policy came to. `over`: seconds with p95 over the target; `flaps`: changes of direction; `failed`:
+    requests that waited too long; `changes`: decisions that changed the number."""
+
+    policy: str
+    points: tuple[Point, ...]
+    over: int
+    replica_hours: float
+    flaps: int
+    failed: int
+    requests: int
+    changes: tuple[Decision, ...]
+
+    @property
+    def peak(self) -> int:
+        """The most replicas at once."""
+        return max(point.replicas for point in self.points)
+
+
+PERIOD = 5.0
+"""Seconds between two decisions of ours."""
+
+
+def ours(rules: Autoscale, name: str = "paas") -> Policy:
+    """The rules, decided as the platform decides."""
+
+    def made(replicas: int, samples: Sequence[Sample], now: float, history: Sequence[Decision]) -> Decision:
+        return decide(rules, replicas, samples, now, history)
+
+    return Policy(name=name, period=PERIOD, start=rules.least, decide=made)
+
+
+def simulate(trace: Trace, policy: Policy, world: World) -> Run:
+    """The trace, second by second."""
+    lab = _Lab(world, policy)
+    points = tuple(lab.second(at, rate) for at, rate in trace.seconds())
+    changes = tuple(one for one in lab.decisions if one.wanted != one.replicas)
+    return Run(
+        policy=policy.name,
+        points=points,
+        over=sum(point.p95 > world.target for point in points),
+        replica_hours=sum(point.replicas for point in points) / 3600,
+        flaps=flaps(changes),
+        failed=round(lab.failed),
+        requests=round(sum(point.load for point in points)),
+        changes=changes,
+    )
+
+
+def flaps(changes: Sequence[Decision]) -> int:
+    """How often the direction changed."""
+    up = [one.wanted > one.replicas for one in changes]
+    return sum(before != after for before, after in pairwise(up))
+
+
+@dataclass(slots=True)
+class _Lab:
+    """The state of one simulation."""
+
+    world: World
+    policy: Policy
+    ready_at: list[float] = field(default_factory=list)
+    queue: float = 0.0
+    failed: float = 0.0
+    felt: float = 0.0
+    next_look: float = -math.inf
+    since_look: list[tuple[float, float, float]] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
+    decisions: list[Decision] = field(default_factory=list)
+
+    def second(self, at: float, rate: float) -> Point:
+        """What happens in the second from `at` on."""
+        if self.next_look == -math.inf:
+            self.ready_at = [at] * self.policy.start
+            self.next_look, self.felt = at + self.policy.period, rate
+        if at >= self.next_look:
+            self._look(at)
+        ready = sum(one <= at for one in self.ready_at)
+        p95, served = self._serve(rate, ready)
+        self.since_look.append((rate, served / max(ready * self.world.capacity, 1e-9), min(p95, self.world.timeout)))
+        return Point(at, rate, len(self.ready_at), ready, p95)
+
+    def _serve(self, rate: float, ready: int) -> tuple[float, float]:
+        """The p95 of this second, and how many were answered in it."""
+        capacity = ready * self.world.capacity
+        served = min(self.queue + rate, capacity)
+        self.queue += rate - served
+        most = max(capacity, self.world.capacity) * self.world.timeout
+        self.failed += max(0.0, self.queue - most)
+        self.queue = min(self.queue, most)
+        self.felt += (rate - self.felt) * _SMOOTHED
+        if not capacity:
+            return (math.inf if rate or self.queue else self.world.latency), 0.0
+        if self.queue > 1e-6:
+            return self.world.latency + self.queue / capacity, served
+        busy = min(self.felt / capacity, 0.99)
+        return self.world.latency + queued(ready, round(busy, 3), self.world), served
+
+    def _look(self, at: float) -> None:
+        """Measure since the last time, decide, and carry it out."""
+        self.next_look = at + self.policy.period
+        ready = sum(one <= at for one in self.ready_at)
+        self.samples.append(self._sample(at, ready))
+        if self.samples[0].at < at - 2 * KEPT:
+            self.samples = [one for one in self.samples if one.at >= at - KEPT]
+        now = len(self.ready_at)
+        made = self.policy.decide(now, self.samples, at, self.decisions)
+        self.decisions.append(made)
+        if made.wanted > now:
+            self.ready_at += [at + self.world.boot] * (made.wanted - now)
+        del self.ready_at[made.wanted :]  # the youngest go first: one that still boots answers nobody
+
+    def _sample(self, at: float, ready: int) -> Sample:
+        rates, busy, p95 = (sum(column) / len(column) for column in zip(*self.since_look, strict=True))
+        self.since_look.clear()
+        in_flight = self.queue + rates * self.world.latency
+        return Sample(at, ready, {"requests": rates, "cpu": busy, "p95": p95, "in_flight": in_flight})
+
+
+@lru_cache(maxsize=65536)
+def queued(replicas: int, busy: float, world: World) -> float:
+    """The p95 of the wait before one of the workers is free, all of them taken together (M/M/c)."""
+    workers = replicas * max(1, round(world.capacity * world.latency))
+    waits = _erlang_c(workers, busy)
+    if waits <= 0.05:
+        return 0.0
+    return math.log(waits / 0.05) / (replicas * world.capacity * (1 - busy))
+
+
+def _erlang_c(workers: int, busy: float) -> float:
+    """The share of requests that find all workers taken."""
+    load, blocked = workers * busy, 1.0
+    for number in range(1, workers + 1):
+        blocked = load * blocked / (number + load * blocked)
+    return blocked / (1 - busy * (1 - blocked))

@@ -1,0 +1,128 @@
+"""`paas autoscale simulate`: what is printed, drawn and refused. No server."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from tests.unit.cli.conftest import Paas
+
+STEP = "time,requests/s\n0,10\n300,10\n600,200\n900,200\n1200,10\n1500,10\n"
+
+
+@pytest.fixture
+def trace(paas: Paas) -> Path:
+    """A step, in the folder where commands run."""
+    path = Path("load.csv")
+    path.write_text(STEP)
+    return path
+
+
+def numbers(paas: Paas, *more: str) -> dict[str, object]:
+    ran = paas("autoscale", "simulate", "--trace", "load.csv", "--json", *more)
+    assert ran.code == 0, ran.err
+    found: dict[str, object] = json.loads(ran.out)
+    return found
+
+
+def test_the_picture_the_table_and_the_advice_are_printed(paas: Paas, trace: Path) -> None:
+    ran = paas("autoscale", "simulate", "--trace", "load.csv", "--compare")
+    assert ran.code == 0
+    for words in ("requests/s 200", "replicas", "p95, s", "over target", "30 m", "S OVER TARGET", "Kubernetes HPA"):
+        assert words in ran.out, words
+    rows = [line.split("  ")[0] for line in ran.out.partition("RULES")[2].splitlines()[1:]]
+    assert rows == ["these rules", "Elastic Beanstalk", "ECS target tracking", "Heroku p95", "Kubernetes HPA"]
+    assert "1 → 6: cpu" in ran.err
+    assert "advice for this trace: min = 1, max = " in ran.err
+
+
+def test_json_has_every_change_with_its_reason(paas: Paas, trace: Path) -> None:
+    found = numbers(paas)
+    assert (found["seconds"], found["requests"]) == (1800, 600 * 10 + 600 * 200 + 600 * 10)
+    (run,) = found["runs"]  # type: ignore[misc]
+    assert run["failed"] == 0
+    assert run["changes"][0]["from"] == 1
+    assert "wants" in run["changes"][0]["why"]
+    assert found["advice"]["requests"] < 40  # type: ignore[index]
+
+
+def test_rules_come_from_paas_toml_and_options_go_over_it(paas: Paas, trace: Path) -> None:
+    Path("app").mkdir()
+    Path("app/paas.toml").write_text("[processes.web.autoscale]\nmin = 3\nmax = 4\ntargets = { requests = 20 }\n")
+
+    def peak(*more: str) -> object:
+        return numbers(paas, "app", *more)["runs"][0]["peak"]  # type: ignore[index]
+
+    assert peak() == 4
+    assert peak("--max", "9") == 9
+    assert peak("--max", "50", "--rule", "requests=10") == 20
+    assert peak("--process", "worker") == 8
+
+
+def test_svg_is_a_picture_with_a_panel_a_run(paas: Paas, trace: Path) -> None:
+    assert paas("autoscale", "simulate", "--trace", "load.csv", "--compare", "--svg", "a.svg").code == 0
+    root = ElementTree.fromstring(Path("a.svg").read_text())
+    titles = [one.text or "" for one in root.iter("{http://www.w3.org/2000/svg}text") if "target" in (one.text or "")]
+    assert len(titles) == 5
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "told"),
+    [
+        (["--rule", "cpuu=0.7"], 2, "did you mean cpu?"),
+        (["--rule", "cpu=0"], 2, "cpu: expected a share above 0"),
+        (["--rule", "requests=nan"], 2, "expected a number above 0"),
+        (["--rule", "cpu"], 2, "'cpu' is no rule"),
+        (["--rule", "memory=0.5"], 2, "says nothing about memory"),
+        (["--min", "5", "--max", "2"], 2, "no number lies between"),
+        (["--min", "0"], 2, "no number lies between"),
+        (["--capacity", "0"], 2, "--capacity 0 makes no sense"),
+        (["--boot", "-1"], 2, "--boot -1 makes no sense"),
+        (["--target-latency", "nan"], 2, "makes no sense"),
+        (["--svg", "no/such/folder.svg"], 2, "cannot be written"),
+        (["nowhere"], 3, "nowhere is no folder"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(paas: Paas, trace: Path, more: list[str], code: int, told: str) -> None:
+    ran = paas("autoscale", "simulate", "--trace", "load.csv", *more)
+    assert ran.code == code
+    assert told in ran.err
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("0,1\n10,1\n5,1\n", "load.csv:3: the time is not after"),
+        ("0,1\n10,1\n20,1\n90,1\n", "load.csv:4: 70 s are missing"),
+    ],
+)
+def test_a_wrong_trace_is_refused_with_its_line(paas: Paas, trace: Path, text: str, told: str) -> None:
+    trace.write_text(text)
+    ran = paas("autoscale", "simulate", "--trace", "load.csv")
+    assert ran.code == 5
+    assert told in ran.err
+    held = paas("autoscale", "simulate", "--trace", "load.csv", "--hold-gaps")
+    assert held.code == (0 if "missing" in told else 5)
+
+
+def test_a_trace_that_is_not_there_is_told(paas: Paas) -> None:
+    ran = paas("autoscale", "simulate", "--trace", "none.csv")
+    assert ran.code == 5
+    assert "none.csv: cannot be read" in ran.err
+
+
+def test_a_wrong_paas_toml_is_told_with_its_key(paas: Paas, trace: Path) -> None:
+    Path("paas.toml").write_text("[processes.web.autoscale]\nmin = 5\nmax = 2\n")
+    ran = paas("autoscale", "simulate", "--trace", "load.csv")
+    assert ran.code == 5
+    assert "paas.toml: processes.web.autoscale: min (5) is more than max (2)" in ran.err
+
+
+def test_check_says_that_rules_are_not_acted_upon(paas: Paas) -> None:
+    Path("index.html").write_text("hello")
+    Path("paas.toml").write_text("[processes.web.autoscale]\nmax = 4\n")
+    ran = paas("check")
+    assert "autoscale rules are not acted upon yet" in ran.err

@@ -1,0 +1,295 @@
+"""How many replicas: what the rules come to, what holds a change back, and what noise may never do."""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import replace
+from datetime import datetime
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paas.model.scaling import Autoscale, Decision, Sample, ScheduleRule, Statistic, StepRule, TargetRule
+from paas.plan.scaling import decide
+from tests.unit.plan.loads import CAPACITY, cpu, played, sample, turns
+
+
+def requests(target: float = 30.0, **said: object) -> Autoscale:
+    return Autoscale(rules=(TargetRule(metric="requests", target=target),), **said)  # type: ignore[arg-type]
+
+
+def steady(replicas: int, load: float, seconds: int = 600) -> list[Sample]:
+    return [sample(at, replicas, load) for at in range(0, seconds + 1, 5)]
+
+
+def kept(replicas: int, seconds: int = 600) -> list[Decision]:
+    return [
+        Decision(at=at, replicas=replicas, wanted=replicas, why="", proposed=replicas) for at in range(0, seconds, 5)
+    ]
+
+
+# --- targets -------------------------------------------------------------------------------------------------------
+
+
+def test_a_step_in_the_load_is_answered_by_one_decision() -> None:
+    samples = [*steady(1, 10, 600), sample(605, 1, 200)]
+    made = decide(cpu(), 1, samples, 605, kept(1))
+    assert made.wanted == math.ceil(200 / CAPACITY / 0.85)
+    assert "cpu" in made.why
+
+
+def test_replicas_double_when_nothing_says_what_a_request_costs() -> None:
+    samples = [Sample(0, 4, {"cpu": 1.0})]
+    assert decide(cpu(), 4, samples, 0).wanted == 8
+
+
+@pytest.mark.parametrize(("load", "wanted"), [(100, 4), (120, 4), (121, 5), (300, 10), (3000, 10)])
+def test_requests_are_shared_among_replicas(load: float, wanted: int) -> None:
+    made = decide(requests(), 4, [sample(0, 4, load)], 0)
+    assert made.wanted == wanted
+    assert ("max" in made.limits) == (load == 3000)
+
+
+def test_a_tolerance_lets_a_target_be_missed_by_its_share() -> None:
+    assert decide(requests(tolerance=0.1), 4, [sample(0, 4, 131)], 0).wanted == 4
+    assert decide(requests(tolerance=0.1), 4, [sample(0, 4, 133)], 0).wanted == 5
+
+
+def test_one_sample_below_what_is_urgent_is_averaged_with_those_before() -> None:
+    calm = [sample(at, 4, 100) for at in (0, 5)]
+    assert decide(requests(), 4, [*calm, sample(10, 4, 140)], 10).wanted == 4
+    assert decide(requests(), 4, [*calm, sample(10, 4, 150)], 10).wanted == 5
+
+
+def test_of_several_rules_the_highest_wins() -> None:
+    both = replace(cpu(), rules=(*cpu().rules, *requests(10).rules))
+    made = decide(both, 2, [sample(0, 2, 60)], 0)
+    assert made.wanted == 6
+    assert made.why.startswith("requests")
+
+
+def test_replicas_that_boot_are_not_asked_for_twice() -> None:
+    first = Decision(at=0, replicas=1, wanted=6, why="", proposed=6)
+    assert decide(requests(), 6, [sample(0, 1, 180), sample(5, 1, 180)], 5, [first]).wanted == 6
+
+
+def test_fewer_only_when_the_whole_window_says_so() -> None:
+    rules = requests(in_window=300.0)
+    assert decide(rules, 5, steady(5, 60, 290), 290, kept(5, 290)).wanted == 5
+    made = decide(rules, 5, steady(5, 60, 600), 600, kept(5))
+    assert made.wanted == 3
+    assert "300 s" in made.why
+    peak = [sample(at, 5, 130 if 400 <= at <= 415 else 60) for at in range(0, 605, 5)]
+    assert decide(rules, 5, peak, 600, kept(5)).wanted == 5
+    assert decide(rules, 5, peak[:-1], 720, kept(5)).alarm
+
+
+def test_nothing_goes_soon_after_something_came() -> None:
+    history = [*kept(3, 550), Decision(at=550, replicas=3, wanted=8, why="", proposed=8)]
+    made = decide(requests(), 8, steady(8, 60, 600), 600, history)
+    assert (made.wanted, made.limits) == (8, ("window",))
+
+
+def test_a_window_with_a_hole_in_it_lets_nothing_go() -> None:
+    samples = [one for one in steady(5, 30) if not 530 < one.at < 580]
+    assert decide(requests(), 5, samples, 600, kept(5)).wanted == 5
+
+
+def test_a_scale_out_waits_for_its_window() -> None:
+    rules = requests(out_window=30.0)
+    history = played(rules, lambda at: 30 if at < 100 else 300, 200)
+    (change,) = [one for one in history if one.wanted > one.replicas]
+    assert change.at == 125  # six samples, each of the 5 s before it
+    assert any("window" in one.limits for one in history if 100 <= one.at < 125)
+
+
+def test_latency_grows_twofold_at_most_and_shrinks_by_one() -> None:
+    rules = Autoscale(rules=(TargetRule(metric="p95", target=0.4),))
+    assert decide(rules, 3, [Sample(0, 3, {"p95": 9.0})], 0).wanted == 6
+    assert decide(rules, 3, [Sample(0, 3, {"p95": 0.41})], 0).wanted == 4
+    calm = [Sample(at, 3, {"p95": 0.1}) for at in range(0, 605, 5)]
+    assert decide(rules, 3, calm, 600, kept(3)).wanted == 2
+    near = [Sample(at, 3, {"p95": 0.3}) for at in range(0, 605, 5)]
+    assert decide(rules, 3, near, 600, kept(3)).wanted == 3
+
+
+def test_latency_is_not_believed_while_the_last_ones_warm_up() -> None:
+    rules = Autoscale(rules=(TargetRule(metric="p95", target=0.4),))
+    history = [Decision(at=0, replicas=3, wanted=6, why="", proposed=6)]
+    assert decide(rules, 6, [Sample(10, 3, {"p95": 9.0})], 10, history).limits == ("warm-up",)
+    assert decide(rules, 6, [Sample(20, 6, {"p95": 9.0})], 20, history).wanted == 10
+
+
+# --- what holds it -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [[], [sample(0, 3, 900)], [Sample(95, 3, {})], [Sample(95, 3, {"cpu": math.nan, "requests": math.inf})]],
+    ids=["none", "old", "empty", "not finite"],
+)
+def test_dead_metrics_hold_the_number_and_raise_an_alarm(samples: list[Sample]) -> None:
+    made = decide(cpu(), 3, samples, 100)
+    assert (made.wanted, made.alarm, made.limits, made.proposed) == (3, True, ("no data",), None)
+
+
+def test_a_rule_without_metrics_keeps_the_others_from_letting_go_but_not_from_growing() -> None:
+    rules = replace(requests(), rules=(*requests().rules, TargetRule(metric="memory", target=0.8)))
+    down = decide(rules, 5, steady(5, 30), 600, kept(5))
+    assert (down.wanted, down.alarm, down.limits) == (5, True, ("no data",))
+    up = decide(rules, 5, steady(5, 290), 600, kept(5))
+    assert (up.wanted, up.alarm) == (10, True)
+
+
+def test_scale_in_may_be_off() -> None:
+    made = decide(requests(scale_in=False), 5, steady(5, 30), 600, kept(5))
+    assert (made.wanted, made.limits) == (5, ("scale-in off",))
+    assert decide(requests(scale_in=False), 5, steady(5, 290), 600, kept(5)).wanted == 10
+
+
+def test_paused_rules_change_nothing_but_the_bounds_hold() -> None:
+    assert decide(requests(paused=True), 5, steady(5, 290), 600).wanted == 5
+    assert decide(requests(paused=True, least=6), 5, steady(5, 290), 600).wanted == 6
+    assert decide(requests(paused=True, most=4), 5, [], 600).wanted == 4
+
+
+def test_without_rules_only_the_bounds_hold() -> None:
+    made = decide(Autoscale(least=2), 1, [], 0)
+    assert (made.wanted, made.alarm, made.limits) == (2, False, ("min",))
+
+
+# --- steps ---------------------------------------------------------------------------------------------------------
+
+STEP = StepRule(metric="cpu", upper=0.6, lower=0.2, period=60, evaluations=2, add=2, remove=1, cooldown=300)
+
+
+def stepped(load: float, *, seconds: int = 600, replicas: int = 4, rule: StepRule = STEP, at: int = 600) -> Decision:
+    return decide(Autoscale(rules=(rule,)), replicas, steady(replicas, load, seconds), at)
+
+
+@pytest.mark.parametrize(("load", "wanted"), [(0.61, 6), (0.6, 4), (0.21, 4), (0.19, 3)])
+def test_a_trigger_adds_above_and_removes_below(load: float, wanted: int) -> None:
+    assert stepped(load * 4 * CAPACITY).wanted == wanted
+
+
+def test_a_trigger_wants_all_its_periods() -> None:
+    assert stepped(150, seconds=110, at=110).wanted == 4
+    assert stepped(150, seconds=120, at=120).wanted == 6
+    slow = replace(STEP, evaluations=1, breach=300.0)
+    assert stepped(150, seconds=290, at=290, rule=slow).wanted == 4
+    assert stepped(150, seconds=300, at=300, rule=slow).wanted == 6
+
+
+def test_a_trigger_rests_in_its_cooldown() -> None:
+    history = [Decision(at=310, replicas=2, wanted=4, why="")]
+    made = decide(Autoscale(rules=(STEP,)), 4, steady(4, 150), 600, history)
+    assert (made.wanted, made.limits) == (4, ("cooldown",))
+    assert decide(Autoscale(rules=(STEP,)), 4, steady(4, 150, 615), 615, history).wanted == 6
+
+
+@pytest.mark.parametrize(
+    ("statistic", "value"), [(Statistic.MINIMUM, 0.2), (Statistic.MAXIMUM, 0.8), (Statistic.AVERAGE, 0.5)]
+)
+def test_a_period_comes_to_its_statistic(statistic: Statistic, value: float) -> None:
+    samples = [Sample(at, 1, {"cpu": 0.2 if at % 10 else 0.8}) for at in range(0, 65, 5)]
+    for upper, wanted in ((value - 0.01, 2), (value + 0.01, 1)):
+        rule = StepRule(metric="cpu", upper=upper, statistic=statistic, period=60)
+        assert decide(Autoscale(rules=(rule,)), 1, samples, 60).wanted == wanted
+
+
+def test_a_sum_is_what_came_in_a_period_at_all_replicas_together() -> None:
+    rule = StepRule(metric="requests", upper=599, statistic=Statistic.SUM, period=60)
+    assert decide(Autoscale(rules=(rule,)), 2, steady(2, 10, 60), 60).wanted == 3
+    assert decide(Autoscale(rules=(replace(rule, upper=601),)), 2, steady(2, 10, 60), 60).wanted == 2
+
+
+# --- schedules -----------------------------------------------------------------------------------------------------
+
+
+def at_time(text: str, zone: str = "Europe/Berlin") -> float:
+    return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).timestamp()
+
+
+def test_a_schedule_moves_the_bounds_while_it_lasts() -> None:
+    office = ScheduleRule(cron="0 8 * * mon-fri", time_zone="Europe/Berlin", least=4, lasts=36_000)
+    rules = requests(schedules=(office,))
+    for moment, least in (
+        ("2026-11-23T07:59", 1), ("2026-11-23T08:00", 4), ("2026-11-23T17:59", 4), ("2026-11-23T18:00", 1),
+        ("2026-11-22T12:00", 1), ("2026-03-30T08:00", 4), ("2026-03-30T07:59", 1),
+    ):  # fmt: skip
+        made = decide(rules, 1, [], at_time(moment))
+        assert made.wanted == least, moment
+    assert "schedule 0 8 * * mon-fri" in decide(rules, 1, [], at_time("2026-11-23T09:00")).why
+
+
+def test_the_latest_of_several_schedules_counts_and_may_lower_the_maximum() -> None:
+    day = ScheduleRule(cron="0 8 * * *", least=12)
+    night = ScheduleRule(at="2026-11-23T20:00", most=3)
+    rules = Autoscale(least=2, most=10, schedules=(day, night))
+    assert decide(rules, 5, [], at_time("2026-11-23T19:59", "UTC")).wanted == 12
+    assert decide(rules, 5, [], at_time("2026-11-23T20:00", "UTC")).wanted == 3
+    assert decide(rules, 5, [], at_time("2026-11-24T08:00", "UTC")).wanted == 12
+
+
+# --- properties ----------------------------------------------------------------------------------------------------
+
+LOADS = st.lists(st.one_of(st.none(), st.floats(0, 2000)), min_size=1, max_size=60)
+BOUNDS = st.tuples(st.integers(1, 20), st.integers(0, 20))
+
+
+@given(loads=LOADS, bounds=BOUNDS, target=st.floats(0.05, 1), window=st.sampled_from([0.0, 30.0, 90.0]))
+def test_the_number_never_leaves_its_bounds(
+    loads: list[float | None], bounds: tuple[int, int], target: float, window: float
+) -> None:
+    least, most = bounds[0], bounds[0] + bounds[1]
+    rules = replace(cpu(target), least=least, most=most, in_window=window)
+    rules = replace(rules, rules=(*rules.rules, replace(STEP, evaluations=1)))
+    history = played(rules, lambda at: loads[int(at / 5)], len(loads) * 5, start=least)
+    assert all(least <= one.wanted <= most for one in history)
+
+
+@given(before=st.lists(st.floats(0, 400), max_size=40), load=st.floats(0, 400), more=st.floats(0, 400))
+def test_more_load_never_wants_fewer(before: list[float], load: float, more: float) -> None:
+    samples = [sample(at * 5.0, 4, one) for at, one in enumerate(before)]
+    now = len(before) * 5.0
+    for rules in (requests(most=100), cpu(most=100)):
+        less = decide(rules, 4, [*samples, sample(now, 4, load)], now)
+        assert decide(rules, 4, [*samples, sample(now, 4, load + more)], now).wanted >= less.wanted
+
+
+@given(loads=st.lists(st.floats(0, 400), min_size=1, max_size=40), silence=st.integers(7, 200))
+def test_when_metrics_die_the_number_stays(loads: list[float], silence: int) -> None:
+    end = len(loads) * 5
+    history = played(cpu(), lambda at: loads[int(at / 5)] if at < end else None, end + silence * 5)
+    silent = [one for one in history if one.at - (end - 5) > 30]
+    assert silent
+    assert all(one.wanted == one.replicas and one.alarm for one in silent)
+
+
+def test_noise_changes_the_direction_once_in_a_window_at_most() -> None:
+    """1,000 loads that stand, grow or shrink slowly, each sample with noise of ±30 %."""
+    flapping = []
+    for seed in range(1000):
+        chance = random.Random(seed)
+        base, drift = chance.uniform(20, 600), chance.choice([0.0, 0.0, 0.5, -0.5]) / 900
+        rules = replace(chance.choice([cpu(), requests(34)]), most=40, in_window=chance.choice([60.0, 90.0]))
+
+        def load(at: float, base: float = base, drift: float = drift, chance: random.Random = chance) -> float:
+            return base * (1 + drift * at) * (1 + chance.uniform(-0.3, 0.3))
+
+        start = max(1, min(40, round(base / 34) + chance.choice([-3, 0, 4])))
+        turned = turns(played(rules, load, 900, start=start))
+        if any(after - before < rules.in_window for before, after in pairwise(turned)):
+            flapping.append(seed)
+    assert flapping == []
+
+
+@pytest.mark.parametrize(("load", "number"), [(10, 1), (39, 2), (120, 4), (333, 10)])
+def test_a_constant_load_finds_its_number_and_stays_there(load: float, number: int) -> None:
+    history = played(cpu(), lambda _: load, 900, start=6)
+    assert history[-1].wanted == number
+    assert not turns(history)

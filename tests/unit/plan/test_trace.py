@@ -1,0 +1,81 @@
+"""Traces: rates, counts and access logs; what is wrong is told with its line."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paas.errors import ConfigError
+from paas.plan.simulate import Trace
+from paas.plan.trace import read
+
+NASA = """\
+199.72.81.55 - - [01/Jul/1995:00:00:01 -0400] "GET /history/apollo/ HTTP/1.0" 200 6245
+unicomp6.unicomp.net - - [01/Jul/1995:00:00:06 -0400] "GET /shuttle/countdown/ HTTP/1.0" 200 3985
+a broken line
+burger.letters.com - - [01/Jul/1995:00:00:04 -0400] "GET /shuttle/ HTTP/1.0" 304 0
+burger.letters.com - - [01/Jul/1995:00:00:31 -0400] "GET / HTTP/1.0" 304 0
+"""
+
+
+def lines(*text: str, hold: bool = False) -> Trace:
+    return read(text, "t.csv", hold=hold)
+
+
+def test_rates_hold_until_the_next_time() -> None:
+    found = lines("# a comment", "time,requests/s", "0,10", "", "60,20")
+    assert list(found.seconds())[59:61] == [(59.0, 10.0), (60.0, 20.0)]
+    assert found.end == 120
+    assert lines("0,10", "60,20") == found
+
+
+def test_counts_are_spread_over_their_time() -> None:
+    assert lines("time,requests", "0,600", "60,30").rates == (10.0, 0.5)
+
+
+def test_times_may_be_iso_and_utc_is_meant() -> None:
+    assert lines("2026-11-23T08:00:00,1", "2026-11-23T10:00:00+01:00,2").times == (1795420800.0, 1795424400.0)
+
+
+def test_an_access_log_is_counted_in_steps_with_those_of_nothing_between() -> None:
+    found = read(NASA.splitlines(), "access_log")
+    assert found.rates == (0.3, 0.0, 0.0, 0.1)
+    assert found.times[0] == 804571200.0
+    assert found.end - found.times[0] == 40
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ([], "t.csv: the trace is empty"),
+        (["0,1"], "two lines"),
+        (["0,1", "5"], "t.csv:2: expected time,requests/s"),
+        (["0,1", "5,many"], "t.csv:2: 'many' is no number"),
+        (["0,1", "5,nan"], "t.csv:2: 'nan' is no number"),
+        (["0,1", "5,-3"], "t.csv:2: '-3' is no number"),
+        (["0,1", "yesterday,3"], "t.csv:2: 'yesterday' is no time"),
+        (["0,1", "inf,3"], "t.csv:2: 'inf' is no time"),
+        (["0,1", "10,1", "5,1"], "t.csv:3: the time is not after that of line 2"),
+        (["0,1", "# so", "0,1"], "t.csv:3: the time is not after that of line 1"),
+        (["0,1", "10,1", "20,1", "60,1"], "t.csv:4: 40 s are missing after line 3"),
+        (["when,users", "0,1"], "t.csv:1: 'when,users' is no heading"),
+        (["0,1", "99999999,1"], "spans more than 93 days"),
+    ],
+)
+def test_a_wrong_trace_is_refused_with_its_line(text: list[str], told: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        lines(*text)
+    assert told in caught.value.message
+
+
+def test_a_gap_may_be_held() -> None:
+    assert lines("0,1", "10,1", "20,1", "60,1", hold=True).end == 100
+
+
+@given(st.lists(st.text(max_size=30), max_size=8))
+def test_any_text_is_a_trace_or_a_told_error(text: list[str]) -> None:
+    with contextlib.suppress(ConfigError):
+        assert lines(*text).end > 0
