@@ -102,6 +102,14 @@ def materialised(tree: gittree.GitTree, into: Path, *, emit: Emit, where: str, l
         emit(Event(kind="warning", message=warning))
     if not tree.entries:
         raise ConfigError("there is no file to deploy: no app found", where=where)
+    # Said before any of it is unpacked: a few bytes of git can stand for very many.
+    many = len(tree.entries) > most
+    if many or sum(entry.size for entry in tree.entries) > limit:
+        raise ConfigError(
+            f"the source has more than {f'{most} files' if many else f'{limit // 1048576} MB unpacked'}",
+            where=where,
+            hint=f"leave data out with .paasignore, or raise PAAS_UPLOAD_{'FILES' if many else 'LIMIT'}",
+        )
     with tempfile.NamedTemporaryFile(dir=into.parent, prefix=f".{into.name}.", suffix=".tar") as tar:
         pack(tree, cast("IO[bytes]", tar))
         tar.flush()

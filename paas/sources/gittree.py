@@ -80,7 +80,9 @@ class GitTree:
         return Entry(line.path, "link", target=target)
 
     def _read(self, line: Found) -> bytes:
-        return next(objects(self._repository, [line.oid])).read()[:_HEAD] if line.size <= 1 << 24 else b""
+        for body in objects(self._repository, [line.oid]):
+            return body.read(_HEAD)
+        return b""
 
     def _pointers(self) -> tuple[str, ...]:
         """A warning for large-file pointers: git's own objects do not hold what they stand for."""
@@ -107,10 +109,11 @@ def listed(repository: Path, tree: str) -> Iterator[Found]:
 
 
 def objects(repository: Path, oids: Sequence[str]) -> Iterator[IO[bytes]]:
-    """The bodies of blobs in this order, through one git process; each is in memory while it is looked at."""
+    """The bodies of blobs in this order, through one git process, each to be read before the next is asked for. Nobody
+    holds a large one as a whole, git included."""
     if not oids:
         return
-    command = ["git", "-C", str(repository), "cat-file", "--batch"]
+    command = ["git", "-C", str(repository), "-c", "core.bigFileThreshold=8m", "cat-file", "--batch"]
     # The ids stand in a file: asking one by one would wait for git 20,000 times.
     with tempfile.TemporaryFile() as wanted:
         wanted.write("".join(f"{oid}\n" for oid in oids).encode())
@@ -119,18 +122,41 @@ def objects(repository: Path, oids: Sequence[str]) -> Iterator[IO[bytes]]:
             given = cast("IO[bytes]", process.stdout)
             try:
                 for oid in oids:
-                    yield io.BytesIO(_object(given, oid, repository))
+                    body = _Body(given, _announced(given, oid, repository))
+                    yield cast("IO[bytes]", body)
+                    body.skip()
             finally:
                 process.kill()
 
 
-def _object(given: IO[bytes], oid: str, repository: Path) -> bytes:
+def _announced(given: IO[bytes], oid: str, repository: Path) -> int:
+    """The size of the object that comes now."""
     head = given.readline().split()
     if len(head) != 3:
         raise ConfigError(f"object {oid} is missing", where=str(repository), hint="run `git fsck`")
-    body = given.read(int(head[2]))
-    given.read(1)
-    return body
+    return int(head[2])
+
+
+class _Body(io.RawIOBase):
+    """One object, as it comes out of git."""
+
+    def __init__(self, given: IO[bytes], size: int) -> None:
+        self._given = given
+        self._left = size
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._given.read(self._left if size < 0 else min(size, self._left))
+        self._left -= len(data)
+        return data
+
+    def skip(self) -> None:
+        """Go on to where the next object begins."""
+        while self._left and self.read(1 << 20):
+            pass
+        self._given.read(1)
 
 
 def commit(repository: Path, ref: str) -> Commit:

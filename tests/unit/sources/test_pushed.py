@@ -9,7 +9,7 @@ import pytest
 
 from paas.errors import ConfigError, NotFound, UsageError
 from paas.model.events import Event, silent
-from paas.sources import open_local, pushed
+from paas.sources import gittree, open_local, pushed
 from tests.unit.sources.test_local import git
 
 
@@ -27,7 +27,7 @@ def repository(tmp_path: Path) -> Path:
 def commit(folder: Path, text: str, name: str = "app.py") -> str:
     (folder / name).write_text(text)
     git(folder, "add", "--all")
-    git(folder, "commit", "--quiet", "--message", f"{text}: said")
+    git(folder, "commit", "--quiet", "--message", f"{text[:20]}: said")
     return git(folder, "rev-parse", "HEAD")
 
 
@@ -68,10 +68,24 @@ def test_a_commit_that_is_not_there_is_said_so(repository: Path, tmp_path: Path)
         pushed("ab" * 20, tmp_path / "out", objects=[repository / ".git" / "objects"], emit=silent)
 
 
-def test_a_source_over_the_limits_is_refused(repository: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("limits", [{"limit": 1000}, {"most": 1}])
+def test_a_source_over_the_limits_is_refused(repository: Path, tmp_path: Path, limits: dict[str, int]) -> None:
     head = commit(repository, "x" * 2000, "big")
-    with pytest.raises(ConfigError):
-        pushed(head, tmp_path / "out", objects=[repository / ".git" / "objects"], emit=silent, limit=1000)
+    with pytest.raises(ConfigError, match="more than"):
+        pushed(head, tmp_path / "out", objects=[repository / ".git" / "objects"], emit=silent, **limits)
+    assert not (tmp_path / "out").exists()
+
+
+def test_files_are_read_in_pieces_and_what_is_not_read_is_skipped(repository: Path) -> None:
+    for number in range(3):
+        commit(repository, f"{number}" * 3_000_000, f"file{number}")
+    tree = gittree.GitTree(repository, gittree.commit(repository, "HEAD"))
+    said = {entry.path: body.read(2) for entry, body in tree.bodies()}
+    assert said == {"app.py": b"se", "file0": b"00", "file1": b"11", "file2": b"22"}
+    whole = {
+        entry.path: sum(len(part) for part in iter(lambda b=body: b.read(4096), b"")) for entry, body in tree.bodies()
+    }  # type: ignore[misc]
+    assert whole == {"app.py": 6, "file0": 3_000_000, "file1": 3_000_000, "file2": 3_000_000}
 
 
 def test_a_submodule_is_left_out_and_said_so(repository: Path, tmp_path: Path) -> None:
