@@ -419,12 +419,14 @@ class AddonShell(Session):
 class GitSession(Session):
     """git's own conversation about an app's repository, as bytes: `git push` is receive-pack, `git fetch` upload-pack.
 
-    A push to an app that does not exist makes it; one that is refused takes it away again.
+    A push to an app that does not exist makes it; one that is refused takes it away again. `step` is one half of it, as
+    HTTP has it: what there is, or one request and its answer.
     """
 
     path, permission = "/apps/{app}/git", "deployer"
     app: Name
     service: Literal["receive-pack", "upload-pack"]
+    step: Literal["", "refs", "rpc"] = ""
 
 
 class ListKeys(Request):

@@ -1,9 +1,12 @@
-"""`paas git`: the repository of this folder gets the remote that `git push` deploys to."""
+"""`paas git`: the repository of this folder gets the remote that `git push` deploys to; and who git is on that way."""
 
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
+import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,6 +19,7 @@ from paas.errors import Conflict, PlatformError, UsageError
 
 app = new_app(no_args_is_help=True)
 
+_PAAS = str(Path(sys.executable).with_name("paas"))
 _HOST = re.compile(r"([A-Za-z0-9_][A-Za-z0-9._-]*@)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?")
 _REMOTE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -32,6 +36,7 @@ def remote(
     ssh: Annotated[
         str, typer.Option("--ssh", metavar="USER@HOST[:PORT]", help="Push through this machine's sshd (paas keys add).")
     ] = "",
+    http: Annotated[bool, typer.Option("--http", help="Push by git's own HTTP to the server at PAAS_HOST.")] = False,
     replace: Annotated[
         bool, typer.Option("--replace", help="Replace a remote of that name that leads elsewhere.")
     ] = False,
@@ -40,7 +45,12 @@ def remote(
 
     The first push makes the app if there is none.
     """
-    url = url_of(app_of(app), ssh)
+    from paas.settings import load
+
+    server = load().server.rstrip("/") if http else ""
+    if http and (ssh or not server):
+        raise UsageError("--http pushes to the server at PAAS_HOST", hint="set PAAS_HOST; or give --ssh alone")
+    url = url_of(app_of(app), ssh, server)
     if not _REMOTE.fullmatch(name):
         raise UsageError(f"{name!r} cannot name a remote", hint="use letters, digits, dots, dashes and underscores")
     if _said("rev-parse", "--git-dir") is None:
@@ -52,12 +62,16 @@ def remote(
         _done("remote", "add", "--", name, url)
     elif before != url:
         _done("remote", "set-url", "--", name, url)
+    if server:
+        _done("config", "--replace-all", f"credential.{server}.helper", f"!{shlex.quote(_PAAS)} git-credential")
     put(url)
     say(f"next: git push {name} {_refspec()}")
 
 
-def url_of(app_name: str, ssh: str) -> str:
-    """`paas::shop`, or `ssh://user@host/shop`. Raises UsageError for a host that cannot be one."""
+def url_of(app_name: str, ssh: str = "", server: str = "") -> str:
+    """`paas::shop`, `ssh://user@host/shop` or `https://host/git/shop.git`. Raises UsageError for what is no host."""
+    if server:
+        return f"{server}/git/{app_name}.git"
     if not ssh:
         return f"paas::{app_name}"
     if not _HOST.fullmatch(ssh):

@@ -32,6 +32,7 @@ from paas.model.events import Emit, Event, silent
 from paas.model.service import LogLine
 from paas.requests import PlatformDown, Request, WatchOperation, all_requests, parse
 from paas.server.auth import Actor, identify
+from paas.server.git import add_git
 from paas.server.parsing import fields_of
 from paas.server.sessions import converse
 from paas.server.streams import Streams, in_thread
@@ -89,6 +90,7 @@ def create(parts: Parts) -> FastAPI:
         else:
             endpoint = _ENDPOINTS[kind.shape](parts, kind)
             app.add_api_route(kind.path, endpoint, methods=[kind.method], name=kind.__name__, response_model=None)
+    add_git(app, partial(_in_session, parts), parts.settings.token)
     return app
 
 

@@ -6,6 +6,7 @@ an owner. Host and forwarded headers mean nothing here.
 
 from __future__ import annotations
 
+import base64
 import hmac
 import pwd
 import re
@@ -54,6 +55,18 @@ def identify(scope: Mapping[str, Any], headers: Mapping[str, str], token: str) -
     if token and scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), token.encode()):
         return Actor("token")
     raise NotLoggedIn("not logged in", hint="set PAAS_TOKEN to the server's token")
+
+
+def identify_git(scope: Mapping[str, Any], headers: Mapping[str, str], token: str) -> Actor:
+    """The same for git, which knows nothing but user names and passwords: the password is the token."""
+    scheme, _, given = headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return identify(scope, headers, token)
+    try:
+        _, _, password = base64.b64decode(given.strip(), validate=True).decode().partition(":")
+    except ValueError:
+        raise NotLoggedIn("not logged in", hint="the password is the server's token") from None
+    return identify(scope, {"authorization": f"Bearer {password}", "paas-as": headers.get("paas-as", "")}, token)
 
 
 def peer_name(connection: socket.socket) -> str:

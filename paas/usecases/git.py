@@ -82,7 +82,7 @@ def _talk(context: Context, request: GitSession, act: Act, terminal: Terminal, a
         facts = {"PAAS_PUSH_APP": app.name, "PAAS_PUSH_ACTOR": act.actor, "PAAS_PUSH_LOCK": str(lock.fileno())}
         try:
             child = subprocess.Popen(
-                repository.command(settings, request.service, path),
+                repository.command(settings, request.service, path, request.step),
                 env=repository.environment(settings, **facts),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

@@ -41,6 +41,8 @@ _CONFIG = (
     "protocol.allow=never",
 )
 
+_STEPS = {"": (), "refs": ("--stateless-rpc", "--http-backend-info-refs"), "rpc": ("--stateless-rpc",)}
+
 
 def path_of(settings: Settings, app_id: str) -> Path:
     """Where the app's repository is, or would be. Raises UsageError for what is no app's id."""
@@ -98,10 +100,10 @@ def tidy(settings: Settings) -> None:
         shutil.rmtree(left, ignore_errors=True)
 
 
-def command(settings: Settings, service: str, repository: Path) -> list[str]:
-    """The git command of one conversation. What it obeys stands here, never in the repository."""
+def command(settings: Settings, service: str, repository: Path, step: str = "") -> list[str]:
+    """The git command of one conversation (or half of it). What it obeys stands here, never in the repository."""
     config = (*_CONFIG, f"receive.maxInputSize={settings.push_limit}", f"core.hooksPath={hooks(settings)}")
-    return ["git", *(part for one in config for part in ("-c", one)), service, str(repository)]
+    return ["git", *(part for one in config for part in ("-c", one)), service, *_STEPS[step], str(repository)]
 
 
 def environment(settings: Settings, **facts: str) -> dict[str, str]:

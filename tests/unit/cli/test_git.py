@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from paas.cli.git_credential import asks_for
 from paas.cli.git_shell import Asked, asked_for
 from paas.cli.receive import Update, judged, updates
 from paas.errors import Denied, UsageError
@@ -184,6 +186,47 @@ def test_the_remote_may_lead_through_ssh(paas: Paas, repository: Path) -> None:
     )
     for hostile in ("-oProxyCommand=id", "a b", "x/y", "user@-x", "$(id)"):
         assert paas("git", "remote", "--ssh", hostile, "--name", "other").code == 2
+
+
+def test_the_remote_may_lead_to_a_server_elsewhere_with_its_password(
+    paas: Paas, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert paas("git", "remote", "--http").code == 2, "there is no server elsewhere"
+    monkeypatch.setenv("PAAS_HOST", "https://paas.example.org/")
+    monkeypatch.setenv("PAAS_TOKEN", "secret")
+    assert paas("git", "remote", "--http", "-a", "shop").out == "https://paas.example.org/git/shop.git\n"
+    helper = git(repository, "config", "credential.https://paas.example.org.helper")
+    assert helper.endswith("paas git-credential")
+    assert "secret" not in (repository / ".git" / "config").read_text()
+    assert paas("git", "remote", "--http", "--ssh", "a@b", "--name", "other").code == 2
+
+
+@pytest.mark.parametrize(
+    ("asked", "server", "may"),
+    [
+        ("protocol=https\nhost=paas.example.org\n", "https://paas.example.org", True),
+        ("protocol=https\nhost=paas.example.org\n", "https://paas.example.org/", True),
+        ("protocol=http\nhost=127.0.0.1:88\n", "http://127.0.0.1:88", True),
+        ("protocol=http\nhost=paas.example.org\n", "https://paas.example.org", False),
+        ("protocol=https\nhost=paas.example.org.evil.org\n", "https://paas.example.org", False),
+        ("protocol=https\nhost=paas.example.org:444\n", "https://paas.example.org", False),
+        ("protocol=https\nhost=\n", "", False),
+        ("", "", False),
+        ("protocol=\nhost=\n", "", False),
+    ],
+)
+def test_the_password_goes_to_that_server_alone(asked: str, server: str, may: bool) -> None:
+    assert asks_for(asked.splitlines(), server) is may
+
+
+def test_git_gets_the_password_as_it_asks_for_it(paas: Paas, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAAS_HOST", "https://paas.example.org")
+    monkeypatch.setenv("PAAS_TOKEN", "secret")
+    monkeypatch.setattr(sys, "stdin", io.StringIO("protocol=https\nhost=paas.example.org\n\n"))
+    assert paas("git-credential", "get").out == "username=paas\npassword=secret\n"
+    monkeypatch.setattr(sys, "stdin", io.StringIO("protocol=https\nhost=elsewhere.org\n\n"))
+    assert paas("git-credential", "get").out == ""
+    assert paas("git-credential", "store").out == ""
 
 
 def test_a_folder_without_a_repository_is_told_so(paas: Paas) -> None:

@@ -1,0 +1,202 @@
+"""`git push` by git's own HTTP: the token is the password; errors, refusals and accidents as by every other way."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import os
+import signal
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.git_lab import Work
+from tests.e2e.platform import PAAS, Platform, eventually, free_port
+
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
+
+TOKEN = "open-sesame-1"
+
+
+@pytest.fixture(scope="module")
+def platform(bases: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """A platform that listens on TCP."""
+    platform = Platform(tmp_path_factory.mktemp("http"))
+    platform.environ |= {"PAAS_LISTEN": f"127.0.0.1:{free_port()}", "PAAS_TOKEN": TOKEN}
+    try:
+        platform.ok("up")
+        yield platform
+    finally:
+        platform.close()
+
+
+def base(platform: Platform) -> str:
+    return f"http://{platform.environ['PAAS_LISTEN']}"
+
+
+def clone(platform: Platform, folder: Path, app: str) -> Work:
+    """A clone whose remote is the server's address; the password comes from `paas git-credential`."""
+    environ = {"PAAS_HOST": base(platform), "GIT_TERMINAL_PROMPT": "0"}
+    work = Work(platform, folder, app, url=f"{base(platform)}/git/{app}.git", environ=environ)
+    work.git("config", f"credential.{base(platform)}.helper", f"!{PAAS} git-credential")
+    return work
+
+
+def ask(
+    platform: Platform, path: str, *, token: str = "", data: bytes | None = None, **headers: str
+) -> tuple[int, bytes, str]:
+    """Status, body and WWW-Authenticate of one request."""
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    if token:
+        given["Authorization"] = "Basic " + base64.b64encode(f"anybody:{token}".encode()).decode()
+    request = urllib.request.Request(base(platform) + path, data=data, headers=given)
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status, answer.read(), ""
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read(), error.headers.get("WWW-Authenticate", "")
+
+
+def test_a_push_deploys_and_a_refused_one_leaves_the_branch(platform: Platform, tmp_path: Path) -> None:
+    work = clone(platform, tmp_path / "work", "web")
+    work.commit("first")
+    said = work.git("push", "paas", "main").err
+    assert "remote: web v1 serves" in said
+    assert work.serves() == "first"
+    assert work.remote() == work.head()
+    before = work.head()
+    work.commit("broken", procfile="web python app.py\n")
+    assert "Procfile" in work.git("push", "paas", "main", code=1).err
+    assert work.remote() == before
+    work.git("clone", "--quiet", f"{base(platform)}/git/web.git", str(tmp_path / "clone"),
+             "--config", f"credential.{base(platform)}.helper=!{PAAS} git-credential")  # fmt: skip
+    assert (tmp_path / "clone" / "app.py").exists()
+
+
+def test_the_remote_and_its_password_are_set_up_by_one_command(platform: Platform, tmp_path: Path) -> None:
+    work = clone(platform, tmp_path / "work", "setup")
+    work.git("remote", "remove", "paas")
+    work.git("config", "--unset", f"credential.{base(platform)}.helper")
+    before = dict(platform.environ)
+    platform.environ["PAAS_HOST"] = base(platform)
+    try:
+        platform.ok("git", "remote", "-a", "setup", "--http", cwd=work.folder)
+    finally:
+        platform.environ.clear()
+        platform.environ.update(before)
+    work.commit("first")
+    work.git("push", "paas", "main")
+    assert work.serves() == "first"
+
+
+def test_a_netrc_does_as_well(platform: Platform, tmp_path: Path) -> None:
+    work = clone(platform, tmp_path / "work", "netrc")
+    work.git("config", "--unset", f"credential.{base(platform)}.helper")
+    (tmp_path / ".netrc").write_text(f"machine 127.0.0.1 login me password {TOKEN}\n")
+    work.environ["HOME"] = str(tmp_path)
+    work.commit("first")
+    work.git("push", "paas", "main")
+    assert work.serves() == "first"
+
+
+@pytest.mark.parametrize("token", ["", "wrong", TOKEN[:-1], f"{TOKEN}x", "ü"])
+def test_only_the_token_is_a_password(platform: Platform, token: str) -> None:
+    for path in (
+        "/git/web.git/info/refs?service=git-receive-pack",
+        "/git/nowhere.git/info/refs?service=git-upload-pack",
+    ):
+        status, body, login = ask(platform, path, token=token)
+        assert (status, login.startswith("Basic")) == (401, True), body
+    assert ask(platform, "/git/web.git/git-receive-pack", token=token, data=b"0000")[0] == 401
+    assert ask(platform, "/apps", token=TOKEN)[0] == 401, "a password counts for git alone"
+    for broken in ("Basic", "Basic ???", "Basic " + base64.b64encode(b"\xff\xfe").decode()):
+        assert ask(platform, "/git/web.git/info/refs?service=git-upload-pack", Authorization=broken)[0] == 401
+    assert ask(platform, f"/git/web.git/info/refs?service=git-upload-pack&token={TOKEN}")[0] == 401
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/git/web.git/info/refs", 404),
+        ("/git/web.git/info/refs?service=git-upload-archive", 404),
+        ("/git/nowhere.git/info/refs?service=git-upload-pack", 404),
+        ("/git/..%2f..%2fetc.git/info/refs?service=git-upload-pack", 404),
+        ("/git/Shop.git/info/refs?service=git-receive-pack", 422),
+        ("/git/web.git/HEAD", 404),
+        ("/git/web.git/objects/info/packs", 404),
+        ("/git/web.git/config", 404),
+    ],
+)
+def test_nothing_but_the_two_conversations_is_answered(platform: Platform, path: str, status: int) -> None:
+    assert ask(platform, path, token=TOKEN)[0] in (status, 405)
+    assert "Shop" not in [app["name"] for app in platform.json("apps")]
+
+
+def test_broken_bodies_are_refused_and_leave_nothing(platform: Platform) -> None:
+    kind = "application/x-git-receive-pack-request"
+    path = "/git/broken.git/git-receive-pack"
+    assert ask(platform, path, token=TOKEN, data=b"0000", Content_Type="text/plain")[0] == 422
+    assert ask(platform, path, token=TOKEN, data=b"0000", Content_Type=kind) == (200, b"", "")
+    assert ask(platform, path, token=TOKEN, data=b"not gzip", Content_Type=kind, Content_Encoding="gzip")[0] == 422
+    assert (
+        ask(platform, path, token=TOKEN, data=gzip.compress(b"0000"), Content_Type=kind, Content_Encoding="gzip")[0]
+        == 200
+    )
+    assert ask(platform, path, token=TOKEN, data=b"zzzz", Content_Type=kind)[0] == 503
+    bomb = gzip.compress(b"0" * 200_000_000)
+    assert ask(platform, path, token=TOKEN, data=bomb, Content_Type=kind, Content_Encoding="gzip")[0] in (200, 503)
+    assert "broken" not in [app["name"] for app in platform.json("apps")]
+    assert memory(platform) < 300_000_000
+
+
+def memory(platform: Platform) -> int:
+    """The most that the server ever held, in bytes."""
+    status = Path(f"/proc/{platform.server_pid()}/status").read_text()
+    return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM"))
+
+
+def test_a_large_push_is_not_held_in_memory(platform: Platform, tmp_path: Path) -> None:
+    work = clone(platform, tmp_path / "work", "large")
+    work.commit("first")
+    work.git("push", "paas", "main")
+    before = memory(platform)
+    (work.folder / "large").write_bytes(os.urandom(100 << 20))
+    work.commit("large")
+    work.git("push", "paas", "main")
+    assert work.serves() == "large"
+    assert memory(platform) - before < 50_000_000
+
+
+def test_a_client_that_dies_while_it_deploys_leaves_a_finished_push(platform: Platform, tmp_path: Path) -> None:
+    work = clone(platform, tmp_path / "work", "cut")
+    work.commit("first")
+    work.git("push", "paas", "main")
+    slow = "release: python -c 'import time; time.sleep(4)'\nweb: python app.py\n"
+    wanted = work.commit("second", procfile=slow)
+    push = work.start("push", "paas", "main")
+    eventually(
+        lambda: [one for one in platform.json("operations", "-a", "cut") if one["status"] == "running"],
+        what="the operation",
+    )
+    os.killpg(push.pid, signal.SIGKILL)
+    push.communicate(timeout=30)
+    eventually(lambda: work.remote() == wanted, what="the branch")
+    assert work.serves() == "second"
+
+
+def test_a_body_that_breaks_off_leaves_nothing(platform: Platform) -> None:
+    host, _, port = platform.environ["PAAS_LISTEN"].partition(":")
+    password = base64.b64encode(f"x:{TOKEN}".encode()).decode()
+    head = (
+        "POST /git/halfway.git/git-receive-pack HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n"
+        f"Content-Type: application/x-git-receive-pack-request\r\nAuthorization: Basic {password}\r\n\r\n"
+    )
+    with socket.create_connection((host, int(port))) as connection:
+        connection.sendall(head.encode() + b"00a40000")
+        eventually(lambda: "halfway" in [app["name"] for app in platform.json("apps")], what="the app")
+    eventually(lambda: "halfway" not in [app["name"] for app in platform.json("apps")], what="its end")
