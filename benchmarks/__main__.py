@@ -1,4 +1,4 @@
-"""`python -m benchmarks [deploy|dependency|load|kill|startup|rest …]`: all of them when none is named.
+"""`python -m benchmarks [deploy|dependency|push|load|kill|startup|rest …]`: all of them when none is named.
 
 Exit code 1 when a number missed its bound, so that nobody has to read the lines to know.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import deploys, faults, idle
+from benchmarks import deploys, faults, idle, push
 from benchmarks.lab import lab
 from benchmarks.report import Report
 
@@ -15,6 +15,7 @@ PARTS = {
     "startup": idle.startup,
     "deploy": deploys.code_change,
     "dependency": deploys.one_dependency,
+    "push": push.git_push,
     "load": faults.deploys_under_load,
     "kill": faults.replica_killed,
     "rest": idle.platform_at_rest,
