@@ -117,6 +117,7 @@ def test_config_set_of_several_is_one_release_and_reaches_the_process_byte_by_by
 
 
 def test_rollback_brings_back_image_and_config_without_a_build(guestbook: Platform) -> None:
+    guestbook.ok("config", "set", "GREETING=later", "-a", APP)
     guestbook.ok("rollback", str(first_deploy(guestbook)), "-a", APP)
     assert guestbook.get(APP, "/new").status == 404
     assert guestbook.run("config", "get", "GREETING", "-a", APP).code != 0
@@ -132,6 +133,7 @@ def first_deploy(platform: Platform) -> int:
 
 
 def test_releases_say_who_when_why_and_what_changed(guestbook: Platform) -> None:
+    guestbook.ok("config", "set", "GREETING=a quoted value", "-a", APP)
     newest = releases(guestbook)[0]
     assert newest["actor"]
     assert newest["description"]
@@ -157,6 +159,7 @@ def test_run_passes_the_exit_code_and_standard_input_through(guestbook: Platform
 
 
 def test_db_shell_backup_and_restore(guestbook: Platform) -> None:
+    assert guestbook.get(APP, "/entries", data=b"author=Ada&text=kept").status < 400
     count = "select count(*) from entries"
     before = guestbook.ok("db", "shell", "-a", APP, "--", "-Atc", count).strip()
     assert int(before) > 0
