@@ -48,6 +48,8 @@ def pushed(
         known = repository / "objects" / "info" / "alternates"
         known.parent.mkdir(exist_ok=True)
         known.write_text("".join(f"{folder}\n" for folder in objects))
+        # What was before this commit is not needed, and out of a shallow clone not there.
+        (repository / "shallow").write_text(f"{commit}\n")
         found = gittree.commit(repository, commit)
         tree = gittree.GitTree(repository, found)
         content_id = materialised(tree, into, emit=emit, where=origin, limit=limit, most=most)

@@ -35,6 +35,7 @@ _CONFIG = (
     "receive.fsck.missingSpaceBeforeDate=ignore",
     "receive.denyDeleteCurrent=refuse",
     "receive.advertisePushOptions=false",
+    "receive.shallowUpdate=true",
     "receive.keepAlive=5",
     "core.fsmonitor=false",
     "core.logAllRefUpdates=false",

@@ -226,6 +226,19 @@ def test_a_rename_keeps_the_repository_and_a_destroyed_app_takes_it_along(pushed
     assert not repository.exists()
 
 
+def test_a_shallow_clone_can_be_pushed_and_a_whole_one_after_it(work: Work, tmp_path: Path) -> None:
+    work.commit("second")
+    shallow = tmp_path / "shallow"
+    work.git("clone", "--quiet", "--depth=1", f"file://{work.folder}", str(shallow))
+    work.git("-C", str(shallow), "push", f"paas::{work.app}", "HEAD:refs/heads/main")
+    assert work.serves() == "second"
+    work.commit("third")
+    work.git("push", "paas", "main")
+    assert work.serves() == "third"
+    work.git("clone", "--quiet", f"paas::{work.app}", str(tmp_path / "clone"))
+    assert "third" in (tmp_path / "clone" / "app.py").read_text()
+
+
 def test_a_clone_brings_back_what_was_pushed(pushed: Work, tmp_path: Path) -> None:
     pushed.git("clone", "--quiet", f"paas::{pushed.app}", str(tmp_path / "clone"))
     assert (tmp_path / "clone" / "app.py").read_text() == (pushed.folder / "app.py").read_text()

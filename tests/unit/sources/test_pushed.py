@@ -40,6 +40,13 @@ def test_a_commit_becomes_a_folder_with_the_content_id_it_has_everywhere(reposit
     assert sorted(path.name for path in tmp_path.iterdir()) == ["app", "out"], "nothing else is left"
 
 
+def test_a_commit_is_enough_what_was_before_it_may_be_missing(repository: Path, tmp_path: Path) -> None:
+    git(repository, "clone", "--quiet", "--bare", "--depth=1", f"file://{repository}", str(tmp_path / "shallow"))
+    head = git(repository, "rev-parse", "HEAD")
+    source = pushed(head, tmp_path / "out", objects=[tmp_path / "shallow" / "objects"], emit=silent)
+    assert (source.version, source.message) == (head, "second: said")
+
+
 def test_objects_that_are_kept_apart_are_found_with_those_they_build_on(repository: Path, tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     shutil.copytree(repository / ".git" / "objects", kept)
