@@ -56,16 +56,19 @@ def clone(
     timeout: float,
     limit: int = 1 << 30,
     most: int = 100_000,
+    schemes: tuple[str, ...] = _SCHEMES,
     allow_file: bool = False,
 ) -> Source:
     """Make the new folder `into` from `url` (`#ref` picks a branch, tag or commit; else the remote's default branch).
 
-    `timeout` seconds for the whole transfer. `allow_file` also takes `file://` URLs. Raises UsageError for an address
+    `timeout` seconds for the whole transfer. git may speak no other protocols than `schemes`, whatever it is told on
+    the way; `allow_file` also takes `file://` URLs. Raises UsageError for an address
     that is not allowed, NotFound when repository or ref do not exist, ConfigError when it holds nothing or too much.
     """
     address, _, ref = url.partition("#")
     _check(address, ref, allow_file=allow_file)
-    remote = _Remote(address, ref, allow_file, time.monotonic() + timeout, emit)
+    protocols = (*schemes, "file") if allow_file else schemes
+    remote = _Remote(address, ref, protocols, time.monotonic() + timeout, emit)
     into.parent.mkdir(parents=True, exist_ok=True)
     repository = Path(tempfile.mkdtemp(prefix=f".{into.name}.git.", dir=into.parent))
     try:
@@ -86,7 +89,7 @@ def clone(
 class _Remote:
     address: str
     ref: str
-    allow_file: bool
+    protocols: tuple[str, ...]
     deadline: float
     emit: Emit
 
@@ -180,7 +183,7 @@ def _try_fetch(repository: Path, remote: _Remote, refs: list[str], *options: str
     words: list[str] = []
     with subprocess.Popen(
         command,
-        env=_environment(allow_file=remote.allow_file),
+        env=_environment(remote.protocols),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -204,10 +207,10 @@ def _try_fetch(repository: Path, remote: _Remote, refs: list[str], *options: str
     return (tuple(words[-5:]) or ("git failed",)) if code else ()
 
 
-def _environment(*, allow_file: bool) -> dict[str, str]:
+def _environment(protocols: tuple[str, ...]) -> dict[str, str]:
     return gittree.environment(
         {
-            "GIT_ALLOW_PROTOCOL": ":".join((*_SCHEMES, *(("file",) if allow_file else ()))),
+            "GIT_ALLOW_PROTOCOL": ":".join(protocols),
             "GIT_ASKPASS": "true",
             "SSH_ASKPASS": "true",
             "GIT_SSH_COMMAND": "ssh -oBatchMode=yes -oConnectTimeout=15 -oStrictHostKeyChecking=accept-new",

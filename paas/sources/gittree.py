@@ -40,14 +40,17 @@ class Commit:
 
 
 class GitTree:
-    """The files of `commit` below `prefix`, filtered. `files` is the `Tree` of it."""
+    """The files of `commit` below `prefix`, filtered. `submodules` are those that are not left out; where the caller
+    does not fetch them, `warnings` says so."""
 
-    def __init__(self, repository: Path, commit: Commit, prefix: str = "") -> None:
+    def __init__(self, repository: Path, commit: Commit, prefix: str = "", *, fetches: bool = False) -> None:
         self._repository = repository
         found = tuple(listed(repository, f"{commit.sha}:{prefix}" if prefix else commit.sha))
         blobs = {line.path: line for line in found if line.kind == "blob"}
         rules = ignore_of({name: self._read(blobs[name]) for name in FILES if name in blobs})
-        warnings = [f"submodule {line.path} is not part of the source" for line in found if line.kind == "commit"]
+        self.submodules = tuple(line for line in found if line.kind == "commit" and rules.verdict(line.path) == "keep")
+        left = () if fetches else self.submodules
+        warnings = [f"submodule {line.path} is not part of the source" for line in left]
         secrets: list[str] = []
         kept = [
             (entry, line.oid)

@@ -17,6 +17,8 @@ from paas.errors import UsageError
 from paas.model.events import Emit
 from paas.sources import gittree
 from paas.sources.clone import materialised
+from paas.sources.submodules import fill
+from paas.sources.tree import content_id as identified
 
 if TYPE_CHECKING:
     from paas.model.app import Source
@@ -33,8 +35,10 @@ def pushed(
     origin: str = "git push",
     limit: int = 1 << 30,
     most: int = 100_000,
+    schemes: tuple[str, ...] = ("https",),
 ) -> Source:
-    """Make the new folder `into` from a commit (its full id) that lies in these folders of git objects.
+    """Make the new folder `into` from a commit (its full id) that lies in these folders of git objects, with those of
+    its submodules whose addresses have one of `schemes`.
 
     Raises UsageError for what is no commit id, NotFound when the commit is not there, ConfigError when it holds nothing
     or too much.
@@ -51,8 +55,11 @@ def pushed(
         # What was before this commit is not needed, and out of a shallow clone not there.
         (repository / "shallow").write_text(f"{commit}\n")
         found = gittree.commit(repository, commit)
-        tree = gittree.GitTree(repository, found)
+        tree = gittree.GitTree(repository, found, fetches=True)
         content_id = materialised(tree, into, emit=emit, where=origin, limit=limit, most=most)
+        if tree.submodules:
+            fill(repository, found.sha, tree.submodules, into, emit=emit, limit=limit, most=most, schemes=schemes)
+            content_id = identified(into)
     finally:
         shutil.rmtree(repository, ignore_errors=True)
     from paas.model.app import Source  # see clone.py

@@ -95,13 +95,13 @@ def test_files_are_read_in_pieces_and_what_is_not_read_is_skipped(repository: Pa
     assert whole == {"app.py": 6, "file0": 3_000_000, "file1": 3_000_000, "file2": 3_000_000}
 
 
-def test_a_submodule_is_left_out_and_said_so(repository: Path, tmp_path: Path) -> None:
+def test_a_submodule_without_an_address_is_left_out_and_said_so(repository: Path, tmp_path: Path) -> None:
     git(repository, "update-index", "--add", "--cacheinfo", f"160000,{'ab' * 20},library")
     git(repository, "commit", "--quiet", "--message", "with a submodule")
     said: list[Event] = []
     head = git(repository, "rev-parse", "HEAD")
     pushed(head, tmp_path / "out", objects=[repository / ".git" / "objects"], emit=said.append)
-    assert [event.message for event in said if event.kind == "warning"] == [
-        "submodule library is not part of the source"
-    ]
+    warnings = [event.message for event in said if event.kind == "warning"]
+    assert len(warnings) == 1
+    assert warnings[0].startswith("submodule library is not part of the source")
     assert not (tmp_path / "out" / "library").exists()
