@@ -29,8 +29,18 @@ def list_certificates(as_json: JsonOption = False) -> None:
         put_json(answer)
         return
     table(
-        ["host", "names", "issuer", "until"],
-        [(one["host"], " ".join(one["names"]), one["issuer"], when(one["not_after"])) for one in answer],
+        ["host", "names", "issuer", "until", "status", "apps"],
+        [
+            (
+                one["host"],
+                " ".join(one["names"]),
+                one["issuer"],
+                when(one["not_after"]),
+                one["status"],
+                " ".join(one["apps"]),
+            )
+            for one in answer
+        ],
         empty="no certificates: paas certs add chain.pem key.pem",
     )
 
@@ -48,7 +58,7 @@ def add(
     if as_json:
         put_json(answer)
     else:
-        say("the certificate is served")
+        say(answer["message"] or f"the certificate is served at {', '.join(answer['apps'])}")
         say("next: paas certs; paas domains")
 
 
@@ -74,4 +84,4 @@ def remove(
     if as_json:
         put_json(answer)
     else:
-        say(f"https for {host} is off")
+        say(answer["message"])

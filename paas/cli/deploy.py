@@ -214,7 +214,8 @@ def _end(answer: dict[str, Any], name: str) -> None:
     if answer["generated"]:
         say(f"  generated: {', '.join(answer['generated'])}")
     counts = " ".join(f"{process}={count}" for process, count in answer["processes"].items())
-    how = "serves already: nothing changed" if answer["unchanged"] else f"serves ({answer['seconds']:.1f} s)"
+    does = "serves" if any(answer["processes"].values()) else "is deployed, with no replica running"
+    how = f"{does} already: nothing changed" if answer["unchanged"] else f"{does} ({answer['seconds']:.1f} s)"
     say(f"{answer['app']} v{answer['release']} {how}  {answer['buildpack']}  {counts}".rstrip())
     put(answer["url"])
     say(f"next: paas logs -f -a {name}; paas ps -a {name}; paas config set KEY=value -a {name}")

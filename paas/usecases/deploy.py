@@ -110,9 +110,12 @@ def deploy_app(context: Context, request: DeployApp, act: Act) -> Deployed:
     work = _Work(context, act, request, present, wanted, built, found.source)
     if (done := _unchanged(work)) is not None:
         return done
-    _create_addons(work)
-    release = _release(work)
-    images.collect(context, present, act.emit, operation=act.operation)
+    try:
+        _create_addons(work)
+        release = _release(work)
+    finally:
+        # Also after a failure: a deploy that fails again and again must not fill the disk.
+        images.collect(context, present, act.emit, operation=act.operation)
     return replace(_served(work, release), created=app is None, seconds=round(context.clock.monotonic() - started, 3))
 
 

@@ -275,7 +275,7 @@ def _still_possible(context: Context, app: App, target: Release) -> None:
     if not target.image or context.builder.find(target.image) is None:
         raise Conflict(
             f"the image of v{target.number} is not here any more" if target.image else f"v{target.number} has no image",
-            hint=_choices(context, app),
+            hint=f"{_choices(context, app)}; or deploy its source anew{_named(target)}",
         )
     for host in target.domains:
         owner = context.store.domain_owner(host)
@@ -284,6 +284,11 @@ def _still_possible(context: Context, app: App, target: Release) -> None:
                 f"{host} of v{target.number} belongs to {owner.name} now",
                 hint=f"remove it there first: paas domains remove {host} --app {owner.name}",
             )
+
+
+def _named(release: Release) -> str:
+    version = source_version(release)
+    return f" (version {version})" if version else ""
 
 
 def _choices(context: Context, app: App) -> str:

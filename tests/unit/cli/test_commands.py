@@ -26,6 +26,7 @@ from paas.requests import (
     ListApps,
     ListReplicas,
     PlanApp,
+    PutCertificate,
     ReadLogs,
     RestoreAddon,
     Rollback,
@@ -167,6 +168,20 @@ def test_an_import_over_the_limit_names_key_and_size_and_not_the_value(server: R
     assert "BIG" in ran.err
     assert "1000000" in ran.err
     assert "xxx" not in ran.err
+
+
+def test_a_deploy_of_an_app_that_is_scaled_to_nothing_is_not_said_to_serve(server: Running, paas: Paas) -> None:
+    Path("index.html").write_text("hi")
+    server.operations.answers[DeployApp] = [{**SERVES, "processes": {"web": 0}}]
+    assert "my-app v3 is deployed, with no replica running (1.2 s)" in paas("deploy").err
+
+
+def test_a_certificate_that_no_app_has_use_for_yet_is_said_to_be_one(server: Running, paas: Paas) -> None:
+    Path("chain.pem").write_text("chain")
+    Path("key.pem").write_text("key")
+    line = {"host": "a.example", "names": ["a.example"], "apps": [], "message": "no app answers at these hosts yet"}
+    server.operations.answers[PutCertificate] = [line]
+    assert "no app answers at these hosts yet" in paas("certs", "add", "chain.pem", "key.pem").err
 
 
 def test_deploy_sends_a_large_source_only_when_the_server_asks_for_it(server: Running, paas: Paas) -> None:

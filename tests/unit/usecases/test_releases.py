@@ -160,6 +160,7 @@ def test_a_rollback_whose_image_is_gone_is_refused_with_what_is_possible(platfor
         rollback(platform.context, Rollback(app="shop", number=1), platform.act)
     assert "v2" in caught.value.hint
     assert "v1" not in caught.value.hint
+    assert "deploy its source anew" in caught.value.hint
 
 
 def test_a_rollback_to_a_failed_release_is_refused(platform: Parts) -> None:
