@@ -102,19 +102,40 @@ def _settings(files: Files) -> _Settings | None:
     tree = entry.parsed(files, "manage.py") if files.has("manage.py") else None
     if tree is None:
         return None
-    module = ""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and len(node.args) == 2 and isinstance(node.args[0], ast.Constant):
-            said = node.args[1]
-            if node.args[0].value == "DJANGO_SETTINGS_MODULE" and isinstance(said, ast.Constant):
-                module = str(said.value)
-    path = module.replace(".", "/")
-    for file in (f"{path}.py", f"{path}/__init__.py"):
-        found = entry.parsed(files, file) if module and files.has(file) else None
-        if found:
-            trees = _with_bases(files, found, file)
-            return _Settings(module, file, _assigned(trees), trees)
+    for module in _named(tree):
+        path = module.replace(".", "/")
+        for file in (f"{path}.py", f"{path}/__init__.py"):
+            found = entry.parsed(files, file) if files.has(file) else None
+            if found:
+                trees = _with_bases(files, found, file)
+                return _Settings(module, file, _assigned(trees), trees)
     return None
+
+
+def _named(tree: ast.Module) -> list[str]:
+    """What DJANGO_SETTINGS_MODULE may be set to. Of a choice the last is tried first: it is what holds elsewhere than
+    at a certain host."""
+    names = {
+        target.id: node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    said = []
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(args=[ast.Constant(value="DJANGO_SETTINGS_MODULE"), value]):
+                said.append(value)
+            case ast.Assign(targets=[ast.Subscript(slice=ast.Constant(value="DJANGO_SETTINGS_MODULE"))], value=value):
+                said.append(value)
+    said = [names.get(value.id, value) if isinstance(value, ast.Name) else value for value in said]
+    return [
+        part.value
+        for value in said
+        for part in reversed(list(ast.walk(value)))
+        if isinstance(part, ast.Constant) and isinstance(part.value, str)
+    ]
 
 
 def _with_bases(files: Files, tree: ast.Module, file: str, depth: int = 0) -> tuple[ast.Module, ...]:

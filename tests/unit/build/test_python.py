@@ -171,6 +171,27 @@ def test_django_is_served_by_what_its_settings_name_and_collects_static_files() 
     )
 
 
+@pytest.mark.parametrize(
+    "manage",
+    [
+        "name = 'site1.hosted' if 'HOSTED' in os.environ else 'site1.settings'\n"
+        "os.environ.setdefault('DJANGO_SETTINGS_MODULE', name)\n",
+        "os.environ['DJANGO_SETTINGS_MODULE'] = 'site1.settings'\n",
+        "os.environ.setdefault('DJANGO_SETTINGS_MODULE', os.getenv('SETTINGS', 'site1.settings'))\n",
+    ],
+    ids=["a choice", "assigned", "a default"],
+)
+def test_the_settings_are_found_however_manage_py_names_them(manage: str) -> None:
+    settings = "WSGI_APPLICATION = 'site1.web.app'\n"
+    files = {
+        "manage.py": f"import os\n{manage}",
+        "site1/settings.py": settings,
+        "site1/hosted.py": "",
+        "site1/web.py": "",
+    }
+    assert web(look(files)).endswith("site1.web:app")
+
+
 def test_django_without_static_root_collects_nothing() -> None:
     files = {"manage.py": MANAGE, "site1/settings.py": "DEBUG = False\n", "site1/wsgi.py": "application = 1\n"}
     found = look(files)
