@@ -21,6 +21,8 @@ _KEPT = 400
 """Output lines kept in memory; the live ones have been emitted by then."""
 
 _OWN_STEPS = re.compile(r"\[internal\]|exporting |importing cache|copy /context|resolve image config|writing image")
+_LONG = 240
+"""Characters of a step that are shown; one that writes a file holds the whole of it."""
 _OWN_BASE = re.compile(r"(?<=FROM )\S+/(?=paas-base/)")
 """The registry that the Engine writes before the names of images that were made here and come from none."""
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -60,11 +62,11 @@ class Progress:
             self.error = re.sub(rf'(?<=["/ ]){re.escape(self.moved)}/', "", said) if self.moved else said
 
     def named(self, name: str) -> str:
-        """The step as the Dockerfile has it: in one line, without the folder that only the tar has."""
+        """The step as the Dockerfile has it: in one line that can be read, without the folder that only the tar has."""
         text = _OWN_BASE.sub("", " ".join(name.split()))
         if self.moved and re.search(r"(\]|Step \S+ :) (COPY|ADD) ", text, re.IGNORECASE):
             text = re.sub(rf"(?<=[ \"]){re.escape(self.moved)}/(?=\S)", "", text)
-        return text
+        return text if len(text) <= _LONG else f"{text[:_LONG]}…"
 
     def _say(self, text: str, stream: str, **data: object) -> None:
         self._emit(Event(kind="output", message=text, data={"stream": stream, **data}))

@@ -108,3 +108,10 @@ def test_a_base_made_here_is_named_without_the_registry_it_never_saw() -> None:
     )
     other = "FROM registry.example/team/python:3.13"
     assert progress.named(other) == other
+
+
+def test_a_step_that_holds_a_whole_file_is_cut() -> None:
+    step = Trace(lambda event: None).named("[build 4/10] RUN " + "x" * 5000)
+    assert step.startswith("[build 4/10] RUN xxx")
+    assert step.endswith("x…")
+    assert len(step) < 300
