@@ -60,7 +60,7 @@ def build_image(
     if there is not None:
         emit(Event(kind="note", message="this very image is here already: nothing to build"))
         return Built(image=there, cached=True)
-    with step(context, emit, f"Building with {shape.plan.buildpack}"):
+    with step(context, emit, f"Building with {shape.plan.buildpack}", stage="build"):
         image = context.builder.build(
             found.folder,
             text,
@@ -93,7 +93,7 @@ def _taken(context: Context, app: App, ref: str, emit: Emit, *, fresh: bool) -> 
     image = None if fresh else context.builder.find(ref)
     cached = image is not None
     if image is None:
-        with step(context, emit, f"Pulling {ref}"):
+        with step(context, emit, f"Pulling {ref}", stage="build"):
             image = context.builder.pull(ref, emit)
     name = _ref(context, app, image.id.removeprefix("sha256:")[:12])
     context.builder.tag(image.id, name)
@@ -112,7 +112,7 @@ def _bases(context: Context, plan: BuildPlan, emit: Emit) -> tuple[dict[str, Bas
         refs = (base.image, base.build_image)
         found = {ref: ids.get(ref) or _id(context, ref) for ref in refs}
         if not all(found.values()):
-            with step(context, emit, f"Preparing {base.runtime.name} {base.version}"):
+            with step(context, emit, f"Preparing {base.runtime.name} {base.version}", stage="build"):
                 context.stack.prepare(base, emit)
             found = {ref: _id(context, ref) for ref in refs}
         ids |= found

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from paas.addons import services
 from paas.errors import EngineUnavailable, PaasError
 from paas.interfaces import Builder, Clock, Engine, Router, Stack, Store
 from paas.model.build import Base, Runtime
@@ -104,6 +105,7 @@ def checks(
         ("ports", _ports),
         ("router", _router),
         ("store", _store),
+        ("leftovers", _leftovers),
         ("certificates", _certificates),
         ("clock", _clock),
     ]
@@ -265,6 +267,28 @@ def _store(patient: Patient) -> Iterable[Check]:
         yield fine("store", f"{len(patient.store.apps())} apps, {len(patient.store.addons())} addons")
     else:
         yield fine("store", f"{patient.settings.home} is in order")
+
+
+def _leftovers(patient: Patient) -> Iterable[Check]:
+    """Addons on the engine that the store does not know: a server was killed while it made them. They may hold data
+    (a store put back from an older copy does not know the newest), so they are told, never taken away."""
+    if patient.store is None:
+        return
+    seen = patient.engine.observe()  # before the store: what is made meanwhile is in the store then, or under way
+    if any(operation.verb == "CreateAddon" for operation in patient.store.operations(status="running")):
+        return
+    known = {addon.id for addon in patient.store.addons()}
+    left = [one for one in seen if one.kind == services.ADDON and one.key.app_id not in known]
+    for service in left:
+        volume = services.volume_name(patient.settings.instance, service.key.app_id)
+        containers = " ".join(replica.id[:12] for replica in service.replicas)
+        yield uneasy(
+            "leftovers",
+            f"the store knows no addon for container {containers}; its volume {volume} may hold data",
+            f"when nobody needs the data: docker rm -f {containers} && docker volume rm {volume}",
+        )
+    if not left:
+        yield fine("leftovers", "every addon on the engine is known to the store")
 
 
 def _certificates(patient: Patient) -> Iterable[Check]:

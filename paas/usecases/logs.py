@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from paas.errors import NotFound, UsageError
@@ -43,15 +43,27 @@ def build_logs(context: Context, journals: Journals, request: ReadLogs) -> Itera
     if not deploys:
         raise NotFound(f"{app.name} was never deployed", hint=f"paas deploy --app {app.name}")
     # A deploy that found everything as it was built nothing: what people mean is the last one that did.
-    built = (o for o in deploys if o.status == "running" or any(e.kind == "output" for e in journals.so_far(o.id)))
+    built = (
+        o for o in deploys if o.status == "running" or any(e.kind == "output" for e in of_build(journals.so_far(o.id)))
+    )
     operation = next(built, deploys[0])
     events = journals.follow(operation.id)
     if operation.status == "running" and not request.follow:
         events = journals.so_far(operation.id)
-    lines = (_line(event) for event in events if event.kind in ("step", "output", "warning", "error"))
+    lines = (_line(event) for event in of_build(events) if event.kind in ("step", "output", "warning", "error"))
     if request.follow or not request.lines:
         return lines
     return iter(deque(lines, maxlen=request.lines))
+
+
+def of_build(events: Iterable[Event]) -> Iterator[Event]:
+    """Those of a deploy's events that come before it is rolled out; a step without data.stage `build` ends them."""
+    building = True
+    for event in events:
+        if event.kind == "step":
+            building = event.data.get("stage") == "build"
+        if building:
+            yield event
 
 
 def platform_logs(context: Context, request: PlatformLogs, act: Act) -> Iterator[LogLine]:

@@ -10,9 +10,9 @@ from paas.usecases.context import Context
 
 
 @contextmanager
-def step(context: Context, emit: Emit, message: str) -> Iterator[None]:
-    """A `step` event now and, unless it fails, a `done` event with data.seconds at its end."""
+def step(context: Context, emit: Emit, message: str, *, stage: str = "") -> Iterator[None]:
+    """A `step` event now (data.stage when given) and, unless it fails, a `done` event with data.seconds at its end."""
     begun = context.clock.monotonic()
-    emit(Event(kind="step", message=message))
+    emit(Event(kind="step", message=message, data={"stage": stage} if stage else {}))
     yield
     emit(Event(kind="done", message=message, data={"seconds": round(context.clock.monotonic() - begun, 3)}))

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from paas.addons import kinds, services
 from paas.errors import BuildFailed, EngineUnavailable
 from paas.interfaces import EngineInfo
+from paas.model.app import Addon
 from paas.model.build import Base, Runtime
 from paas.model.route import Certificate
 from paas.model.secret import Secret
@@ -203,3 +205,20 @@ def test_the_probe_asks_for_one_package_and_keeps_no_variable() -> None:
     assert "ARG HTTPS_PROXY" in text
     assert "secret" not in text
     assert "COPY" not in probe(base, "", {})
+
+
+def test_an_addon_that_the_store_does_not_know_is_told_with_what_removes_it_and_left_alone(platform: Parts) -> None:
+    kind = kinds.kind("postgres")
+    instance = platform.context.settings.instance
+    addon = Addon(
+        id="0badcafe", name="db", kind="postgres", version="17", image="sha256:pg", created_at=1.0,
+        volume=services.volume_name(instance, "0badcafe"), secrets=services.new_secrets(kind),
+    )  # fmt: skip
+    spec = services.service(addon, kind, instance=instance, app_ids=())
+    platform.engine.apply(spec, 1, platform.act.emit)
+    check = found(platform)["leftovers"]
+    assert check.level == "warning"
+    assert f"docker volume rm {addon.volume}" in check.fix
+    assert platform.engine.observe(addon.id)[0].replicas
+    platform.store.add_addon(addon)
+    assert found(platform)["leftovers"].ok

@@ -6,6 +6,7 @@ import pytest
 
 from paas.engines.memory import Behaviour
 from paas.errors import Conflict, DeployFailed, NotFound, UsageError
+from paas.model.app import Addon, Attachment
 from paas.requests import CreateApp, DestroyApp, ListApps, PlatformDown, PlatformStatus, PlatformUp, RenameApp, ShowApp
 from paas.usecases.apps import create_app, destroy_app, list_apps, rename_app, show_app
 from paas.usecases.platform import platform_down, platform_status, platform_up
@@ -168,3 +169,28 @@ def test_the_status_is_told_even_when_the_engine_does_not_answer(platform: Parts
     platform.engine.down = True
     shown = platform_status(platform.context, PlatformStatus(), platform.act)
     assert (shown.apps, shown.engine) == (1, "")
+
+
+def test_destroying_with_addons_begins_nothing_while_another_app_uses_one_of_them(platform: Parts) -> None:
+    app, other = platform.app(web=1), platform.app("other", "ffffffff")
+    platform.release(app)
+    for id in ("dd", "ee"):
+        platform.store.add_addon(
+            Addon(
+                id=id,
+                name=f"db-{id}",
+                kind="postgres",
+                version="17",
+                image="i",
+                volume=id,
+                created_at=1,
+                owner_app=app.id,
+            )
+        )
+        platform.store.attach(Attachment(addon_id=id, app_id=app.id, alias=f"DB_{id.upper()}"))
+    platform.store.attach(Attachment(addon_id="ee", app_id=other.id, alias="DATABASE"))
+    with pytest.raises(Conflict, match="db-ee is in use by other"):
+        destroy_app(platform.context, DestroyApp(app="shop", confirm="shop", addons=True), platform.act)
+    assert status(platform) == "running"
+    assert platform.running(app) == {"web v1": 1}
+    assert [addon.name for addon in platform.store.addons()] == ["db-dd", "db-ee"]
