@@ -39,6 +39,12 @@ GATHER = 0.05
 HURRY, SLOWER = 0.25, 1.25
 """Seconds between looks while a replica boots or a repair is held back, and the growth of that pause."""
 
+REPAIR, RESTART = "the controller", "the controller, which starts an ill replica again"
+"""Who holds an app's lock during a repair, in words."""
+
+STOPPED = (0, 137, 143)
+"""Exit codes a replica may end with when it is stopped: by itself, by SIGKILL, by SIGTERM."""
+
 
 @dataclass(slots=True)
 class Backoff:
@@ -199,13 +205,21 @@ class Controller:
         self._starved.discard(change.replica)
         release = self._releases.get(app_id)
         wanted = release is not None and (release.since.get(key.process) or release.number) == key.release
-        if not wanted or self.context.locks.holder(app_id):
+        if not wanted or self._may_be_ours(self.context.locks.holder(app_id), change, oom=oom):
             return
         known = self._known.get(change.replica)
         name = known.name if known else key.process
         cause = "over its memory limit" if oom else f"exit code {change.exit_code}"
         data = {"process": key.process, "replica": name, "exit_code": change.exit_code, "oom": oom}
         self._keep(app_id, f"{name} of v{key.release} ended: {cause}", data)
+
+    def _may_be_ours(self, holder: str, change: Change, *, oom: bool) -> bool:
+        """Whether who holds the app's lock may have ended the replica.
+
+        A repair only stops what is too many, and a signal leaves its code: a replica that crashes again while the
+        crash before is mended is told.
+        """
+        return bool(holder) and (holder != REPAIR or (not oom and change.exit_code in STOPPED))
 
     def _keep(self, app_id: str, message: str, data: Mapping[str, object]) -> None:
         event = Event(kind="crash", message=message, at=self.context.clock.now(), data=data)
@@ -335,7 +349,7 @@ class Controller:
                 self._wake.set()
 
     def _repair(self, app_id: str) -> None:
-        with self.context.locks.try_hold(app_id, "the controller") as held:
+        with self.context.locks.try_hold(app_id, REPAIR) as held:
             if not held:
                 return
             # Also what is not wanted may have been left pending: by a server killed while it undid a release.
@@ -347,7 +361,7 @@ class Controller:
 
     def _restart(self, app_id: str, replica: Replica) -> None:
         """Start a replica again that runs but fails its checks."""
-        with self.context.locks.try_hold(app_id, "the controller") as held:
+        with self.context.locks.try_hold(app_id, RESTART) as held:
             if held:
                 known = self._known.get(replica.id)
                 name = known.name if known else replica.id

@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 
 from paas.clock import FakeClock, SystemClock
-from paas.controller import Backoff, Controller
+from paas.controller import REPAIR, Backoff, Controller
 from paas.engines.memory import Behaviour, MemoryEngine
 from paas.errors import PlatformError
 from paas.model.app import App, ProcessSpec, Release, ReleaseKind, ReleaseStatus
@@ -181,6 +181,23 @@ def test_what_somebody_who_works_on_the_app_ends_is_no_crash(house: House) -> No
         house.engine.restart(house.replicas()[0].id)
         until(lambda: len(house.router.history) > before)
     assert house.crashes() == []
+
+
+@pytest.mark.parametrize(
+    ("code", "oom", "told"), [(3, False, True), (137, True, True), (143, False, False), (0, False, False)]
+)
+def test_a_replica_that_crashes_during_a_repair_is_told(house: House, code: int, oom: bool, told: bool) -> None:
+    house.deploy()
+    started(house)
+    until(lambda: house.controller._releases)
+    with house.context.locks.hold(SHOP.id, REPAIR, silent):
+        before = len(house.router.history)
+        house.engine.crash(house.replicas()[0].id, code, oom=oom)
+        until(lambda: len(house.router.history) > before)
+        if told:
+            until(house.crashes)
+    until(house.is_right)
+    assert bool(house.crashes()) == told
 
 
 def test_a_deploy_under_way_is_left_alone(house: House) -> None:
