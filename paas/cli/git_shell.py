@@ -39,7 +39,10 @@ def git_shell(key: Annotated[str, typer.Argument(metavar="KEY", help="The name o
 
     name = key_name(key)
     asked = asked_for(os.environ.get("SSH_ORIGINAL_COMMAND", ""), name)
-    with Client.connect(load(), f"key {name}") as client, LocalTerminal(tty=False, interactive=True) as terminal:
+    with (
+        Client.connect(load(server=""), f"key {name}") as client,
+        LocalTerminal(tty=False, interactive=True) as terminal,
+    ):
         raise typer.Exit(client.session(GitSession(app=asked.app, service=asked.service), terminal))
 
 

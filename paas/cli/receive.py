@@ -147,7 +147,7 @@ def _deploy(update: Update) -> None:
     incoming = os.path.basename(os.environ.get("GIT_QUARANTINE_PATH", ""))  # noqa: PTH119 - the name alone
     source = SourceRef(commit=update.new, incoming=incoming, kind="git", origin=f"git push {_short(update.ref)}")
     request = DeployApp(app=os.environ["PAAS_PUSH_APP"], source=source, create=False)
-    with Client.connect(load(), os.environ["PAAS_PUSH_ACTOR"]) as client:
+    with Client.connect(load(server=""), os.environ["PAAS_PUSH_ACTOR"]) as client:
         for event in client.follow(request):
             plain(event)
             if event.kind == "result":
@@ -155,7 +155,8 @@ def _deploy(update: Update) -> None:
 
 
 def _end(answer: Any) -> None:
-    how = "serves already: nothing changed" if answer["unchanged"] else f"serves ({answer['seconds']:.1f} s)"
+    does = "serves" if any(answer["processes"].values()) else "is deployed, with no replica running"
+    how = f"{does} already: nothing changed" if answer["unchanged"] else f"{does} ({answer['seconds']:.1f} s)"
     say(f"{answer['app']} v{answer['release']} {how}")
     say(str(answer["url"]))
 

@@ -52,14 +52,20 @@ def _served(arguments: list[str]) -> int:
 
 def _connected(app: str, service: str) -> int:
     from paas.cli.connection import connected
+    from paas.cli.output import say
     from paas.cli.terminal import LocalTerminal
     from paas.requests import GitSession
 
     with connected() as client:
         _say("\n")
-        with LocalTerminal(tty=False, interactive=True) as terminal:
-            kind = cast(Literal["receive-pack", "upload-pack"], service)
-            return client.session(GitSession(app=app, service=kind), terminal)
+        try:
+            with LocalTerminal(tty=False, interactive=True) as terminal:
+                kind = cast(Literal["receive-pack", "upload-pack"], service)
+                return client.session(GitSession(app=app, service=kind), terminal)
+        except KeyboardInterrupt:
+            if service == "receive-pack":
+                say(f"\nwhat was sent whole goes on without you: paas operations -a {app}")
+            raise
 
 
 def _line() -> str:

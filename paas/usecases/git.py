@@ -36,8 +36,7 @@ def git_session(context: Context, request: GitSession, act: Act, terminal: Termi
         return _talk(context, request, act, terminal, app)
     with _pushed_to(context, request) as app:
         code = _talk(context, request, act, terminal, app)
-        with suppress(PlatformError, OSError):
-            repository.settle_head(repository.path_of(context.settings, app.id))
+        repository.settle_head(repository.path_of(context.settings, app.id))
         return code
 
 
@@ -65,11 +64,10 @@ def _created(context: Context, name: str) -> App:
 
 
 def _is_empty(context: Context, app: App) -> bool:
-    path = repository.path_of(context.settings, app.id)
     return not (
         context.store.releases(app.id, 1)
         or context.store.operations(app_id=app.id, status="running")
-        or ((path / "HEAD").exists() and repository.has_refs(path))
+        or repository.has_refs(repository.path_of(context.settings, app.id))
     )
 
 

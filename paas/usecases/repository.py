@@ -82,17 +82,24 @@ def remove(settings: Settings, app_id: str) -> None:
 
 
 def has_refs(repository: Path) -> bool:
-    """Whether anything was ever taken."""
-    return bool(gittree.run(repository, "for-each-ref", "--count=1"))
+    """Whether it holds anything that was taken."""
+    try:
+        return bool(gittree.run(repository, "for-each-ref", "--count=1"))
+    except gittree.GitFailed:
+        return False
 
 
 def settle_head(repository: Path) -> None:
-    """Have HEAD, which names the deploy branch, name the first one that was pushed."""
-    head = gittree.run(repository, "symbolic-ref", "HEAD").decode().strip()
-    there = gittree.run(repository, "for-each-ref", "--format=%(refname)").decode().split()
-    first = next((BRANCHES + name for name in FIRST if BRANCHES + name in there), "")
-    if head not in there and first:
-        gittree.run(repository, "symbolic-ref", "HEAD", first)
+    """Have HEAD, which names the deploy branch, name the first one that was pushed. Nothing to do where the app, and
+    its repository, was taken away meanwhile."""
+    try:
+        head = gittree.run(repository, "symbolic-ref", "HEAD").decode().strip()
+        there = gittree.run(repository, "for-each-ref", "--format=%(refname)").decode().split()
+        first = next((BRANCHES + name for name in FIRST if BRANCHES + name in there), "")
+        if head not in there and first:
+            gittree.run(repository, "symbolic-ref", "HEAD", first)
+    except gittree.GitFailed:
+        return
 
 
 def tidy(settings: Settings) -> None:

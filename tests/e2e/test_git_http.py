@@ -94,6 +94,17 @@ def test_the_remote_and_its_password_are_set_up_by_one_command(platform: Platfor
     assert work.serves() == "first"
 
 
+def test_the_helper_goes_to_the_server_elsewhere_too(platform: Platform, tmp_path: Path) -> None:
+    work = clone(platform, tmp_path / "work", "helped")
+    work.git("remote", "set-url", "paas", "paas::helped")
+    work.commit("first")
+    work.git("push", "paas", "main")
+    assert work.serves() == "first"
+    assert platform.json("releases", "-a", "helped")[0]["actor"] == "token"
+    work.environ["PAAS_TOKEN"] = "wrong"
+    assert "not logged in" in work.git("fetch", "paas", code=128).err
+
+
 def test_a_netrc_does_as_well(platform: Platform, tmp_path: Path) -> None:
     work = clone(platform, tmp_path / "work", "netrc")
     work.git("config", "--unset", f"credential.{base(platform)}.helper")

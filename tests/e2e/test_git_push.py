@@ -268,7 +268,7 @@ def test_ctrl_c_does_the_same_and_a_deploy_that_then_fails_leaves_the_branch(pus
     push = pushed.start("push", "paas", "main")
     eventually(lambda: running(pushed), what="the operation")
     os.killpg(push.pid, signal.SIGINT)
-    push.communicate(timeout=30)
+    assert "goes on without you" in push.communicate(timeout=30)[1]
     eventually(lambda: not running(pushed), what="the end of the operation")
     assert pushed.remote() == before
     assert pushed.serves() == "first"
@@ -310,6 +310,17 @@ def test_two_pushes_at_once_take_turns_and_the_branch_is_what_serves(pushed: Wor
     said = [push.communicate(timeout=180)[1] for push in pushes]
     assert sorted(push.returncode for push in pushes) == [0, 1], said
     assert pushed.serves() == commits[pushed.remote()]
+
+
+def test_an_app_destroyed_while_it_is_pushed_to_leaves_nothing(pushed: Work) -> None:
+    repository = app_repository(pushed)
+    pushed.commit("second", procfile=SLOW)
+    push = pushed.start("push", "paas", "main")
+    eventually(lambda: running(pushed), what="the operation")
+    pushed.platform.ok("destroy", "-a", pushed.app, "--confirm", pushed.app)
+    _, said = push.communicate(timeout=60)
+    assert "internal error" not in said, "whichever of the two was first"
+    eventually(lambda: not repository.exists(), what="the end of the repository")
 
 
 def test_a_push_over_the_limit_is_refused(platform: Platform, tmp_path: Path) -> None:
