@@ -18,7 +18,10 @@ from paas.plan.simulate import Run, Trace, World, ours, simulate
 
 LEAST, MOST = 1, 20
 HOUR = 3600
-OTHERS = ((0.8, 90, 20), (0.9, 90, 20), (0.95, 90, 20), (0.95, 30, 20), (0.98, 30, 20), (0.98, 30, 5))
+OTHERS = (
+    (0.75, 120, 20), (0.81, 90, 20), (0.92, 90, 20), (0.95, 90, 20), (0.95, 30, 20), (0.98, 30, 20), (0.87, 120, 5),
+    (0.98, 30, 5),
+)  # fmt: skip
 """Target, window of a scale-in and most replicas that are tried beside the default ones."""
 
 
@@ -39,10 +42,11 @@ TRACES = {
     "day": trace(lambda at: 160 - 140 * math.cos(at / 24 / HOUR * 2 * math.pi), 24, 2),
     "spikes": trace(lambda at: 250 if at % 1800 > 1650 else 40, 4, 3),
     "noise": trace(lambda _: 120, 4, 4),
+    "gusts": trace(lambda at: 150 * random.Random(at // 60).uniform(0.7, 1.3), 6, 6),
     "ramps": trace(lambda at: 20 + 280 * abs((at / 2400) % 2 - 1), 4, 5),
 }
 """Requests/s: 10, then 200 for half an hour, then 10; a day between 20 and 300; 250 for 150 s in every 30 minutes, else
-40; 120; up and down between 20 and 300 in 80 minutes."""
+40; 120; another one each minute, 105 to 195; up and down between 20 and 300 in 80 minutes."""
 
 
 def main() -> int:

@@ -233,7 +233,7 @@ def _trigger(value: TriggerTable) -> TriggerTable:
 
 
 class AutoscaleTable(Table):
-    """`[processes.NAME.autoscale]`. Without targets, steps and trigger: CPU is kept near 85 % of the limit."""
+    """`[processes.NAME.autoscale]`. Without targets, steps and trigger: CPU is kept near 87 % of the limit."""
 
     min: Number | None = None
     """The least replicas there are, 1 to 100. Else 1."""

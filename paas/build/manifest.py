@@ -42,6 +42,8 @@ def read(files: Files) -> tuple[Manifest, tuple[str, ...]]:
 
 def _not_yet(ours: Manifest) -> tuple[str, ...]:
     named = [name for name, said in ours.processes.items() if said.autoscale]
+    if "release" in named:
+        raise ConfigError("release runs once and is not scaled", where=f"{TOML}: processes.release.autoscale")
     told = "autoscale rules are not acted upon yet; `paas autoscale simulate` tries them"
     return tuple(f"{TOML}: processes.{name}: {told}" for name in named)
 

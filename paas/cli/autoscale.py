@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 app = new_app()
 
+LONG = 2 * 86_400
+"""Seconds of a trace from which on it takes a while."""
+
 
 @app.callback()
 def group() -> None:
@@ -50,7 +53,7 @@ def simulate(
 ) -> None:
     """Replay a load trace through the rules: latency, replica-hours, and what to write into paas.toml.
 
-    Without rules in paas.toml or --rule, CPU is kept near 85 %. Nothing is sent anywhere and no platform is asked.
+    Without rules in paas.toml or --rule, CPU is kept near 87 %. Nothing is sent anywhere and no platform is asked.
     """
     from paas.plan.advice import advice
     from paas.plan.simulate import World, ours
@@ -62,6 +65,8 @@ def simulate(
     )  # fmt: skip
     rules = _rules(folder, process, rule or [], least, most)
     load = _trace(trace, hold=hold_gaps)
+    if (span := load.end - load.times[0]) > LONG:
+        say(f"- simulating {span / 86_400:.1f} days, second by second")
     runs = [run(load, ours(rules, "these rules"), world)]
     if compare:
         from paas.plan.hosted import hosted
@@ -99,7 +104,7 @@ def _row(one: Run) -> tuple[object, ...]:
 
 def _data(runs: list[Run], world: World, advised: Any) -> dict[str, Any]:
     return {
-        "seconds": len(runs[0].points),
+        "seconds": runs[0].seconds,
         "requests": runs[0].requests,
         "target_latency": world.target,
         "runs": [

@@ -165,10 +165,10 @@ name = "{name}"
 # [processes.web.autoscale]          # not acted upon yet; paas autoscale simulate tries it
 # min = 1
 # max = 10
-# targets = {{ cpu = "85%" }}          # or requests = 30 (a second, per replica), in_flight, p95 = "400ms"…
+# targets = {{ cpu = "87%" }}          # or requests = 30 (a second, per replica), in_flight, p95 = "400ms"…
 # tolerance = 0.0                    # share by which a target may be missed
 # out_window = "0s"                  # how long more have to be wanted
-# in_window = "90s"                  # how long fewer have to be enough
+# in_window = "2m"                   # how long fewer have to be enough
 # warm_up = "15s"                    # how long after a change a latency is not believed
 # scale_in = true
 # paused = false

@@ -55,7 +55,7 @@ class TargetRule:
     target: float
 
 
-DEFAULT = TargetRule(metric="cpu", target=0.85)
+DEFAULT = TargetRule(metric="cpu", target=0.87)
 """What a process is kept near when its table names no rule."""
 
 
@@ -109,7 +109,7 @@ class Autoscale:
     schedules: tuple[ScheduleRule, ...] = ()
     tolerance: float = 0.0
     out_window: float = 0.0
-    in_window: float = 90.0
+    in_window: float = 120.0
     average: float = 15.0
     warm_up: float = 15.0
     scale_in: bool = True

@@ -93,6 +93,8 @@ def _once(rule: ScheduleRule) -> float:
         raise ValueError(f"{rule.at!r} is no time such as 2026-12-24T08:00") from None
     if said.tzinfo is not None:
         raise ValueError(f"{rule.at!r} names a time zone; it stands in time_zone")
+    if not 2000 <= said.year < 3000:
+        raise ValueError(f"{rule.at!r} is not in this millennium")
     return said.replace(tzinfo=ZoneInfo(rule.time_zone)).timestamp()
 
 

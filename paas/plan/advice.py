@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
 from dataclasses import dataclass, replace
 
 from paas.model.scaling import Autoscale, TargetRule
@@ -12,6 +14,7 @@ SHARES = (0.6, 0.7, 0.8, 0.85, 0.9)
 """Shares of a replica's capacity that are tried as targets."""
 ALLOWED = 0.001
 """Share of the trace by which the target of the latency may be missed for a cheaper choice."""
+DAY = 86_400
 SPARE = 1.3
 """Room over the trace's highest minute: tomorrow is not today."""
 
@@ -27,8 +30,9 @@ class Advice:
 
 
 def advice(trace: Trace, rules: Autoscale, world: World) -> Advice:
-    """Bounds by the lowest and the highest minute, and the target that costs least among those that hold."""
-    minutes = _minutes(trace)
+    """Bounds by the lowest and the highest minute, and the target that costs least among those that hold; of a long
+    trace on its busiest day."""
+    minutes, trace = _minutes(trace), _busiest(trace)
     runs = []
     for share in SHARES:
         target = round(world.capacity * share, 1)
@@ -47,3 +51,17 @@ def _minutes(trace: Trace) -> list[float]:
     """The mean rate of each minute."""
     rates = [rate for _, rate in trace.seconds()]
     return [sum(part) / len(part) for start in range(0, len(rates), 60) if (part := rates[start : start + 60])]
+
+
+def _busiest(trace: Trace) -> Trace:
+    """The 24 hours with the most requests, counted from the start of the trace; the trace itself if it has no more."""
+    start, loads = trace.times[0], defaultdict[int, float](float)
+    for at, rate in trace.seconds():
+        loads[int((at - start) // DAY)] += rate
+    if len(loads) < 2:
+        return trace
+    begin = start + max(loads, key=lambda day: loads[day]) * DAY
+    end = min(begin + DAY, trace.end)
+    first = bisect_right(trace.times, begin) - 1
+    last = bisect_left(trace.times, end)
+    return Trace((begin, *trace.times[first + 1 : last]), trace.rates[first:last], end)

@@ -7,7 +7,8 @@ windows in which the least (scale-out) or the most (scale-in) counts. What diffe
   cost in CPU before; so a step in the load is answered by one decision, not by a row of doublings.
 * A scale-out goes by the average of some seconds, or by one sample that is far beyond what noise explains.
 * A scale-in goes only to a number that no moment of its window would have called back, and a scale-out soon after a
-  scale-in needs more than usual. So noise changes the direction once in a window at most.
+  scale-in needs more than usual. So noise changes the direction once in a window at most. Each scale-in that had to be
+  undone all the same doubles the window for a while.
 
 Step rules follow Elastic Beanstalk's triggers.
 """
@@ -18,6 +19,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from statistics import median_high
 
 from paas.model import schedule
 from paas.model.scaling import SIGNALS, Autoscale, Decision, Sample, Statistic, StepRule, TargetRule
@@ -32,6 +34,12 @@ REVERSAL = 0.15
 """The tolerance of a scale-out that would undo a scale-in of less than a window ago; it also averages twice as long."""
 SPARE = 0.06
 """Share that a scale-in leaves over the highest need of its window."""
+PATIENCE = 8
+"""Most by which the window of a scale-in grows while scale-ins have to be undone soon, as by loads that vary a lot."""
+SOON = 4
+"""Windows within which a scale-out undoes a scale-in."""
+MEMORY = 40
+"""Windows for which that is remembered."""
 ROOM = 0.5
 """Below this share of its target a latency lets one replica go."""
 STALE = 30.0
@@ -87,17 +95,22 @@ def _target(look: _Look, rule: TargetRule) -> _Proposal | None:
     """What one target asks for; None without data."""
     if not look.samples or not _has(look.samples[-1], rule.metric):
         return None
-    start = look.now - max(look.rules.in_window, 2 * look.rules.average) - look.rules.average
-    seen = [one for one in _since(look.samples, start) if _has(one, rule.metric)]
+    seen = _seen(look, rule, max(look.rules.in_window, look.rules.average))
     if SIGNALS[rule.metric].shared or SIGNALS[rule.metric].share:
         return _tracked(look, rule, seen)
     return _felt(look, rule, seen)
 
 
+def _seen(look: _Look, rule: TargetRule, window: float) -> list[Sample]:
+    """The samples of a window, and of the average before it."""
+    start = look.now - max(window, STALE) - look.rules.average
+    return [one for one in _since(look.samples, start) if _has(one, rule.metric)]
+
+
 def _tracked(look: _Look, rule: TargetRule, seen: Sequence[Sample]) -> _Proposal:
     """A signal that falls in proportion to the replicas."""
     rules, replicas, need = look.rules, look.replicas, _needs(rule, seen)
-    said = f"{rule.metric} {_shown(need[-1] * rule.target / max(1, seen[-1].replicas))} of {_unit(rule)}"
+    said = _said(rule, seen[-1], need[-1])
     turned = any(one.wanted < one.replicas for one in _recent(look, rules.in_window))
     back = look.now - rules.average * (2 if turned else 1)
     steady = _mean([one for one, sample in zip(need, seen, strict=True) if sample.at > back])
@@ -108,45 +121,69 @@ def _tracked(look: _Look, rule: TargetRule, seen: Sequence[Sample]) -> _Proposal
         return _Proposal(wanted, f"{said} wants {wanted}")
     if any(one.wanted > one.replicas for one in _recent(look, rules.in_window)):
         return _Proposal(replicas, f"{said}, and the last ones came less than {rules.in_window:g} s ago", "window")
-    return _fewer(look, said, seen, need)
+    return _fewer(look, rule, said, seen)
 
 
 def _needs(rule: TargetRule, seen: Sequence[Sample]) -> list[float]:
     """For each sample, how many replicas at their target its load asks for."""
     if SIGNALS[rule.metric].shared:
         return [max(0.0, one.values[rule.metric]) / rule.target for one in seen]
-    costs = sorted(
-        one.values[rule.metric] * one.replicas / one.values["requests"]
+    # By what was known before: else a little more load could take away what is known of its cost, and ask for less.
+    cost = _cost(rule, seen[:-1])
+    needs = [_need(rule, one, cost) for one in seen]
+    if not cost and seen[-1].values[rule.metric] >= SATURATED:
+        needs[-1] = max(needs[-1], GROWTH * max(1, seen[-1].replicas))
+    return needs
+
+
+def _cost(rule: TargetRule, seen: Sequence[Sample]) -> float:
+    """What a request usually takes of a replica's limit; 0: not known."""
+    costs = [
+        one.values[rule.metric] * max(1, one.replicas) / one.values["requests"]
         for one in seen
-        if 0 < one.values[rule.metric] < SATURATED and one.values.get("requests", 0) > 0
-    )
-    cost = costs[len(costs) // 2] if costs else 0.0
-    return [_need(rule, one, cost) for one in seen]
+        if 0 < one.values[rule.metric] < SATURATED and one.values.get("requests", 0.0) > 0
+    ]
+    return median_high(costs) if costs else 0.0
 
 
 def _need(rule: TargetRule, one: Sample, cost: float) -> float:
-    """`cost`: what a request has taken of a replica's limit; 0: not known."""
-    ready, value = max(1, one.replicas), max(0.0, one.values[rule.metric])
-    if value < SATURATED:
-        return ready * value / rule.target
-    asked = one.values.get("requests", 0.0) * cost
-    return max(ready * value, asked if cost else ready * GROWTH * rule.target) / rule.target
+    done = max(0.0, one.values[rule.metric]) * max(1, one.replicas)
+    asked = max(0.0, one.values.get("requests", 0.0)) * cost if one.values[rule.metric] >= SATURATED else 0.0
+    return max(done, asked) / rule.target
 
 
-def _fewer(look: _Look, said: str, seen: Sequence[Sample], need: Sequence[float]) -> _Proposal:
+def _fewer(look: _Look, rule: TargetRule, said: str, seen: Sequence[Sample]) -> _Proposal:
     """As few as no moment of the window would have called back, and some spare; as it is where something was missed."""
-    rules = look.rules
-    holes = any(after.at - before.at > STALE for before, after in pairwise(seen))
-    if rules.in_window and (holes or seen[0].at > look.now - rules.in_window):
-        return _Proposal(look.replicas, f"{said}, not known for {rules.in_window:g} s yet", "window")
-    peak = _peak(look, seen, need)
-    wanted = math.ceil(peak * (1 + SPARE) / (1 + rules.tolerance) - 1e-9)
+    window = look.rules.in_window
+    wanted = _enough(look, rule, seen, window)
+    if wanted < look.replicas and (longer := window * _patience(look)) > window:
+        window = longer
+        wanted = max(wanted, _enough(look, rule, _seen(look, rule, window), window))
     if wanted >= look.replicas:
-        return _Proposal(look.replicas, f"{said} is near enough")
-    return _Proposal(wanted, f"{said}, and {wanted} were enough all of the last {rules.in_window:g} s")
+        return _Proposal(look.replicas, f"{said} is near enough, or not for {window:g} s yet")
+    return _Proposal(wanted, f"{said}, and {wanted} were enough all of the last {window:g} s")
 
 
-def _peak(look: _Look, seen: Sequence[Sample], need: Sequence[float]) -> float:
+def _enough(look: _Look, rule: TargetRule, seen: Sequence[Sample], window: float) -> int:
+    """The number for all of a window; today's where the window is not known from its start to its end."""
+    holes = any(after.at - before.at > STALE for before, after in pairwise(seen))
+    if window and (holes or seen[0].at > look.now - window):
+        return look.replicas
+    peak = _peak(look, seen, _needs(rule, seen), window)
+    return math.ceil(peak * (1 + SPARE) / (1 + look.rules.tolerance) - 1e-9)
+
+
+def _patience(look: _Look) -> int:
+    """How many times the window a scale-in waits: twice for each one lately that had to be undone soon."""
+    window, undone = look.rules.in_window, 0
+    changes = [one for one in _recent(look, MEMORY * window) if one.wanted != one.replicas]
+    for after, before in pairwise(changes):
+        soon = after.at - before.at <= SOON * window
+        undone += soon and after.wanted > after.replicas and before.wanted < before.replicas
+    return min(1 << undone, PATIENCE)
+
+
+def _peak(look: _Look, seen: Sequence[Sample], need: Sequence[float], window: float) -> float:
     """The highest need within the window: of averages, and of single samples by what is urgent about them."""
     peak, first, total = 0.0, 0, 0.0
     for number, sample in enumerate(seen):
@@ -154,7 +191,7 @@ def _peak(look: _Look, seen: Sequence[Sample], need: Sequence[float]) -> float:
         while seen[first].at <= sample.at - look.rules.average:
             total -= need[first]
             first += 1
-        if sample.at > look.now - look.rules.in_window or number == len(seen) - 1:
+        if sample.at > look.now - window or number == len(seen) - 1:
             peak = max(peak, total / (number + 1 - first), need[number] / URGENT)
     return peak
 
@@ -163,7 +200,7 @@ def _felt(look: _Look, rule: TargetRule, seen: Sequence[Sample]) -> _Proposal:
     """Latency is not proportional to the load: it says that there is room, or none, and little about how much."""
     rules, replicas = look.rules, look.replicas
     value = seen[-1].values[rule.metric]
-    said = f"{rule.metric} {_shown(value)} of {_unit(rule)}"
+    said = f"{rule.metric} {_shown(value)} of {_shown(rule.target)} s"
     if _changed(look, rules.warm_up):
         return _Proposal(replicas, f"{said}, but the last change is less than {rules.warm_up:g} s old", "warm-up")
     if value > rule.target * (1 + rules.tolerance):
@@ -281,8 +318,14 @@ def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values) if values else 0.0
 
 
-def _unit(rule: TargetRule) -> str:
-    return f"{_shown(rule.target)} {SIGNALS[rule.metric].unit}"
+def _said(rule: TargetRule, sample: Sample, need: float) -> str:
+    signal, value = SIGNALS[rule.metric], sample.values[rule.metric]
+    if not signal.share:
+        return f"{rule.metric} {_shown(value / max(1, sample.replicas))} of {_shown(rule.target)} {signal.unit}"
+    text = f"{rule.metric} {value:.0%} of {rule.target:.0%} {signal.unit}"
+    if value < SATURATED:
+        return text
+    return f"{text}, and what came asks for {need * rule.target / max(1, sample.replicas):.0%}"
 
 
 def _shown(value: float) -> str:

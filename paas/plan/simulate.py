@@ -17,8 +17,10 @@ from itertools import pairwise
 from paas.model.scaling import Autoscale, Decision, Sample
 from paas.plan.scaling import decide
 
-KEPT = 3600.0
-"""Seconds of samples that a policy sees."""
+KEPT = 90_000.0
+"""Seconds of samples and decisions that a policy sees: as long as the longest window there is, and more."""
+SHOWN = 86_400
+"""Points that a run has at most: every second of a day."""
 _SMOOTHED = 0.1
 """Share of the newest second in the load that a queue feels: ten seconds or so."""
 
@@ -71,7 +73,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One second. `p95` in seconds; infinite when nobody answers."""
+    """One second, or of a long trace the highest values of some. `p95` in seconds; infinite when nobody answers."""
 
     at: float
     load: float
@@ -83,21 +85,18 @@ class Point:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """What a policy came to. `over`: seconds with p95 over the target; `flaps`: changes of direction; `failed`:
-    requests that waited too long; `changes`: decisions that changed the number."""
+    requests that waited too long; `peak`: the most replicas at once; `changes`: decisions that changed the number."""
 
     policy: str
     points: tuple[Point, ...]
+    seconds: int
     over: int
     replica_hours: float
     flaps: int
     failed: int
     requests: int
+    peak: int
     changes: tuple[Decision, ...]
-
-    @property
-    def peak(self) -> int:
-        """The most replicas at once."""
-        return max(point.replicas for point in self.points)
 
 
 PERIOD = 5.0
@@ -115,19 +114,33 @@ def ours(rules: Autoscale, name: str = "paas") -> Policy:
 
 def simulate(trace: Trace, policy: Policy, world: World) -> Run:
     """The trace, second by second."""
-    lab = _Lab(world, policy)
-    points = tuple(lab.second(at, rate) for at, rate in trace.seconds())
-    changes = tuple(one for one in lab.decisions if one.wanted != one.replicas)
+    lab, points = _Lab(world, policy), list[Point]()
+    seconds, over, paid, requests = 0, 0, 0, 0.0
+    width = math.ceil((trace.end - trace.times[0]) / SHOWN)
+    for at, rate in trace.seconds():
+        point = lab.second(at, rate)
+        points.append(point if seconds % width == 0 else _higher(points.pop(), point))
+        seconds, over, paid = seconds + 1, over + (point.p95 > world.target), paid + point.replicas
+        requests += rate
     return Run(
         policy=policy.name,
-        points=points,
-        over=sum(point.p95 > world.target for point in points),
-        replica_hours=sum(point.replicas for point in points) / 3600,
-        flaps=flaps(changes),
+        points=tuple(points),
+        seconds=seconds,
+        over=over,
+        replica_hours=paid / 3600,
+        flaps=flaps(lab.changes),
         failed=round(lab.failed),
-        requests=round(sum(point.load for point in points)),
-        changes=changes,
+        requests=round(requests),
+        peak=max(point.replicas for point in points),
+        changes=tuple(lab.changes),
     )
+
+
+def _higher(one: Point, other: Point) -> Point:
+    return Point(
+        one.at, max(one.load, other.load), max(one.replicas, other.replicas), max(one.ready, other.ready),
+        max(one.p95, other.p95),
+    )  # fmt: skip
 
 
 def flaps(changes: Sequence[Decision]) -> int:
@@ -150,6 +163,7 @@ class _Lab:
     since_look: list[tuple[float, float, float]] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
+    changes: list[Decision] = field(default_factory=list)
 
     def second(self, at: float, rate: float) -> Point:
         """What happens in the second from `at` on."""
@@ -184,11 +198,13 @@ class _Lab:
         self.next_look = at + self.policy.period
         ready = sum(one <= at for one in self.ready_at)
         self.samples.append(self._sample(at, ready))
-        if self.samples[0].at < at - 2 * KEPT:
-            self.samples = [one for one in self.samples if one.at >= at - KEPT]
         now = len(self.ready_at)
         made = self.policy.decide(now, self.samples, at, self.decisions)
         self.decisions.append(made)
+        self.changes += [made] if made.wanted != now else []
+        if self.samples[0].at < at - 2 * KEPT:
+            self.samples = [one for one in self.samples if one.at >= at - KEPT]
+            self.decisions = [one for one in self.decisions if one.at >= at - KEPT]
         if made.wanted > now:
             self.ready_at += [at + self.world.boot] * (made.wanted - now)
         del self.ready_at[made.wanted :]  # the youngest go first: one that still boots answers nobody

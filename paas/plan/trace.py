@@ -16,7 +16,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from itertools import pairwise
+from itertools import chain, pairwise
 from statistics import median
 
 from paas.errors import ConfigError
@@ -38,26 +38,28 @@ Row = tuple[int, float, float]
 
 def read(lines: Iterable[str], name: str, *, hold: bool = False) -> Trace:
     """The trace. `hold`: a gap keeps the rate before it. Raises ConfigError with file and line."""
-    numbered = [(number, line.strip()) for number, line in enumerate(lines, 1)]
-    numbered = [(number, line) for number, line in numbered if line and not line.startswith("#")]
-    if not numbered:
+    numbered = ((number, line.strip()) for number, line in enumerate(lines, 1))
+    numbered = ((number, line) for number, line in numbered if line and not line.startswith("#"))
+    first = next(numbered, None)
+    if first is None:
         raise ConfigError("the trace is empty", where=name, hint="lines of time,requests/s: 0,12.5")
-    if _LOGGED.search(numbered[0][1]):
-        return _spanned(_logged(numbered, name), name)
-    counts = _counts(numbered[0][1], name)
-    rows = [_row(number, line, name) for number, line in (numbered if counts is None else numbered[1:])]
+    if _LOGGED.search(first[1]):
+        return _logged(chain([first], numbered), name)
+    counts = _counts(first, name)
+    rows = [_row(number, line, name) for number, line in (numbered if counts is not None else chain([first], numbered))]
     _ordered(rows, name, hold=hold)
-    return _spanned(_trace(rows, name, counts=bool(counts)), name)
+    return _trace(rows, name, counts=bool(counts))
 
 
-def _counts(heading: str, name: str) -> bool | None:
+def _counts(line: tuple[int, str], name: str) -> bool | None:
     """Whether the values are counts; None when the first line is no heading."""
+    number, heading = line
     first, _, second = (part.strip().lower() for part in heading.partition(","))
     if first[:1].isdigit() or first[:1] in "-+.":
         return None
     if second not in _HEADINGS:
         raise ConfigError(
-            f"{heading[:60]!r} is no heading", where=f"{name}:1", hint=f"time, and one of {', '.join(_HEADINGS)}"
+            f"{heading[:60]!r} is no heading", where=f"{name}:{number}", hint=f"time, and one of {', '.join(_HEADINGS)}"
         )
     return _HEADINGS[second]
 
@@ -109,12 +111,13 @@ def _ordered(rows: list[Row], name: str, *, hold: bool) -> None:
 def _trace(rows: list[Row], name: str, *, counts: bool) -> Trace:
     times = tuple(at for _, at, _ in rows)
     end = times[-1] + (times[-1] - times[-2])
+    _short(times[0], end, name)
     spans = (after - at for at, after in zip(times, (*times[1:], end), strict=True))
     rates = tuple(value / span if counts else value for (_, _, value), span in zip(rows, spans, strict=True))
     return Trace(times, rates, end)
 
 
-def _logged(numbered: list[tuple[int, str]], name: str) -> Trace:
+def _logged(numbered: Iterable[tuple[int, str]], name: str) -> Trace:
     """Requests counted in steps; the steps without one are zero. Lines may be out of order, as servers write them."""
     counts: Counter[int] = Counter()
     for number, line in numbered:
@@ -127,8 +130,7 @@ def _logged(numbered: list[tuple[int, str]], name: str) -> Trace:
             raise ConfigError(f"{found[1]} is no time", where=f"{name}:{number}") from None
         counts[int(at // LOG_STEP)] += 1
     first, last = min(counts), max(counts)
-    if (last - first) * LOG_STEP > LONGEST:
-        raise _too_long(name)
+    _short(first * LOG_STEP, last * LOG_STEP, name)
     steps = range(first, last + 1)
     return Trace(
         tuple(step * LOG_STEP for step in steps),
@@ -137,11 +139,8 @@ def _logged(numbered: list[tuple[int, str]], name: str) -> Trace:
     )
 
 
-def _spanned(trace: Trace, name: str) -> Trace:
-    if trace.end - trace.times[0] > LONGEST:
-        raise _too_long(name)
-    return trace
-
-
-def _too_long(name: str) -> ConfigError:
-    return ConfigError(f"the trace spans more than {LONGEST // 86_400} days", where=name, hint="cut a part out of it")
+def _short(start: float, end: float, name: str) -> None:
+    if end - start > LONGEST:
+        raise ConfigError(
+            f"the trace spans more than {LONGEST // 86_400} days", where=name, hint="cut a part out of it"
+        )

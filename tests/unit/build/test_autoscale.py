@@ -184,3 +184,8 @@ def test_rules_are_not_silently_taken() -> None:
         "paas.toml: processes.web: autoscale rules are not acted upon yet; `paas autoscale simulate` tries them",
     )
     assert manifest.read(Files.from_mapping({"paas.toml": "[processes.web]\nreplicas = 2"}))[1] == ()
+
+
+def test_a_release_command_is_not_scaled() -> None:
+    with pytest.raises(ConfigError, match="release runs once and is not scaled"):
+        manifest.load(Files.from_mapping({"paas.toml": "[processes.release.autoscale]"}))

@@ -10,7 +10,7 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from paas.model.scaling import Autoscale, Decision, Sample, ScheduleRule, Statistic, StepRule, TargetRule
@@ -39,7 +39,7 @@ def test_a_step_in_the_load_is_answered_by_one_decision() -> None:
     samples = [*steady(1, 10, 600), sample(605, 1, 200)]
     made = decide(cpu(), 1, samples, 605, kept(1))
     assert made.wanted == math.ceil(200 / CAPACITY / 0.85)
-    assert "cpu" in made.why
+    assert made.why == "cpu 100% of 85% of the limit, and what came asks for 500% wants 6"
 
 
 def test_replicas_double_when_nothing_says_what_a_request_costs() -> None:
@@ -252,6 +252,9 @@ def test_the_number_never_leaves_its_bounds(
     assert all(least <= one.wanted <= most for one in history)
 
 
+@example(before=[157.0], load=144.0, more=1.0)  # from what is averaged to what is urgent
+@example(before=[152.0, 152.0], load=0.0, more=1.0)  # from no known cost of a request to a known one
+@example(before=[394.0], load=151.0, more=1.0)  # and back
 @given(before=st.lists(st.floats(0, 400), max_size=40), load=st.floats(0, 400), more=st.floats(0, 400))
 def test_more_load_never_wants_fewer(before: list[float], load: float, more: float) -> None:
     samples = [sample(at * 5.0, 4, one) for at, one in enumerate(before)]

@@ -72,7 +72,7 @@ def test_a_step_of_twenty_times_the_load_is_routed_within_half_a_minute_and_fail
     assert enough - 600 <= 30
     assert all(point.p95 <= WORLD.target for point in run.points if 645 <= point.at < 1800)
     assert run.failed == 0
-    assert run.points[1200 + 90 + 30].replicas == 1
+    assert run.points[1200 + 120 + 30].replicas == 1
 
 
 def test_flaps_are_changes_of_direction() -> None:
@@ -138,3 +138,16 @@ def test_advice_has_room_for_the_trace_and_holds_its_target() -> None:
         STEP, ours(Autoscale(most=found.most, rules=(TargetRule(metric="requests", target=found.target),))), WORLD
     )
     assert again.replica_hours == found.run.replica_hours
+
+
+def test_of_a_long_trace_all_is_counted_and_the_busiest_day_is_advised_by() -> None:
+    day = 86_400
+    load = flat((10, day), (100, day / 2), (200, day / 2), (20, day / 4))
+    run = simulate(load, still(6), WORLD)
+    assert run.seconds == 2.25 * day
+    assert len(run.points) <= day
+    assert run.replica_hours == pytest.approx(2.25 * 24 * 6)
+    found = advice(load, Autoscale(), WORLD)
+    assert found.run.seconds == day
+    assert found.run.requests == day * 150
+    assert (found.least, found.most * found.target >= 200) == (1, True)

@@ -345,3 +345,11 @@ def test_a_plan_lists_the_config_that_is_missing(platform: Parts) -> None:
     files = toml("[env.MAIL_SERVER]\nrequired = true\n")
     request = PlanApp(app="shop", source=SourceRef(upload=upload(platform, files)))
     assert plan_app(platform.context, request, platform.act).missing == ("MAIL_SERVER",)
+
+
+def test_a_deploy_says_that_autoscale_rules_are_not_acted_upon(platform: Parts) -> None:
+    deployed = deploy(platform, toml("[processes.web.autoscale]\nmin = 3\n"))
+    (told,) = [text for text in platform.said("warning") if "autoscale" in text]
+    assert "not acted upon yet" in told
+    assert deployed.warnings == (told,)
+    assert deployed.processes["web"] == 1
