@@ -118,6 +118,9 @@ class Engine(Protocol):
     def forget(self, app_id: str) -> None:
         """Remove all of an app but volumes: replicas, one-offs, its network."""
 
+    def volumes(self) -> frozenset[str]:
+        """Names of this platform's volumes that are there."""
+
     def remove_volume(self, volume: str) -> None:
         """Remove a named volume of this platform. Idempotent."""
 

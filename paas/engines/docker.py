@@ -289,6 +289,11 @@ class DockerEngine:
             for name in self._networks.of_app(api, app_id):
                 self._networks.remove(api, name)
 
+    def volumes(self) -> frozenset[str]:
+        """See interfaces.Engine."""
+        with self._connection.lease() as api:
+            return self._volumes.names(api)
+
     def remove_volume(self, volume: str) -> None:
         """See interfaces.Engine. Raises Conflict when it is in use or not this platform's."""
         with self._connection.lease() as api:

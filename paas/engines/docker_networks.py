@@ -187,6 +187,11 @@ class Volumes:
         made = api.create_volume(name, labels={INSTANCE: self._instance, APP: app_id})
         self._check(name, made)
 
+    def names(self, api: APIClient) -> frozenset[str]:
+        """Those of this instance."""
+        found = api.volumes(filters={"label": f"{INSTANCE}={self._instance}"})["Volumes"] or ()
+        return frozenset(one["Name"] for one in found)
+
     def remove(self, api: APIClient, name: str) -> None:
         """Remove it with its data. Idempotent. Raises Conflict when it is in use or not this platform's."""
         try:

@@ -63,7 +63,7 @@ class MemoryEngine:
         self.behaviours = dict(behaviours or {})
         self.ran: list[ServiceSpec] = []
         self.calls: list[str] = []
-        self.volumes: set[str] = set()
+        self._volumes: set[str] = set()
         self.busy: dict[str, list[int]] = {}
         self.down = False
         self._clock = clock
@@ -143,7 +143,7 @@ class MemoryEngine:
             self.calls.append(f"apply {spec.key} × {replicas}")
             version = self._versions.setdefault(spec.key, _Version(spec))
             version.spec = spec
-            self.volumes.update(mount.volume for mount in spec.mounts)
+            self._volumes.update(mount.volume for mount in spec.mounts)
             kept = sorted(version.replicas)[:replicas]
             free = (index for index in itertools.count(1) if index not in kept)
             for index in (*kept, *itertools.islice(free, replicas - len(kept))):
@@ -197,9 +197,13 @@ class MemoryEngine:
             for key in [key for key in self._versions if key.app_id == app_id]:
                 self.remove(key)
 
+    def volumes(self) -> frozenset[str]:
+        """Those that were mounted once."""
+        return frozenset(self._volumes)
+
     def remove_volume(self, volume: str) -> None:
         """Forget it."""
-        self.volumes.discard(volume)
+        self._volumes.discard(volume)
 
     def run_once(self, spec: ServiceSpec, timeout: float, terminal: Terminal) -> int:
         """Print what the image says and return its scripted exit code."""

@@ -67,7 +67,18 @@ def running(context: Context, addon: Addon, emit: Emit) -> Replica:
     service = observed(context, addon)
     if service is not None and service.healthy:
         return service.healthy[0]
+    _refuse_lost(context, addon)
     return start(context, spec_of(context, addon), emit)
+
+
+def _refuse_lost(context: Context, addon: Addon) -> None:
+    """Raise PlatformError when its volume is gone: a new one would be an empty database that looks like the old."""
+    if addon.volume not in context.engine.volumes():
+        raise PlatformError(
+            f"its volume {addon.volume} is gone, and the data with it",
+            hint=f"paas addons destroy {addon.name} --confirm {addon.name} --no-backup, create it anew, and bring back "
+            f"the last of `paas db backups --addon {addon.name}`",
+        )
 
 
 def observed(context: Context, addon: Addon) -> ObservedService | None:
@@ -160,6 +171,8 @@ def _heal(context: Context, addon: Addon, service: ObservedService | None, emit:
     stopped = status(service) in ("missing", "stopped")
     if service is None or stopped or service.fingerprint != spec.fingerprint:
         what = "is started again" if stopped else "joins the networks of its apps"
+        if service is None or not service.replicas:
+            _refuse_lost(context, addon)
         emit(Event(kind="note", message=f"addon {addon.name} {what}", data={"addon": addon.name}))
         context.engine.apply(spec, 1, emit)
     if mend:

@@ -274,7 +274,8 @@ def _leftovers(patient: Patient) -> Iterable[Check]:
     (a store put back from an older copy does not know the newest), so they are told, never taken away."""
     if patient.store is None:
         return
-    seen = patient.engine.observe()  # before the store: what is made meanwhile is in the store then, or under way
+    # Before the store: what is made meanwhile is in the store then, or under way.
+    seen, volumes = patient.engine.observe(), patient.engine.volumes()
     if any(operation.verb == "CreateAddon" for operation in patient.store.operations(status="running")):
         return
     known = {addon.id for addon in patient.store.addons()}
@@ -287,8 +288,16 @@ def _leftovers(patient: Patient) -> Iterable[Check]:
             f"the store knows no addon for container {containers}; its volume {volume} may hold data",
             f"when nobody needs the data: docker rm -f {containers} && docker volume rm {volume}",
         )
-    if not left:
-        yield fine("leftovers", "every addon on the engine is known to the store")
+    told = {services.volume_name(patient.settings.instance, service.key.app_id) for service in left}
+    kept = {addon.volume for addon in patient.store.addons()} | told
+    for volume in sorted(volumes - kept):
+        yield uneasy(
+            "leftovers",
+            f"the store knows no addon for the volume {volume}; it may hold data",
+            f"when nobody needs the data: docker volume rm {volume}",
+        )
+    if not left and volumes <= kept:
+        yield fine("leftovers", "every addon and volume on the engine is known to the store")
 
 
 def _certificates(patient: Patient) -> Iterable[Check]:

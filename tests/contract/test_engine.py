@@ -193,8 +193,10 @@ def test_an_addon_is_replaced_in_place_and_keeps_its_volume(lab: Lab) -> None:
     assert [one.index for one in service.replicas] == [1]
     assert service.replicas[0].id != before
     lab.engine.remove(spec.key)
+    assert lab.engine.volumes() == {volume}
     lab.engine.remove_volume(volume)
     lab.engine.remove_volume(volume)
+    assert not lab.engine.volumes()
 
 
 def test_an_addon_joins_and_leaves_networks_while_it_runs(lab: Lab) -> None:

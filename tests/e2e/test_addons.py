@@ -213,9 +213,11 @@ def test_a_lost_volume_is_told_and_never_set_up_anew(lab: Lab) -> None:
     lab.api.volumes.get(addon.volume).remove()
     said: list[str] = []
     addon_service.reconcile_addons(lab.context, lambda event: said.append(event.kind + event.message), mend=True)
-    assert any(line.startswith("warning") and "lost" in line for line in said)
-    with pytest.raises(PlatformError):
+    assert any(line.startswith("warning") and f"{addon.volume} is gone" in line for line in said)
+    with pytest.raises(PlatformError, match="is gone"):
         backup(lab, addon)
+    assert not lab.api.volumes.list(filters={"name": addon.volume}), "an empty database would look like the old one"
+    assert not lab.api.containers.list(all=True, filters={"label": f"paas.app={addon.id}"})
     with pytest.raises(Conflict, match="last backup failed"):
         addons.destroy_addon(lab.context, DestroyAddon(addon="lost", confirm="lost"), lab.act)
     addons.destroy_addon(lab.context, DestroyAddon(addon="lost", confirm="lost", backup=False), lab.act)

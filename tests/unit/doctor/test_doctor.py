@@ -220,5 +220,9 @@ def test_an_addon_that_the_store_does_not_know_is_told_with_what_removes_it_and_
     assert check.level == "warning"
     assert f"docker volume rm {addon.volume}" in check.fix
     assert platform.engine.observe(addon.id)[0].replicas
+    platform.engine.remove(spec.key)
+    check = found(platform)["leftovers"]
+    assert check.fix.endswith(f"docker volume rm {addon.volume}"), "its volume alone is told too"
+    assert platform.engine.volumes() == {addon.volume}
     platform.store.add_addon(addon)
     assert found(platform)["leftovers"].ok
