@@ -156,6 +156,16 @@ def test_a_build_that_fails_changes_nothing(platform: Parts) -> None:
     assert platform.running(app) == {"web v1": 1}
 
 
+def test_a_deploy_that_fails_leaves_no_image_behind(platform: Parts) -> None:
+    deploy(platform)
+    kept = set(platform.builder.named)
+    platform.engine._behaviour = lambda image: Behaviour(exits=1)  # type: ignore[method-assign]
+    with pytest.raises(DeployFailed):
+        deploy(platform, {**APP, "app.py": "other"})
+    assert len(builds(platform)) == 2
+    assert set(platform.builder.named) == kept
+
+
 def test_a_disk_that_is_full_during_a_build_changes_nothing(platform: Parts) -> None:
     deploy(platform)
     platform.builder.fails = PlatformError("no space left on device")
