@@ -63,6 +63,11 @@ def simulate(
         boot=_number(boot, "--boot", least=0), capacity=_number(capacity, "--capacity"),
         latency=_number(latency, "--latency"), target=_number(target_latency, "--target-latency"),
     )  # fmt: skip
+    if world.capacity * world.latency < 0.99:
+        raise UsageError(
+            f"a replica that answers within {latency:g} s serves {1 / latency:g} requests/s at least, not {capacity:g}",
+            hint=f"--latency {1 / capacity:.3g} or more, or a higher --capacity",
+        )
     rules = _rules(folder, process, rule or [], least, most)
     load = _trace(trace, hold=hold_gaps)
     if (span := load.end - load.times[0]) > LONG:
@@ -79,6 +84,9 @@ def simulate(
         put_json(_data(runs, world, advised))
         return
     _told(runs, world)
+    if advised.run.over > advised.run.seconds / 2:
+        say(f"no number of replicas has its p95 within {world.target:g} s most of the time: is --target-latency right?")
+        return
     proposal = f"min = {advised.least}, max = {advised.most}, targets = {{ requests = {advised.target:g} }}"
     say(
         f"advice for this trace: {proposal}: {advised.run.over} s over target, "

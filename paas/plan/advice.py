@@ -10,10 +10,12 @@ from dataclasses import dataclass, replace
 from paas.model.scaling import Autoscale, TargetRule
 from paas.plan.simulate import Run, Trace, World, ours, simulate
 
-SHARES = (0.6, 0.7, 0.8, 0.85, 0.9)
+SHARES = (0.3, 0.45, 0.6, 0.7, 0.8, 0.87)
 """Shares of a replica's capacity that are tried as targets."""
 ALLOWED = 0.001
-"""Share of the trace by which the target of the latency may be missed for a cheaper choice."""
+"""Share of the trace by which the target of the latency may be missed for a cheaper choice; of a short one"""
+ANYWAY = 10
+"""so many seconds."""
 DAY = 86_400
 SPARE = 1.3
 """Room over the trace's highest minute: tomorrow is not today."""
@@ -43,7 +45,8 @@ def advice(trace: Trace, rules: Autoscale, world: World) -> Advice:
         )
         runs.append(Advice(least=least, most=most, target=target, run=simulate(trace, ours(tried, "advice"), world)))
     fewest = min(one.run.over for one in runs)
-    good = [one for one in runs if one.run.over <= fewest + ALLOWED * (trace.end - trace.times[0])]
+    allowed = max(ALLOWED * (trace.end - trace.times[0]), ANYWAY)
+    good = [one for one in runs if one.run.over <= fewest + allowed]
     return min(good, key=lambda one: one.run.replica_hours)
 
 

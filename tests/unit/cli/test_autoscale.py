@@ -39,6 +39,13 @@ def test_the_picture_the_table_and_the_advice_are_printed(paas: Paas, trace: Pat
     assert "advice for this trace: min = 1, max = " in ran.err
 
 
+def test_no_advice_is_given_where_no_number_of_replicas_helps(paas: Paas, trace: Path) -> None:
+    ran = paas("autoscale", "simulate", "--trace", "load.csv", "--target-latency", "0.05")
+    assert ran.code == 0
+    assert "is --target-latency right?" in ran.err
+    assert "advice" not in ran.err
+
+
 def test_json_has_every_change_with_its_reason(paas: Paas, trace: Path) -> None:
     found = numbers(paas)
     assert (found["seconds"], found["requests"]) == (1800, 600 * 10 + 600 * 200 + 600 * 10)
@@ -80,6 +87,7 @@ def test_svg_is_a_picture_with_a_panel_a_run(paas: Paas, trace: Path) -> None:
         (["--min", "5", "--max", "2"], 2, "no number lies between"),
         (["--min", "0"], 2, "no number lies between"),
         (["--capacity", "0"], 2, "--capacity 0 makes no sense"),
+        (["--capacity", "1"], 2, "serves 10 requests/s at least, not 1"),
         (["--boot", "-1"], 2, "--boot -1 makes no sense"),
         (["--target-latency", "nan"], 2, "makes no sense"),
         (["--svg", "no/such/folder.svg"], 2, "cannot be written"),
