@@ -124,16 +124,20 @@ def rename(
 
 @app.command()
 def destroy(
+    name: Annotated[str, typer.Argument(metavar="[APP]", help="The app, as with --app.", show_default=False)] = "",
     app: AppOption = "",
     confirm: ConfirmOption = "",
     addons: Annotated[bool, typer.Option("--addons", help="Its databases too, each after a last backup.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Take an app away: replicas, routes, images, config and history. Its databases stay unless --addons."""
+    from paas.errors import UsageError
     from paas.requests import DestroyApp, ShowApp
 
     with connected() as client:
-        found = client.ask(ShowApp(app=app_of(app)))
+        if name and app and name != app:
+            raise UsageError(f"two apps are named: {name} and {app}", hint="name the one to destroy")
+        found = client.ask(ShowApp(app=app_of(name or app)))
         typed = confirmed(found["name"], confirm, f"destroys the app {found['name']}, {_loss(found, addons)}")
         answer = follow(client, DestroyApp(app=found["name"], confirm=typed, addons=addons), quiet=as_json)
     if as_json:
@@ -142,8 +146,8 @@ def destroy(
     say(f"{answer['app']} is gone")
     if answer["addons"]:
         say(f"  with {', '.join(answer['addons'])}; the last backups stay: paas db backups NAME")
-    for name in answer["kept_addons"]:
-        say(f"  {name} stays with its data: paas addons destroy {name} takes it away")
+    for kept in answer["kept_addons"]:
+        say(f"  {kept} stays with its data: paas addons destroy {kept} takes it away")
 
 
 def _loss(found: dict[str, Any], addons: bool) -> str:

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from paas.errors import EngineUnavailable, UsageError
+from paas.errors import Conflict, EngineUnavailable, UsageError
 from paas.model import names
 from paas.model.app import App, Release, ReleaseKind, ReleaseStatus
 from paas.model.service import ObservedService
@@ -111,8 +111,15 @@ def create_app(context: Context, request: CreateApp, act: Act) -> AppLine:
 def new_app(context: Context, name: str, app_id: str = "") -> App:
     """Store a new app under a new id (or the given one)."""
     app = App(id=app_id or new_id(), name=names.app_name(name), created_at=context.clock.now())
+    _refuse_addon(context, app.name)
     context.store.add_app(app)
     return app
+
+
+def _refuse_addon(context: Context, name: str) -> None:
+    """Raise Conflict when an addon has this name: both would answer to it in the networks of apps."""
+    if any(addon.name == name for addon in context.store.addons()):
+        raise Conflict(f"{name!r} is the name of an addon", hint="choose another name: paas addons lists those taken")
 
 
 def new_id() -> str:
@@ -153,6 +160,7 @@ def rename_app(context: Context, request: RenameApp, act: Act) -> Changed:
     app = context.store.app(request.app)
     if name == app.name:
         return Changed(app=app.name, release=app.wanted, changed=False, message="that is its name already")
+    _refuse_addon(context, name)
     old = app.name
 
     def renamed(base: Release) -> Release:

@@ -24,6 +24,8 @@ def read_logs(context: Context, request: ReadLogs, act: Act) -> Iterator[LogLine
     """Lines of the app's replicas (also source "") or of the router's access log. Raises NotFound, UsageError."""
     app = context.store.app(request.app)
     _check_process(context, app, request.process)
+    if request.replica and request.source != "router":
+        _check_replica(context, app, request.process, request.replica)
     query = LogQuery(
         lines=request.lines,
         follow=request.follow,
@@ -92,3 +94,11 @@ def _check_process(context: Context, app: App, process: str) -> None:
     known = [known.name for known in base_release(context.store, app).processes]
     if process and known and process not in (*known, "run"):
         raise UsageError(f"{app.name} has no process {process!r}", hint=f"it has: {', '.join(known)}")
+
+
+def _check_replica(context: Context, app: App, process: str, replica: int) -> None:
+    seen = [one for one in context.engine.observe(app.id) if one.key.process == process]
+    known = sorted({found.index for one in seen for found in one.replicas})
+    if replica not in known:
+        there = ", ".join(f"{process}.{index}" for index in known) or f"no replica of {process}"
+        raise NotFound(f"there is no replica {process}.{replica}", hint=f"there is {there}: paas ps -a {app.name}")

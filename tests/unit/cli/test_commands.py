@@ -294,6 +294,21 @@ def test_destroy_with_the_name_says_what_stays(server: Running, paas: Paas) -> N
     assert "shop-postgres stays with its data" in ran.err
 
 
+@pytest.mark.parametrize("named", [["shop"], ["shop", "-a", "shop"]])
+def test_destroy_takes_the_name_as_an_argument_too(server: Running, paas: Paas, named: list[str]) -> None:
+    server.door.answers[ShowApp] = SHOWN
+    server.operations.answers[DestroyApp] = [{"app": "shop", "addons": [], "kept_addons": []}]
+    assert paas("destroy", *named, "--confirm", "shop").code == 0
+    assert server.operations.requests == [DestroyApp(app="shop", confirm="shop")]
+
+
+def test_destroy_of_two_names_is_refused(server: Running, paas: Paas) -> None:
+    ran = paas("destroy", "shop", "-a", "other", "--confirm", "shop")
+    assert ran.code == 2
+    assert "two apps are named" in ran.err
+    assert not server.operations.requests
+
+
 def test_destroying_what_is_not_there_is_not_found(server: Running, paas: Paas) -> None:
     server.door.answers[ShowApp] = NotFound("no app 'gone'")
     assert paas("destroy", "-a", "gone", "--confirm", "gone").code == 3

@@ -194,3 +194,14 @@ def test_destroying_with_addons_begins_nothing_while_another_app_uses_one_of_the
     assert status(platform) == "running"
     assert platform.running(app) == {"web v1": 1}
     assert [addon.name for addon in platform.store.addons()] == ["db-dd", "db-ee"]
+
+
+def test_an_app_takes_no_name_of_an_addon(platform: Parts) -> None:
+    platform.app(web=1)
+    addon = Addon(id="dd", name="db", kind="postgres", version="17", image="i", volume="v", created_at=1)
+    platform.store.add_addon(addon)
+    with pytest.raises(Conflict, match="'db' is the name of an addon"):
+        create_app(platform.context, CreateApp(name="db"), platform.act)
+    with pytest.raises(Conflict, match="'db' is the name of an addon"):
+        rename_app(platform.context, RenameApp(app="shop", name="db"), platform.act)
+    assert [app.name for app in platform.store.apps()] == ["shop"]
