@@ -110,8 +110,11 @@ def _in(tree: ast.Module, path: str, depends: frozenset[str]) -> Iterator[Entry]
     if not module:
         return
     imports = _imports(tree)
+    makers = {
+        node.name: made for node in tree.body if isinstance(node, ast.FunctionDef) if (made := _makes(node, imports))
+    }
     for node in tree.body:
-        for attribute, what, asgi, factory in _apps(node, imports, path, depends):
+        for attribute, what, asgi, factory in _apps(node, imports, path, depends, makers):
             yield Entry(
                 module=module, attribute=attribute, asgi=asgi, what=what, file=path, line=node.lineno,
                 factory=factory, folder=folder,
@@ -141,11 +144,16 @@ def _imports(tree: ast.Module) -> dict[str, str]:
 
 
 def _apps(
-    node: ast.stmt, imports: dict[str, str], path: str, depends: frozenset[str]
+    node: ast.stmt,
+    imports: dict[str, str],
+    path: str,
+    depends: frozenset[str],
+    makers: dict[str, tuple[str, bool]],
 ) -> Iterator[tuple[str, str, bool, bool]]:
     """Apps that a top-level statement makes: attribute, what it is, whether ASGI, whether a factory."""
     if isinstance(node, (ast.Assign, ast.AnnAssign)) and isinstance(node.value, ast.Call):
-        yield from _assigned(node, node.value, imports, depends)
+        made = makers.get(ast.unparse(node.value.func)) or _made_by_factory(node.value, depends)
+        yield from _assigned(node, node.value, imports, made)
     elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
         yield from _function(node, imports)
     elif isinstance(node, ast.ImportFrom) and path.rpartition("/")[2] in ("wsgi.py", "asgi.py"):
@@ -156,11 +164,11 @@ def _apps(
 
 
 def _assigned(
-    node: ast.Assign | ast.AnnAssign, call: ast.Call, imports: dict[str, str], depends: frozenset[str]
+    node: ast.Assign | ast.AnnAssign, call: ast.Call, imports: dict[str, str], factory: tuple[str, bool] | None
 ) -> Iterator[tuple[str, str, bool, bool]]:
     targets = node.targets if isinstance(node, ast.Assign) else [node.target]
     known = _CLASSES.get(_dotted(call.func, imports))
-    made = known or _made_by_factory(call, depends)
+    made = known or factory
     for target in targets:
         if isinstance(target, ast.Name) and made and (known or target.id in _VARIABLES):
             yield target.id, f"{target.id} is a {made[0]} app", made[1], False
@@ -182,12 +190,14 @@ def _function(
             yield node.name, f"{node.name} is a plain ASGI app", True, False
     elif len(positional) == 2 and positional[0] in ("environ", "env") and "start_response" in positional[1]:
         yield node.name, f"{node.name} is a plain WSGI app", False, False
-    elif node.name in _FACTORIES and len(positional) <= len(node.args.defaults):
-        for inner in ast.walk(node):
-            known = _CLASSES.get(_dotted(inner.func, imports)) if isinstance(inner, ast.Call) else None
-            if known:
-                yield node.name, f"{node.name}() makes a {known[0]} app", known[1], True
-                return
+    elif node.name in _FACTORIES and len(positional) <= len(node.args.defaults) and (made := _makes(node, imports)):
+        yield node.name, f"{node.name}() makes a {made[0]} app", made[1], True
+
+
+def _makes(node: ast.FunctionDef, imports: dict[str, str]) -> tuple[str, bool] | None:
+    """What app a function's body makes, and whether it speaks ASGI; None: none that is known."""
+    calls = (inner for inner in ast.walk(node) if isinstance(inner, ast.Call))
+    return next((known for call in calls if (known := _CLASSES.get(_dotted(call.func, imports)))), None)
 
 
 def _dotted(node: ast.expr, imports: dict[str, str]) -> str:

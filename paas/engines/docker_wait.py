@@ -15,7 +15,8 @@ from paas.errors import DeployFailed
 from paas.model.events import Emit, Event
 from paas.model.service import HealthCheck, HealthKind, Replica, State
 
-DETAIL_LINES = 30
+DETAIL_LINES = 80
+"""Enough for a traceback with the server's own after it: the cause stands in the first."""
 COMMAND_PAUSE = 0.25
 """Running a command in a container costs ten times a connection; asking every 50 ms would slow the boot itself."""
 

@@ -32,12 +32,13 @@ _NO_TRUST = re.compile(
     re.IGNORECASE,
 )
 _LOCK = re.compile(
-    r"npm ci. can only install|lock file.s .* does not satisfy|frozen-lockfile"
+    r"npm ci. can only install|lock file.s .* does not satisfy|was run with .--frozen-lockfile"
     r"|lockfile .*(out of date|outdated|needs to be updated)"
     r"|lockfile at .* needs|pyproject\.toml changed significantly|poetry\.lock is not up to date"
     r"|Pipfile\.lock .* out of date|YN0028|ERR_PNPM_OUTDATED_LOCKFILE",
     re.IGNORECASE,
 )
+_NO_WHEEL = re.compile(r"Failed building wheel for (\S+)|Failed to build `([^`=]+)(?:==[^`]*)?`")
 _NO_IMAGE = re.compile(
     r"pull access denied|manifest unknown|failed to resolve source metadata|not found: manifest"
     r"|repository does not exist"
@@ -150,7 +151,8 @@ def _froms(dockerfile: str) -> Iterator[tuple[int, str, str]]:
 
 
 def _hint(message: str, output: Sequence[str]) -> str:
-    known = _known("\n".join([*output[-KEPT_LINES:], message]))
+    # The last lines are nearest to the cause; where they say nothing known, the step may have said it before.
+    known = _known("\n".join([*output[-KEPT_LINES:], message])) or _known("\n".join(output))
     if known:
         return known
     if _KILLED.search(message):
@@ -169,6 +171,11 @@ def _known(text: str) -> str:
         )
     if _LOCK.search(text):
         return "the lock file does not fit the list of packages: update it with your package manager and commit it"
+    if wheel := _NO_WHEEL.search(text):
+        return (
+            f"{next(filter(None, wheel.groups()))} has no ready-made wheel for this Python and does not build: ask for"
+            " a newer version of it, or for an older Python (.python-version; `paas detect` says which one is used)"
+        )
     if _NO_IMAGE.search(text):
         return "the image is not on this machine, and its registry does not give it: check FROM and `paas doctor`"
     return ""
@@ -179,7 +186,7 @@ def _host(text: str) -> str:
     for line in text.splitlines():
         if _NO_NAME.search(line):
             named = re.search(
-                rf"(?:host:?|resolving|resolve|lookup|for url \(?https?://|https?://|EAI_AGAIN|host=)[ '\"(]*({_HOST})",
+                rf"(?:host:?|resolving|resolve|lookup|for url \(?https?://|https?://|EAI_AGAIN|ENOTFOUND|host=)[ '\"(]*({_HOST})",
                 line,
                 re.IGNORECASE,
             )

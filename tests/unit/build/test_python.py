@@ -30,6 +30,8 @@ def target(files: dict[str, str]) -> str:
         ({"app.py": "import fastapi\ndef create_app():\n    return fastapi.FastAPI()\n"}, "uvicorn app:create_app"),
         ({"app.py": "import flask\ndef create_app():\n    return flask.Flask('x')\n",
           "wsgi.py": "from app import create_app\napp = create_app()\n"}, "gunicorn wsgi:app"),
+        ({"app/main.py": "from fastapi import FastAPI\ndef assembled():\n    return FastAPI()\napp = assembled()\n"},
+         "uvicorn app.main:app"),
         ({"wsgi.py": "from pkg.server import app as application\n"}, "gunicorn wsgi:application"),
         ({"hello.py": "def hello(environ, start_response):\n    return []\n"}, "gunicorn hello:hello"),
         ({"hello.py": "async def app(scope, receive, send):\n    pass\n"}, "uvicorn hello:app"),

@@ -96,6 +96,8 @@ def test_a_very_long_instruction_is_cut() -> None:
         ("error: The lockfile at `uv.lock` needs to be updated, but `--locked` was provided.", "lock file"),
         ("ERR_PNPM_OUTDATED_LOCKFILE  Cannot install with frozen-lockfile", "lock file"),
         ("error Your lockfile needs to be updated, but yarn was run with `--frozen-lockfile`.", "lock file"),
+        ("ERROR: Failed building wheel for psycopg2-binary", "psycopg2-binary has no ready-made wheel"),
+        ("error: Failed to build `httptools==0.6.1`", "httptools has no ready-made wheel"),
         ("pyproject.toml changed significantly since poetry.lock was last generated.", "lock file"),
         ("pull access denied for x, repository does not exist", "FROM"),
     ],
@@ -124,3 +126,15 @@ def test_running_out_of_time_names_the_step_and_the_setting() -> None:
     assert error.message == "the build took longer than 5 s and was ended in RUN sleep inf"
     assert "PAAS_BUILD_TIMEOUT" in error.hint
     assert error.details == ("said",)
+
+
+def test_a_cause_said_long_before_the_last_lines_is_found() -> None:
+    output = ("request to example.org failed, reason: getaddrinfo ENOTFOUND example.org", *["gyp ERR! stack"] * 80)
+    error = failed(DOCKERFILE, "[build 3/3] RUN yarn install --frozen-lockfile", "exit code: 1", output)
+    assert "cannot resolve example.org" in error.hint
+
+
+def test_an_option_of_the_command_is_no_cause() -> None:
+    message = 'process "/bin/sh -c yarn install --frozen-lockfile" did not complete successfully: exit code: 1'
+    error = failed(DOCKERFILE, "[build 3/3] RUN yarn install --frozen-lockfile", message, ("boom",))
+    assert "lock file" not in error.hint
