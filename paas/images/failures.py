@@ -186,7 +186,8 @@ def _host(text: str) -> str:
     for line in text.splitlines():
         if _NO_NAME.search(line):
             named = re.search(
-                rf"(?:host:?|resolving|resolve|lookup|for url \(?https?://|https?://|EAI_AGAIN|ENOTFOUND|host=)[ '\"(]*({_HOST})",
+                r"(?:host:?|resolving|resolve|lookup|for url \(?https?://|https?://|EAI_AGAIN|ENOTFOUND|host=)"
+                rf"[ '\"(]*({_HOST})",
                 line,
                 re.IGNORECASE,
             )
