@@ -31,6 +31,9 @@ NOT_FOUND, NOT_EXECUTABLE = 127, 126
 LEFTOVER = 3600
 """Seconds after its end that a one-off of a server that died is left for somebody to look at."""
 
+SIGHTINGS = 60
+"""Looks, 50 ms apart, at a command that was just started and has to be ended."""
+
 OUTPUT = 4096
 
 
@@ -187,8 +190,7 @@ class Runner:
         """End a process that nobody listens to any more: it gets a hang-up like from a closed terminal, then a kill."""
         with suppress(PaasError), self._connection.lease() as api, suppress(docker.errors.APIError):
             for number in (signal.SIGHUP, signal.SIGKILL):
-                found = api.exec_inspect(execution)
-                if not found.get("Running") or not docker_proc.signal(int(found.get("Pid") or 0), container, number):
+                if not _signalled(api, container, execution, number):
                     return
                 time.sleep(0.5 if number == signal.SIGHUP else 0)
 
@@ -217,6 +219,21 @@ class Runner:
                 self._end(container, execution)
                 return None, output.decode("utf-8", "replace")
             return self._exec_code(execution), output.decode("utf-8", "replace")
+
+
+def _signalled(api: APIClient, container: str, execution: str, number: int) -> bool:
+    """Whether the process got the signal; not when it has ended, or cannot be seen from here.
+
+    On a busy machine the Engine knows a process only some time after its first output has arrived.
+    """
+    for _ in range(SIGHTINGS):
+        found = api.exec_inspect(execution)
+        if found.get("ExitCode") is not None:
+            return False
+        if found.get("Running") and docker_proc.signal(int(found.get("Pid") or 0), container, number):
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def _was_oom(api: APIClient, container: str) -> bool:
