@@ -107,8 +107,8 @@ def _archive(path: Path, ref: str, worktree: bool, limit: int, most: int) -> Loc
 def _directory(path: Path, ref: str, worktree: bool) -> LocalSource:
     top = _repository(path)
     if top is None:
-        if ref or worktree:
-            raise UsageError(f"{path} is not in a git repository", hint="deploy without --ref and --worktree")
+        if ref:
+            raise UsageError(f"{path} is not in a git repository", hint="deploy without --ref: its files as they are")
         return _source("directory", _filtered(path), origin=str(path))
     prefix = path.relative_to(top).as_posix() if path != top else ""
     if worktree:

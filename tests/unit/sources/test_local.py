@@ -381,10 +381,13 @@ def test_a_password_in_the_origin_is_not_kept(repository: Path) -> None:
     assert open_local(repository).origin == "https://example.org/app.git"
 
 
-@pytest.mark.parametrize("options", [{"ref": "main"}, {"worktree": True}])
-def test_refs_and_work_trees_need_a_repository(app: Path, options: dict[str, object]) -> None:
+def test_a_ref_needs_a_repository(app: Path) -> None:
     with pytest.raises(UsageError, match="not in a git repository"):
-        open_local(app, **options)  # type: ignore[arg-type]
+        open_local(app, ref="main")
+
+
+def test_the_files_as_they_are_need_no_repository(app: Path) -> None:
+    assert open_local(app, worktree=True).content_id == open_local(app).content_id
 
 
 def test_a_ref_and_the_work_tree_exclude_each_other(repository: Path) -> None:
