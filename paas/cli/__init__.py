@@ -13,13 +13,17 @@ def main() -> None:
     # Imports allocate much and free nothing; looking for rubbish meanwhile is a tenth of the start.
     gc.set_threshold(20_000)
     # Ctrl-C while modules load, or after the last line is printed, simply ends the process; between the two it is an
-    # exception, so that what has begun is tidied up and told.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # exception, so that what has begun is tidied up and told. A script's background job ignores it from the start, and
+    # goes on doing so.
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if before == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, before)
     from paas.cli.entry import run
 
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGINT, before)
     try:
         code = run(sys.argv[1:])
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        if before != signal.SIG_IGN:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.exit(code)
