@@ -238,7 +238,7 @@ def _signalled(api: APIClient, container: str, execution: str, number: int) -> b
 
 def _was_oom(api: APIClient, container: str) -> bool:
     """Whether a killed process had used up its memory; the Engine may hear of that a little after the exit."""
-    for pause in (0.0, 0.05, 0.2):
+    for pause in (0.0, 0.05, 0.2, 0.5, 1.0, 1.5):
         time.sleep(pause)
         state = api.inspect_container(container)["State"]
         if state.get("OOMKilled") or oom(api, container, unix(state.get("StartedAt")), time.time()):
