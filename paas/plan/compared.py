@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from paas.model.service import ObservedService, Replica, ServiceKey, State
 from paas.plan.wanted import WantedService
 
-RANK = {State.HEALTHY: 0, State.STARTING: 1, State.UNHEALTHY: 1, State.CRASHED: 2, State.STOPPED: 3}
-"""Which replicas stay when there are too many: the lower first. A crashed one the engine starts again by itself."""
+RANK = {State.HEALTHY: 0, State.STARTING: 1, State.UNHEALTHY: 2, State.CRASHED: 3, State.STOPPED: 4}
+"""Which replicas stay when there are too many: the lower first. One that starts may be the only one that is well in a
+moment, so it stays before one that fails its checks; a crashed one the engine starts again by itself."""
 
 DEAD = (State.CRASHED, State.STOPPED)
 

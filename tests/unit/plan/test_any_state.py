@@ -259,6 +259,14 @@ def test_replicas_of_another_spec_are_replaced_one_by_one_without_a_gap(count: i
     assert all(route.servers for route in at.router.history)
 
 
+def test_a_replica_that_starts_stays_before_one_that_fails_its_checks() -> None:
+    at = stage(Scene((3, 1, 1), ((3, "web", 0, 2, ((0, "ail"),), False),), (3,), False))
+    for _ in range(3):
+        at.walk()
+        at.time_passes()
+    at.is_right()
+
+
 def _is_stale(scene: Scene) -> bool:
     """Replicas of another spec under the wanted key: a single one of them cannot be replaced without a gap."""
     return any(release == 3 and stale for release, _, _, _, _, stale in scene.there)
