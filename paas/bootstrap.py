@@ -13,6 +13,7 @@ from paas.clock import SystemClock
 from paas.controller import Controller
 from paas.errors import ConfigError
 from paas.images import DockerBuilder
+from paas.loops import Loop, Loops
 from paas.model.events import Emit
 from paas.settings import Settings
 from paas.stacks import build_env, choose
@@ -34,6 +35,7 @@ class Platform:
     door: Door
     operations: Operations
     controller: Controller
+    loops: Loops
 
     def start(self) -> None:
         """Tidy up after a server that was killed, then look after the apps."""
@@ -42,9 +44,11 @@ class Platform:
         self.operations.interrupt()
         uploads.expire(self.context)
         self.controller.start()
+        self.loops.start()
 
     def stop(self, seconds: float = 30.0) -> None:
         """Look after nothing more, and give running operations `seconds` to end; what they leave is recovered."""
+        self.loops.stop()
         self.controller.stop()
         self.operations.wait(seconds)
 
@@ -89,7 +93,13 @@ def wire(
     operations = Operations(door)
     repair = AddonRepair(context, operations.keep)
     controller = Controller(context, world(context), recover=operations.recover, repair_addons=repair)
-    return Platform(context=context, door=door, operations=operations, controller=controller)
+    again = Loops(loops(context, operations))
+    return Platform(context=context, door=door, operations=operations, controller=controller, loops=again)
+
+
+def loops(context: Context, operations: Operations) -> tuple[Loop, ...]:
+    """What the platform does by itself beside the controller."""
+    return ()
 
 
 def examined(settings: Settings, *, build: bool) -> tuple[Check, ...]:

@@ -1,4 +1,4 @@
-"""Sends any request of `requests.py` to the server, over this machine's unix socket or to a URL with a token.
+"""Sends any request of `requests/` to the server, over this machine's unix socket or to a URL with a token.
 
 Answers are JSON as they come; errors are raised as the class they were on the server. Knows the shapes of the wire
 (see `server/app.py`), nothing of what requests mean.
@@ -24,7 +24,7 @@ from urllib.parse import quote, urlencode
 import paas
 from paas.errors import PaasError, PlatformError, ServerUnavailable, UsageError, by_code
 from paas.model.events import Event
-from paas.requests import Request
+from paas.requests.base import Request
 from paas.settings import Settings
 
 if TYPE_CHECKING:

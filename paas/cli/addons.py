@@ -25,7 +25,7 @@ def list_addons(
     as_json: JsonOption = False,
 ) -> None:
     """List addons; of one app with --app."""
-    from paas.requests import ListAddons
+    from paas.requests.addons import ListAddons
 
     answer = ask(ListAddons(app=checked(app) if app else ""))
     if as_json:
@@ -48,7 +48,7 @@ def _attached(one: dict[str, Any]) -> str:
 @app.command()
 def kinds(as_json: JsonOption = False) -> None:
     """List the kinds there are, with their versions."""
-    from paas.requests import ListAddonKinds
+    from paas.requests.addons import ListAddonKinds
 
     answer = ask(ListAddonKinds())
     if as_json:
@@ -72,7 +72,7 @@ def create(
     as_json: JsonOption = False,
 ) -> None:
     """Create a backing service, wait until it answers, and bind its URL to the app: one release."""
-    from paas.requests import CreateAddon
+    from paas.requests.addons import CreateAddon
 
     kind, _, said = kind.partition(":")
     wanted = "" if unattached else app_of(app)
@@ -90,7 +90,7 @@ def create(
 @app.command()
 def info(name: NameArgument, as_json: JsonOption = False) -> None:
     """Show one addon: state, version, size, who uses it, backups. Its password stays hidden."""
-    from paas.requests import ShowAddon
+    from paas.requests.addons import ShowAddon
 
     answer = ask(ShowAddon(addon=name))
     if as_json:
@@ -117,7 +117,7 @@ def info(name: NameArgument, as_json: JsonOption = False) -> None:
 @app.command()
 def credentials(name: NameArgument, as_json: JsonOption = False) -> None:
     """Print the addon's URL with its password."""
-    from paas.requests import ShowCredentials
+    from paas.requests.addons import ShowCredentials
 
     answer = ask(ShowCredentials(addon=name))
     if as_json:
@@ -129,7 +129,7 @@ def credentials(name: NameArgument, as_json: JsonOption = False) -> None:
 @app.command()
 def attach(name: NameArgument, app: AppOption = "", alias: AliasOption = "", as_json: JsonOption = False) -> None:
     """Bind an addon to one more app: one release there."""
-    from paas.requests import AttachAddon
+    from paas.requests.addons import AttachAddon
 
     answer = operate(AttachAddon(addon=name, app=app_of(app), alias=alias), quiet=as_json)
     if as_json:
@@ -141,7 +141,7 @@ def attach(name: NameArgument, app: AppOption = "", alias: AliasOption = "", as_
 @app.command()
 def detach(name: NameArgument, app: AppOption = "", as_json: JsonOption = False) -> None:
     """Unbind an addon from an app: one release there. Its data stays."""
-    from paas.requests import DetachAddon
+    from paas.requests.addons import DetachAddon
 
     answer = operate(DetachAddon(addon=name, app=app_of(app)), quiet=as_json)
     if as_json:
@@ -158,7 +158,7 @@ def destroy(
     as_json: JsonOption = False,
 ) -> None:
     """Take an addon and its data away, after a last backup."""
-    from paas.requests import DestroyAddon, ShowAddon
+    from paas.requests.addons import DestroyAddon, ShowAddon
 
     with connected() as client:
         found = client.ask(ShowAddon(addon=name))

@@ -19,7 +19,7 @@ app = new_app()
 @app.command()
 def apps(as_json: JsonOption = False) -> None:
     """List all apps, with what they are doing and where they answer."""
-    from paas.requests import ListApps
+    from paas.requests.apps import ListApps
 
     answer = ask(ListApps())
     if as_json:
@@ -47,7 +47,7 @@ def create(
 ) -> None:
     """Make a new, empty app. `paas deploy` makes one by itself; this is for setting config first."""
     from paas.model.names import app_name
-    from paas.requests import CreateApp
+    from paas.requests.apps import CreateApp
 
     wanted = app_name(name if name is not None else app_of(app))
     answer = ask(CreateApp(name=wanted))
@@ -61,7 +61,7 @@ def create(
 @app.command()
 def info(app: AppOption = "", as_json: JsonOption = False) -> None:
     """Show one app: address, release, processes, databases."""
-    from paas.requests import ShowApp
+    from paas.requests.apps import ShowApp
 
     answer = ask(ShowApp(app=app_of(app)))
     if as_json:
@@ -94,7 +94,7 @@ def open_app(app: AppOption = "") -> None:
     import sys
     import webbrowser
 
-    from paas.requests import ShowApp
+    from paas.requests.apps import ShowApp
 
     answer = ask(ShowApp(app=app_of(app)))
     put(answer["url"])
@@ -112,7 +112,7 @@ def rename(
 ) -> None:
     """Give an app another name. Its id, data and history stay; its default host changes."""
     from paas.model.names import app_name
-    from paas.requests import RenameApp
+    from paas.requests.apps import RenameApp
 
     answer = ask(RenameApp(app=app_of(app), name=app_name(name)))
     if as_json:
@@ -132,7 +132,7 @@ def destroy(
 ) -> None:
     """Take an app away: replicas, routes, images, config and history. Its databases stay unless --addons."""
     from paas.errors import UsageError
-    from paas.requests import DestroyApp, ShowApp
+    from paas.requests.apps import DestroyApp, ShowApp
 
     with connected() as client:
         if name and app and name != app:

@@ -22,7 +22,7 @@ MOST = 1_000_000
 @app.command("list")
 def list_certificates(as_json: JsonOption = False) -> None:
     """Show the certificates that are served; never their keys."""
-    from paas.requests import ListCertificates
+    from paas.requests.config import ListCertificates
 
     answer = ask(ListCertificates())
     if as_json:
@@ -52,7 +52,7 @@ def add(
     as_json: JsonOption = False,
 ) -> None:
     """Serve https for the hosts that a certificate names; for them http redirects to https."""
-    from paas.requests import PutCertificate
+    from paas.requests.config import PutCertificate
 
     answer = operate(PutCertificate(chain=_pem(chain), key=_pem(key)), quiet=as_json)
     if as_json:
@@ -78,7 +78,7 @@ def remove(
     host: Annotated[str, typer.Argument(metavar="HOST", help="As paas certs lists it.")], as_json: JsonOption = False
 ) -> None:
     """Stop serving https for a host with a certificate of its own."""
-    from paas.requests import DeleteCertificate
+    from paas.requests.config import DeleteCertificate
 
     answer = operate(DeleteCertificate(host=host), quiet=as_json)
     if as_json:

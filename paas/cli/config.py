@@ -56,7 +56,7 @@ def get(
 
 
 def _config(app: str) -> dict[str, str]:
-    from paas.requests import ShowConfig
+    from paas.requests.config import ShowConfig
 
     return dict(ask(ShowConfig(app=app_of(app)))["config"])
 
@@ -124,7 +124,7 @@ def _read(file: str) -> dict[str, str]:
 
 def _change(app: str, as_json: bool, **change: Any) -> None:
     from paas.model.names import config_key, config_value
-    from paas.requests import ChangeConfig
+    from paas.requests.config import ChangeConfig
 
     # Checked here too: a megabyte that will be refused need not be sent first.
     for key, value in change.get("set", {}).items():

@@ -15,7 +15,7 @@ from paas.settings import load
 if TYPE_CHECKING:
     from paas.client import Client
     from paas.model.events import Event
-    from paas.requests import Request
+    from paas.requests.base import Request
 
 
 @contextmanager
@@ -33,7 +33,7 @@ def connected(*, start: bool = True) -> Iterator[Client]:
 def bring_up(client: Client) -> dict[str, Any]:
     """Start the server and bring the platform up; what PlatformUp answered."""
     from paas.cli import daemon
-    from paas.requests import PlatformUp
+    from paas.requests.platform import PlatformUp
 
     daemon.start(client.settings)
     return dict(follow(client, PlatformUp()))

@@ -27,7 +27,7 @@ AddonArgument = Annotated[str, typer.Argument(metavar="[NAME]", help="The addon;
 
 def addon_of(client: Client, given: str, app: str) -> str:
     """The addon's name. Raises NotFound when the app has none, UsageError when it has several and none is DATABASE."""
-    from paas.requests import ListAddons
+    from paas.requests.addons import ListAddons
 
     if given:
         return given
@@ -50,7 +50,7 @@ def shell(
     addon: AddonOption = "",
 ) -> None:
     """Open the database's own client (psql) in it. Its exit code is passed through."""
-    from paas.requests import AddonShell
+    from paas.requests.sessions import AddonShell
 
     with connected() as client:
         name = addon_of(client, addon, app)
@@ -60,7 +60,7 @@ def shell(
 @app.command()
 def backup(name: AddonArgument = "", app: AppOption = "", addon: AddonOption = "", as_json: JsonOption = False) -> None:
     """Take a backup now, while the apps go on working."""
-    from paas.requests import BackupAddon
+    from paas.requests.addons import BackupAddon
 
     with connected() as client:
         found = addon_of(client, addon or name, app)
@@ -78,7 +78,7 @@ def backups(
     name: AddonArgument = "", app: AppOption = "", addon: AddonOption = "", as_json: JsonOption = False
 ) -> None:
     """List backups, newest first. By NAME also those of a database that is gone."""
-    from paas.requests import ListBackups
+    from paas.requests.addons import ListBackups
 
     with connected() as client:
         found = addon_of(client, addon or name, app)
@@ -103,7 +103,7 @@ def download(
     ] = None,
 ) -> None:
     """Write a backup to a file: a dump that pg_restore reads."""
-    from paas.requests import FetchBackup
+    from paas.requests.addons import FetchBackup
 
     path = output or Path(f"{Path(backup).name}.dump")
     coming = path.with_name(f".{path.name}.part")
@@ -130,7 +130,7 @@ def restore(
     as_json: JsonOption = False,
 ) -> None:
     """Replace what is in a database by a backup. When it fails or is interrupted, the data is as it was."""
-    from paas.requests import RestoreAddon
+    from paas.requests.addons import RestoreAddon
 
     with connected() as client:
         name = addon_of(client, addon, app)

@@ -18,7 +18,7 @@ from paas.errors import UsageError
 
 if TYPE_CHECKING:
     from paas.client import Client
-    from paas.requests import SourceRef
+    from paas.requests.deploys import SourceRef
     from paas.sources import LocalSource
 
 app = new_app()
@@ -58,7 +58,7 @@ def deploy(
     In a git repository what is committed is deployed. The version before serves until the new one is healthy, and goes
     on if it never is. Ctrl-C leaves the deploy to the server.
     """
-    from paas.requests import DeployApp
+    from paas.requests.deploys import DeployApp
 
     wanted = _Wanted(target, image, ref, worktree)
     name = app_of(app, wanted.folder) if app or not wanted.name else wanted.name
@@ -95,7 +95,7 @@ def plan(
     as_json: JsonOption = False,
 ) -> None:
     """Show what a deploy would do, and why. Builds, writes and changes nothing."""
-    from paas.requests import PlanApp
+    from paas.requests.deploys import PlanApp
 
     wanted = _Wanted(target, image, ref, worktree)
     name = app_of(app, wanted.folder) if app or not wanted.name else wanted.name
@@ -169,7 +169,7 @@ class _Wanted:
 
     def remote(self) -> SourceRef:
         """The source that the server fetches."""
-        from paas.requests import SourceRef
+        from paas.requests.deploys import SourceRef
 
         if self.image:
             return SourceRef(image=self.image, kind="image")
@@ -179,7 +179,7 @@ class _Wanted:
 
 def _known(local: LocalSource) -> SourceRef:
     """The source by its content id alone: the server says whether that is what runs."""
-    from paas.requests import SourceRef
+    from paas.requests.deploys import SourceRef
 
     return SourceRef(
         content_id=local.content_id,

@@ -21,7 +21,7 @@ HostsArgument = Annotated[list[str], typer.Argument(metavar="HOST…", help="For
 @app.command("list")
 def list_domains(app: AppOption = "", as_json: JsonOption = False) -> None:
     """Show the hosts of an app, the default one first."""
-    from paas.requests import ListDomains
+    from paas.requests.config import ListDomains
 
     answer = ask(ListDomains(app=app_of(app)))
     if as_json:
@@ -37,7 +37,7 @@ def list_domains(app: AppOption = "", as_json: JsonOption = False) -> None:
 def add(hosts: HostsArgument, app: AppOption = "", as_json: JsonOption = False) -> None:
     """Let the app answer at more hosts, `*.example.com` included. A release; nothing restarts."""
     from paas.model.names import host_name
-    from paas.requests import ChangeDomains
+    from paas.requests.config import ChangeDomains
 
     wanted = tuple(host_name(host) for host in hosts)
     changed(operate(ChangeDomains(app=app_of(app), add=wanted), quiet=as_json), as_json)
@@ -46,6 +46,6 @@ def add(hosts: HostsArgument, app: AppOption = "", as_json: JsonOption = False) 
 @app.command()
 def remove(hosts: HostsArgument, app: AppOption = "", as_json: JsonOption = False) -> None:
     """Let the app no longer answer at these hosts. A release; nothing restarts."""
-    from paas.requests import ChangeDomains
+    from paas.requests.config import ChangeDomains
 
     changed(operate(ChangeDomains(app=app_of(app), remove=tuple(hosts)), quiet=as_json), as_json)

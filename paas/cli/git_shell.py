@@ -34,7 +34,7 @@ def git_shell(key: Annotated[str, typer.Argument(metavar="KEY", help="The name o
     from paas.cli.terminal import LocalTerminal
     from paas.client import Client
     from paas.model.names import key_name
-    from paas.requests import GitSession
+    from paas.requests.git import GitSession
     from paas.settings import load
 
     name = key_name(key)

@@ -21,7 +21,7 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="What the key 
 @app.command("list")
 def list_keys(as_json: JsonOption = False) -> None:
     """Show the keys that may push."""
-    from paas.requests import ListKeys
+    from paas.requests.git import ListKeys
 
     answer = ask(ListKeys())
     if as_json:
@@ -34,7 +34,7 @@ def list_keys(as_json: JsonOption = False) -> None:
 @app.command()
 def add(name: NameArgument, as_json: JsonOption = False) -> None:
     """Let a key push and fetch over SSH: `paas keys add alice-laptop < id_ed25519.pub`. It gets no shell."""
-    from paas.requests import AddKey
+    from paas.requests.git import AddKey
 
     if sys.stdin.isatty():
         raise UsageError("the public key comes on standard input", hint=f"paas keys add {name} < ~/.ssh/id_ed25519.pub")
@@ -49,7 +49,7 @@ def add(name: NameArgument, as_json: JsonOption = False) -> None:
 @app.command()
 def remove(name: NameArgument, as_json: JsonOption = False) -> None:
     """Let a key push and fetch no more."""
-    from paas.requests import RemoveKey
+    from paas.requests.git import RemoveKey
 
     answer = ask(RemoveKey(name=name))
     if as_json:

@@ -44,7 +44,9 @@ def logs(
     as_json: JsonOption = False,
 ) -> None:
     """Show the last log lines of an app, or follow them. Control characters are shown, not obeyed."""
-    from paas.requests import PlatformLogs, ReadLogs, Request
+    from paas.requests.base import Request
+    from paas.requests.platform import PlatformLogs
+    from paas.requests.processes import ReadLogs
 
     request: Request
     if platform:
@@ -126,7 +128,7 @@ def events(
     as_json: JsonOption = False,
 ) -> None:
     """Show what happened to an app: releases, crashes, scaling; when, and who did it."""
-    from paas.requests import ListEvents
+    from paas.requests.processes import ListEvents
 
     answer = ask(ListEvents(app=app_of(app), limit=limit, after=after))
     if as_json:

@@ -23,7 +23,7 @@ def operations(
     as_json: JsonOption = False,
 ) -> None:
     """List what the server did and does, newest first."""
-    from paas.requests import ListOperations
+    from paas.requests.platform import ListOperations
 
     answer = ask(ListOperations(app=checked(app) if app else "", status=status))  # type: ignore[arg-type]
     if as_json:
@@ -53,7 +53,7 @@ def watch(
     as_json: JsonOption = False,
 ) -> None:
     """Follow an operation from its start. Its failure is this command's failure; Ctrl-C only stops watching."""
-    from paas.requests import WatchOperation
+    from paas.requests.platform import WatchOperation
 
     answer = None
     try:

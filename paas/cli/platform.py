@@ -24,7 +24,7 @@ def up(as_json: JsonOption = False) -> None:
     """
     import paas
     from paas.client import Client
-    from paas.requests import PlatformUp
+    from paas.requests.platform import PlatformUp
 
     settings = load()
     with Client.connect(settings) as client:
@@ -50,7 +50,7 @@ def down() -> None:
     """Stop the router and the server. Apps and their data stay as they are; `paas up` starts again."""
     from paas.cli import daemon
     from paas.client import Client
-    from paas.requests import PlatformDown
+    from paas.requests.platform import PlatformDown
 
     settings = load()
     with Client.connect(settings) as client:
@@ -92,7 +92,7 @@ def _end(settings: Settings) -> None:
 @app.command()
 def status(as_json: JsonOption = False) -> None:
     """Show versions, addresses, counts, and whether the parts are well."""
-    from paas.requests import PlatformStatus
+    from paas.requests.platform import PlatformStatus
 
     with connected(start=False) as client:
         answer = client.ask(PlatformStatus())
@@ -159,7 +159,7 @@ def _examined(build: bool) -> list[dict[str, Any]]:
     """What the server finds."""
     from paas.cli import daemon
     from paas.client import Client
-    from paas.requests import Doctor
+    from paas.requests.platform import Doctor
 
     with Client.connect(load()) as client:
         if client.local and not client.version():

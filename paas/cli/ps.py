@@ -19,7 +19,7 @@ app = new_app(cls=ListByDefault)
 @app.command("list")
 def list_replicas(app: AppOption = "", as_json: JsonOption = False) -> None:
     """Show processes and replicas: state, release, age, restarts, CPU and memory."""
-    from paas.requests import ListReplicas
+    from paas.requests.processes import ListReplicas
 
     answer = ask(ListReplicas(app=app_of(app)))
     replicas = [
@@ -61,7 +61,7 @@ def scale(
     as_json: JsonOption = False,
 ) -> None:
     """Set how many replicas each process has; 0 stops it. No release: a rollback does not bring the number back."""
-    from paas.requests import Scale
+    from paas.requests.processes import Scale
 
     answer = operate(Scale(app=app_of(app), counts=_counts(counts)), quiet=as_json)
     if as_json:
@@ -97,7 +97,7 @@ def limits(
     as_json: JsonOption = False,
 ) -> None:
     """Set what one replica of a process may use. A release, rolled out with no gap."""
-    from paas.requests import SetLimits
+    from paas.requests.processes import SetLimits
 
     if not memory and cpus is None and pids is None:
         raise UsageError("which limit?", hint="--memory 512M, --cpus 1, --pids 1024; paas ps shows them")
@@ -112,7 +112,7 @@ def restart(
     as_json: JsonOption = False,
 ) -> None:
     """Start every replica anew, new ones first, with no gap."""
-    from paas.requests import Restart
+    from paas.requests.processes import Restart
 
     answer = operate(Restart(app=app_of(app), process=process), quiet=as_json)
     if as_json:

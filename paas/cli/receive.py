@@ -141,7 +141,7 @@ def _take_turn(lock: int) -> None:
 def _deploy(update: Update) -> None:
     from paas.cli.progress import plain
     from paas.client import Client
-    from paas.requests import DeployApp, SourceRef
+    from paas.requests.deploys import DeployApp, SourceRef
     from paas.settings import load
 
     incoming = os.path.basename(os.environ.get("GIT_QUARANTINE_PATH", ""))  # noqa: PTH119 - the name alone

@@ -26,7 +26,7 @@ def list_releases(
     as_json: JsonOption = False,
 ) -> None:
     """List releases, newest first."""
-    from paas.requests import ListReleases
+    from paas.requests.deploys import ListReleases
 
     answer = ask(ListReleases(app=app_of(app), limit=limit))
     if as_json:
@@ -51,7 +51,7 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show one release in full."""
-    from paas.requests import ShowRelease
+    from paas.requests.deploys import ShowRelease
 
     answer = ask(ShowRelease(app=app_of(app), number=_number(number), diff=diff))
     if as_json:
@@ -99,7 +99,7 @@ def rollback(
     as_json: JsonOption = False,
 ) -> None:
     """Go back to an earlier release: image, config, processes and domains, without a build."""
-    from paas.requests import Rollback
+    from paas.requests.deploys import Rollback
 
     name = app_of(app)
     answer = operate(Rollback(app=name, number=_number(number) if number else 0), quiet=as_json)

@@ -54,7 +54,7 @@ def _connected(app: str, service: str) -> int:
     from paas.cli.connection import connected
     from paas.cli.output import say
     from paas.cli.terminal import LocalTerminal
-    from paas.requests import GitSession
+    from paas.requests.git import GitSession
 
     with connected() as client:
         _say("\n")

@@ -17,7 +17,7 @@ from paas.errors import UsageError
 
 if TYPE_CHECKING:
     from paas.client import Client
-    from paas.requests import Session
+    from paas.requests.sessions import Session
 
 app = new_app()
 
@@ -42,7 +42,7 @@ def run(
     tty: TtyOption = True,
 ) -> None:
     """Run a command in a new container with the app's image and config. It is removed afterwards."""
-    from paas.requests import RunCommand
+    from paas.requests.sessions import RunCommand
 
     name, variables = app_of(app), _variables(env or [])
     with connected() as client:
@@ -63,7 +63,7 @@ def exec_command(
     tty: TtyOption = True,
 ) -> None:
     """Run a command inside a running replica."""
-    from paas.requests import ExecCommand
+    from paas.requests.sessions import ExecCommand
 
     name = app_of(app)
     with connected() as client:

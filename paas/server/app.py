@@ -1,4 +1,4 @@
-"""The HTTP interface, made from `requests.py`: one route per request, by its shape. Decides nothing.
+"""The HTTP interface, made from `requests/`: one route per request, by its shape. Decides nothing.
 
     answer      JSON
     operation   NDJSON: `{"kind": "operation", "data": {"id": …}}`, then its events; the last is `result` or `error`
@@ -30,7 +30,9 @@ from paas.interfaces import Terminal
 from paas.model.app import Operation
 from paas.model.events import Emit, Event, silent
 from paas.model.service import LogLine
-from paas.requests import PlatformDown, Request, WatchOperation, all_requests, parse
+from paas.requests.all import all_requests
+from paas.requests.base import Request, parse
+from paas.requests.platform import PlatformDown, WatchOperation
 from paas.server.auth import Actor, identify
 from paas.server.git import add_git
 from paas.server.parsing import fields_of

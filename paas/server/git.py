@@ -24,7 +24,8 @@ from starlette.requests import ClientDisconnect
 
 from paas.errors import Cancelled, NotFound, PaasError, PlatformError, UsageError
 from paas.interfaces import Resize, Terminal
-from paas.requests import GitSession, parse
+from paas.requests.base import parse
+from paas.requests.git import GitSession
 from paas.server.auth import Actor, NotLoggedIn, identify_git
 from paas.server.streams import in_thread
 

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import Request as HttpRequest
 
 from paas.errors import UsageError
-from paas.requests import Request
+from paas.requests.base import Request
 
 BODY_LIMIT = 16 << 20
 """Bytes of a JSON body: a whole config (1 MiB) or a certificate chain, escaped, and room to spare."""

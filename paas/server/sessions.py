@@ -23,7 +23,8 @@ from fastapi import WebSocket, WebSocketDisconnect
 
 from paas.errors import Cancelled, PaasError, UsageError
 from paas.interfaces import Resize, Terminal
-from paas.requests import Request, Session, parse
+from paas.requests.base import Request, parse
+from paas.requests.sessions import Session
 from paas.server.parsing import from_json
 from paas.server.streams import in_thread
 

@@ -2,66 +2,24 @@
 
 from __future__ import annotations
 
-import copy
 import json
-import threading
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import TypeVar
 
 from paas.errors import Conflict, Unsupported
 from paas.model.app import Addon, App, Attachment, Operation, Release
 from paas.model.events import Event
 from paas.model.route import Certificate
 from paas.store import words
+from paas.store.memory_parts import MemoryParts, State, transaction
 
-P = ParamSpec("P")
-T = TypeVar("T")
 Named = TypeVar("Named", App, Addon)
 
 
-@dataclass(slots=True)
-class _State:
-    apps: dict[str, App] = field(default_factory=dict)
-    numbers: dict[str, int] = field(default_factory=dict)
-    releases: dict[tuple[str, int], Release] = field(default_factory=dict)
-    domains: dict[str, str] = field(default_factory=dict)
-    addons: dict[str, Addon] = field(default_factory=dict)
-    attachments: dict[tuple[str, str], Attachment] = field(default_factory=dict)
-    certificates: dict[str, Certificate] = field(default_factory=dict)
-    operations: dict[str, Operation] = field(default_factory=dict)
-    events: list[tuple[int, str, str, Event]] = field(default_factory=list)
-
-
-def transaction(method: Callable[Concatenate[MemoryStore, P], T]) -> Callable[Concatenate[MemoryStore, P], T]:
-    """One at a time, and all of it or nothing."""
-
-    def run(self: MemoryStore, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        with self.lock:
-            before = copy.copy(self.state)
-            for name in _State.__slots__:
-                setattr(self.state, name, copy.copy(getattr(before, name)))
-            try:
-                return method(self, *args, **kwargs)
-            except BaseException:
-                self.state = before
-                raise
-
-    run.__doc__, run.__name__ = method.__doc__, method.__name__
-    return run
-
-
-class MemoryStore:
+class MemoryStore(MemoryParts):
     """A `Store` of dictionaries."""
-
-    def __init__(self) -> None:
-        self.state = _State()
-        self.lock = threading.RLock()
-        self._serial = 0
-
-    def close(self) -> None:
-        """Nothing to give back."""
 
     # --- apps ---------------------------------------------------------------------------------------------------
 
@@ -265,7 +223,7 @@ def _named(known: dict[str, Named], name_or_id: str) -> Named | None:
     return found or next((one for one in list(known.values()) if one.name == name_or_id), None)
 
 
-def _refuse_app(state: _State, name_or_id: str) -> App:
+def _refuse_app(state: State, name_or_id: str) -> App:
     raise words.no_app(name_or_id, [app.name for app in state.apps.values()])
 
 

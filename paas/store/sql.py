@@ -5,19 +5,12 @@ Writers take the write lock when they begin (BEGIN IMMEDIATE), so what a method 
 
 from __future__ import annotations
 
-import functools
-import json
-import logging
-import threading
-import time
-import weakref
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, Table, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, RowMapping, Table, delete, func, insert, or_, select, update
 
 from paas.errors import Conflict, PaasError, PlatformError
 from paas.model.app import Addon, App, Attachment, Operation, Release
@@ -26,6 +19,7 @@ from paas.model.route import Certificate
 from paas.model.secret import Secret
 from paas.store import rows, schema, words
 from paas.store.crypto import Vault
+from paas.store.file import SqlFile, first, rows_of
 from paas.store.tables import (
     SEALED,
     addons,
@@ -39,31 +33,14 @@ from paas.store.tables import (
     releases,
 )
 
-logger = logging.getLogger(__name__)
-
 DATABASE = "paas.db"
 KEY = "secret.key"
-COPY_EVERY = 600.0
-"""Seconds between two copies of the last good state, made by whoever writes next."""
-
 KEPT_EVENTS = 50_000
 KEPT_OPERATIONS = 2_000
 
-Rows = Iterable[RowMapping]
 
-
-class SqlStore:
+class SqlStore(SqlFile):
     """A `Store` in `<home>/paas.db`, its keys in `<home>/secret.key`. Close it when done."""
-
-    def __init__(self, path: Path, vault: Vault) -> None:
-        """Use `open`: it makes sure that there is a whole database."""
-        self.path = path
-        self._vault = vault
-        # str: what is no JSON value is kept as its text, a Secret masked
-        self._engine = schema.connect(path, functools.partial(json.dumps, default=str))
-        self._writing = threading.RLock()
-        self._copied = time.monotonic()
-        self._finalizer = weakref.finalize(self, self._engine.dispose)
 
     @classmethod
     def open(cls, home: Path, *, uid: int | None = None) -> SqlStore:
@@ -88,10 +65,6 @@ class SqlStore:
             raise
         return store
 
-    def close(self) -> None:
-        """Give back files and threads. Idempotent."""
-        self._finalizer()
-
     # --- apps ---------------------------------------------------------------------------------------------------
 
     def add_app(self, app: App) -> None:
@@ -105,7 +78,7 @@ class SqlStore:
 
     def apps(self) -> tuple[App, ...]:
         with self._read() as db:
-            return tuple(rows.app(row) for row in _all(db, select(apps).order_by(apps.c.name)))
+            return tuple(rows.app(row) for row in rows_of(db, select(apps).order_by(apps.c.name)))
 
     def save_app(self, app: App) -> None:
         with self._write() as db:
@@ -155,7 +128,7 @@ class SqlStore:
     def releases(self, app_id: str, limit: int = 0) -> tuple[Release, ...]:
         query = select(releases).where(releases.c.app_id == app_id).order_by(releases.c.number.desc())
         with self._read() as db:
-            found = _all(db, query.limit(limit) if limit else query)
+            found = rows_of(db, query.limit(limit) if limit else query)
             return tuple(rows.release(row, self._vault) for row in found)
 
     def want(self, app_id: str, number: int) -> None:
@@ -168,7 +141,7 @@ class SqlStore:
 
     def domain_owner(self, host: str) -> App | None:
         with self._read() as db:
-            row = _first(db, select(apps).join(domains).where(domains.c.host == host))
+            row = first(db, select(apps).join(domains).where(domains.c.host == host))
             return rows.app(row) if row is not None else None
 
     # --- addons -------------------------------------------------------------------------------------------------
@@ -184,7 +157,7 @@ class SqlStore:
 
     def addons(self) -> tuple[Addon, ...]:
         with self._read() as db:
-            return tuple(rows.addon(row, self._vault) for row in _all(db, select(addons).order_by(addons.c.name)))
+            return tuple(rows.addon(row, self._vault) for row in rows_of(db, select(addons).order_by(addons.c.name)))
 
     def delete_addon(self, addon_id: str) -> None:
         with self._write() as db:
@@ -221,7 +194,7 @@ class SqlStore:
         if addon_id:
             query = query.where(attachments.c.addon_id == addon_id)
         with self._read() as db:
-            return tuple(rows.attachment(row) for row in _all(db, query))
+            return tuple(rows.attachment(row) for row in rows_of(db, query))
 
     # --- certificates -------------------------------------------------------------------------------------------
 
@@ -232,7 +205,7 @@ class SqlStore:
 
     def certificates(self) -> tuple[Certificate, ...]:
         with self._read() as db:
-            found = _all(db, select(certificates).order_by(certificates.c.host))
+            found = rows_of(db, select(certificates).order_by(certificates.c.host))
             return tuple(rows.certificate(row, self._vault) for row in found)
 
     def delete_certificate(self, host: str) -> None:
@@ -243,7 +216,7 @@ class SqlStore:
 
     def add_operation(self, operation: Operation) -> None:
         with self._write() as db:
-            if _first(db, select(operations).where(operations.c.id == operation.id)) is not None:
+            if first(db, select(operations).where(operations.c.id == operation.id)) is not None:
                 raise Conflict(f"there is an operation {operation.id!r} already")
             db.execute(
                 insert(operations).values(
@@ -265,7 +238,7 @@ class SqlStore:
 
     def operation(self, operation_id: str) -> Operation:
         with self._read() as db:
-            row = _first(db, select(operations).where(operations.c.id == operation_id))
+            row = first(db, select(operations).where(operations.c.id == operation_id))
             if row is None:
                 raise words.no_operation(operation_id)
             return rows.operation(row)
@@ -277,7 +250,7 @@ class SqlStore:
         if status:
             query = query.where(operations.c.status == status)
         with self._read() as db:
-            return tuple(rows.operation(row) for row in _all(db, query.limit(limit) if limit else query))
+            return tuple(rows.operation(row) for row in rows_of(db, query.limit(limit) if limit else query))
 
     def add_event(self, event: Event, app_id: str = "", operation_id: str = "", actor: str = "") -> None:
         with self._write(fleeting=True) as db:
@@ -299,7 +272,7 @@ class SqlStore:
         # A follower reads on from `after` and must miss none; without it the latest are asked for.
         query = query.order_by(events.c.serial if after else events.c.serial.desc())
         with self._read() as db:
-            found = [rows.event(row) for row in _all(db, query.limit(limit) if limit else query)]
+            found = [rows.event(row) for row in rows_of(db, query.limit(limit) if limit else query)]
             return tuple(found if after else reversed(found))
 
     # --- the file -----------------------------------------------------------------------------------------------
@@ -315,38 +288,13 @@ class SqlStore:
             self._vault = both
             with self._write() as db:
                 for table in SEALED:
-                    for row in _all(db, select(table)):
+                    for row in rows_of(db, select(table)):
                         same = [column == row[column.name] for column in table.primary_key.columns]
                         db.execute(update(table).where(*same).values(sealed=both.reseal(row["sealed"])))
                 _put_meta(db, "sealed", self._key_check())
             self._keep_copy(now=True)
             self._vault = both.newest()
             self._vault.save()
-
-    @contextmanager
-    def _read(self) -> Iterator[Connection]:
-        with schema.damage_told(self.path), self._engine.connect() as connection, connection.begin():
-            yield connection
-
-    @contextmanager
-    def _write(self, *, fleeting: bool = False) -> Iterator[Connection]:
-        # Our own lock first: a thread that waits for SQLite's polls, with sleeps in between.
-        with self._writing, schema.damage_told(self.path):
-            with self._engine.connect() as connection:
-                options = connection.execution_options(immediate=True, fleeting=fleeting)
-                with options.begin():
-                    yield options
-            self._keep_copy()
-
-    def _keep_copy(self, *, now: bool = False) -> None:
-        """Refresh the copy of the last good state when it is old. A database that is damaged never replaces it."""
-        if now or time.monotonic() - self._copied > COPY_EVERY:
-            self._copied = time.monotonic()
-            try:
-                schema.copy(self.path, schema.good_copy(self.path))
-            except PaasError as error:
-                # What was asked for is committed: a copy that fails must not make it look undone.
-                logger.warning("no copy of the store was made: %s", error.message)
 
     def _check_key(self) -> None:
         with self._write() as db:
@@ -376,30 +324,22 @@ class SqlStore:
                 db.execute(delete(table).where(table.c.serial <= newest - kept))
 
 
-def _all(db: Connection, query: Select[Any]) -> Rows:
-    return db.execute(query).mappings().all()
-
-
-def _first(db: Connection, query: Select[Any]) -> RowMapping | None:
-    return db.execute(query).mappings().first()
-
-
 def _app(db: Connection, name_or_id: str) -> RowMapping:
-    row = _first(db, select(apps).where(or_(apps.c.name == name_or_id, apps.c.id == name_or_id)))
+    row = first(db, select(apps).where(or_(apps.c.name == name_or_id, apps.c.id == name_or_id)))
     if row is None:
         raise words.no_app(name_or_id, db.execute(select(apps.c.name)).scalars())
     return row
 
 
 def _addon(db: Connection, name_or_id: str) -> RowMapping:
-    row = _first(db, select(addons).where(or_(addons.c.name == name_or_id, addons.c.id == name_or_id)))
+    row = first(db, select(addons).where(or_(addons.c.name == name_or_id, addons.c.id == name_or_id)))
     if row is None:
         raise words.no_addon(name_or_id, db.execute(select(addons.c.name)).scalars())
     return row
 
 
 def _release(db: Connection, app_id: str, number: int) -> RowMapping:
-    row = _first(db, select(releases).where(releases.c.app_id == app_id, releases.c.number == number))
+    row = first(db, select(releases).where(releases.c.app_id == app_id, releases.c.number == number))
     if row is None:
         raise words.no_release(
             number, db.execute(select(releases.c.number).where(releases.c.app_id == app_id)).scalars()

@@ -19,8 +19,7 @@ from paas.model.app import Addon, App, Attachment, Release, ReleaseKind
 from paas.model.build import Base, Runtime
 from paas.model.events import Event
 from paas.model.service import ObservedService
-from paas.requests import (
-    AddonShell,
+from paas.requests.addons import (
     AttachAddon,
     CreateAddon,
     DestroyAddon,
@@ -30,6 +29,7 @@ from paas.requests import (
     ShowAddon,
     ShowCredentials,
 )
+from paas.requests.sessions import AddonShell
 from paas.usecases import addon_service as at
 from paas.usecases.addon_service import reconcile_addons
 from paas.usecases.backups import BackupLine, backups_of, take_backup

@@ -10,7 +10,8 @@ from paas.errors import Conflict, EngineUnavailable, UsageError
 from paas.model import names
 from paas.model.app import App, Release, ReleaseKind, ReleaseStatus
 from paas.model.service import ObservedService
-from paas.requests import CreateApp, DestroyAddon, DestroyApp, ListApps, RenameApp, ShowApp
+from paas.requests.addons import DestroyAddon
+from paas.requests.apps import CreateApp, DestroyApp, ListApps, RenameApp, ShowApp
 from paas.usecases import addons, images, repository
 from paas.usecases.context import Act, Context
 from paas.usecases.domains import app_url

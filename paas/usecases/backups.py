@@ -23,7 +23,7 @@ from paas.errors import ConfigError, NotFound, PaasError, PlatformError, UsageEr
 from paas.model.app import Addon
 from paas.model.events import Event
 from paas.model.service import Replica
-from paas.requests import BackupAddon, FetchBackup, ListBackups, RestoreAddon
+from paas.requests.addons import BackupAddon, FetchBackup, ListBackups, RestoreAddon
 from paas.usecases import addon_service as at
 from paas.usecases import uploads
 from paas.usecases.context import Act, Context

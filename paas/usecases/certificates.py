@@ -9,7 +9,7 @@ from paas.errors import NotFound, PaasError
 from paas.model import names
 from paas.model.events import Event
 from paas.model.route import Certificate, Route
-from paas.requests import DeleteCertificate, ListCertificates, PutCertificate
+from paas.requests.config import DeleteCertificate, ListCertificates, PutCertificate
 from paas.routers import pem
 from paas.usecases.context import Act, Context
 from paas.usecases.domains import covered

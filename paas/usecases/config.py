@@ -9,7 +9,7 @@ from paas.errors import Conflict, UsageError
 from paas.model import names
 from paas.model.app import Release, ReleaseKind
 from paas.model.secret import Secret
-from paas.requests import ChangeConfig, ShowConfig
+from paas.requests.config import ChangeConfig, ShowConfig
 from paas.usecases.bindings import key
 from paas.usecases.context import Act, Context
 from paas.usecases.releases import Changed, change_release

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from paas.interfaces import Builder, Clock, Engine, Router, Stack, Store
+from paas.interfaces import Builder, Clock, Engine, NoSignals, Router, Signals, Stack, Store
 from paas.model.events import Emit, Event
 from paas.settings import Settings
 
@@ -93,3 +93,4 @@ class Context:
     clock: Clock
     locks: Locks
     build_env: Mapping[str, str] = field(default_factory=dict)
+    signals: Signals = field(default_factory=NoSignals)

@@ -17,7 +17,8 @@ from paas.model.build import Runtime
 from paas.model.events import Event
 from paas.plan.text import render
 from paas.reconcile import plan_of
-from paas.requests import CreateAddon, DeployApp, PlanApp
+from paas.requests.addons import CreateAddon
+from paas.requests.deploys import DeployApp, PlanApp
 from paas.usecases import addons, images, shape, uploads
 from paas.usecases.apps import new_app, new_id, wanted_counts
 from paas.usecases.build_image import PULLED, Built, build_image, inspected

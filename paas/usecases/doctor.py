@@ -18,7 +18,7 @@ from paas.errors import EngineUnavailable, PaasError
 from paas.interfaces import Builder, Clock, Engine, Router, Stack, Store
 from paas.model.build import Base, Runtime
 from paas.model.events import Emit, silent
-from paas.requests import Doctor
+from paas.requests.platform import Doctor
 from paas.routers.traefik import ports, problem
 from paas.settings import Settings
 from paas.stacks import ca_image

@@ -10,7 +10,7 @@ from paas.model import names
 from paas.model.app import App, Release, ReleaseKind
 from paas.model.route import Certificate
 from paas.plan import wanted
-from paas.requests import ChangeDomains, ListDomains
+from paas.requests.config import ChangeDomains, ListDomains
 from paas.settings import Settings
 from paas.usecases.context import Act, Context
 from paas.usecases.releases import Changed, change_release

@@ -1,154 +1,28 @@
 """The one way in: check the permission, note who asked for what, run the use case.
 
-A new use case is a request in `requests.py`, a handler `verb(context, request, act)` and one line in HANDLERS; that
-every request has its line is a test.
+A new use case is a request in `requests/`, a handler `verb(context, request, act)` and one line in
+`handlers.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 from paas.errors import Denied, NotFound, PaasError
 from paas.interfaces import Terminal
 from paas.model.events import Emit, Event
-from paas.requests import (
-    AddKey,
-    AddonShell,
-    AttachAddon,
-    BackupAddon,
-    ChangeConfig,
-    ChangeDomains,
-    CreateAddon,
-    CreateApp,
-    DeleteCertificate,
-    DeployApp,
-    DestroyAddon,
-    DestroyApp,
-    DetachAddon,
-    Doctor,
-    ExecCommand,
-    FetchBackup,
-    GitSession,
-    ListAddonKinds,
-    ListAddons,
-    ListApps,
-    ListBackups,
-    ListCertificates,
-    ListDomains,
-    ListEvents,
-    ListKeys,
-    ListOperations,
-    ListReleases,
-    ListReplicas,
-    PlanApp,
-    PlatformDown,
-    PlatformLogs,
-    PlatformStatus,
-    PlatformUp,
-    PutCertificate,
-    ReadLogs,
-    RemoveKey,
-    RenameApp,
-    Request,
-    Restart,
-    RestoreAddon,
-    Rollback,
-    RunCommand,
-    Scale,
-    SetLimits,
-    ShowAddon,
-    ShowApp,
-    ShowConfig,
-    ShowCredentials,
-    ShowRelease,
-    WatchOperation,
-)
-from paas.usecases import (
-    addons,
-    apps,
-    backups,
-    certificates,
-    config,
-    deploy,
-    doctor,
-    domains,
-    git,
-    history,
-    keys,
-    logs,
-    platform,
-    processes,
-    releases,
-    restart,
-    sessions,
-)
+from paas.requests.base import Request
+from paas.requests.platform import WatchOperation
+from paas.requests.processes import ReadLogs
+from paas.usecases import logs
 from paas.usecases.context import Act, Context
+from paas.usecases.handlers import HANDLERS, REVEALING, SESSIONS
 from paas.usecases.journal import Journals
 
 ROLES = ("viewer", "deployer", "operator", "owner")
 """Each may what those before it may."""
-
-REVEALING = frozenset({ShowCredentials, FetchBackup})
-"""Requests that change nothing and are noted all the same: they hand out passwords or data."""
-
-Handler = Callable[[Context, Any, Act], object]
-SessionHandler = Callable[[Context, Any, Act, Terminal], int]
-
-HANDLERS: Mapping[type[Request], Handler] = {
-    ListApps: apps.list_apps,
-    CreateApp: apps.create_app,
-    ShowApp: apps.show_app,
-    RenameApp: apps.rename_app,
-    DestroyApp: apps.destroy_app,
-    DeployApp: deploy.deploy_app,
-    PlanApp: deploy.plan_app,
-    ListReleases: releases.list_releases,
-    ShowRelease: releases.show_release,
-    Rollback: releases.rollback,
-    ListReplicas: processes.list_replicas,
-    Scale: processes.scale,
-    SetLimits: processes.set_limits,
-    Restart: restart.restart,
-    ReadLogs: logs.read_logs,
-    ListEvents: history.list_events,
-    ShowConfig: config.show_config,
-    ChangeConfig: config.change_config,
-    ListDomains: domains.list_domains,
-    ChangeDomains: domains.change_domains,
-    PlatformUp: platform.platform_up,
-    PlatformDown: platform.platform_down,
-    PlatformStatus: platform.platform_status,
-    PlatformLogs: logs.platform_logs,
-    Doctor: doctor.doctor,
-    ListCertificates: certificates.list_certificates,
-    PutCertificate: certificates.put_certificate,
-    DeleteCertificate: certificates.delete_certificate,
-    ListAddonKinds: addons.list_addon_kinds,
-    ListAddons: addons.list_addons,
-    CreateAddon: addons.create_addon,
-    ShowAddon: addons.show_addon,
-    ShowCredentials: addons.show_credentials,
-    AttachAddon: addons.attach_addon,
-    DetachAddon: addons.detach_addon,
-    DestroyAddon: addons.destroy_addon,
-    ListBackups: backups.list_backups,
-    BackupAddon: backups.backup_addon,
-    RestoreAddon: backups.restore_addon,
-    FetchBackup: backups.fetch_backup,
-    ListOperations: history.list_operations,
-    ListKeys: keys.list_keys,
-    AddKey: keys.add_key,
-    RemoveKey: keys.remove_key,
-}
-
-SESSIONS: Mapping[type[Request], SessionHandler] = {
-    RunCommand: sessions.run_command,
-    ExecCommand: sessions.exec_command,
-    AddonShell: addons.addon_shell,
-    GitSession: git.git_session,
-}
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from paas.errors import UsageError
 from paas.model import names
 from paas.model.app import Source
 from paas.model.events import Emit
-from paas.requests import SourceRef
+from paas.requests.deploys import SourceRef
 from paas.settings import Settings
 from paas.usecases import repository, uploads
 from paas.usecases.context import Context

@@ -18,7 +18,7 @@ from typing import IO, cast
 from paas.errors import Cancelled, Conflict, NotFound, PlatformError
 from paas.interfaces import Terminal
 from paas.model.app import App
-from paas.requests import GitSession
+from paas.requests.git import GitSession
 from paas.usecases import images, repository
 from paas.usecases.apps import new_app
 from paas.usecases.context import Act, Context

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from paas.requests import ListEvents, ListOperations
+from paas.requests.platform import ListOperations
+from paas.requests.processes import ListEvents
 from paas.usecases.context import Act, Context
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from paas.errors import ConfigError, Conflict, NotFound, PlatformError, UsageError
 from paas.model import names
-from paas.requests import AddKey, ListKeys, RemoveKey
+from paas.requests.git import AddKey, ListKeys, RemoveKey
 from paas.settings import Settings
 from paas.usecases.context import Act, Context
 

@@ -11,7 +11,8 @@ from paas.interfaces import LogQuery
 from paas.model.app import App
 from paas.model.events import Event
 from paas.model.service import LogLine
-from paas.requests import PlatformLogs, ReadLogs
+from paas.requests.platform import PlatformLogs
+from paas.requests.processes import ReadLogs
 from paas.usecases.context import Act, Context
 from paas.usecases.journal import Journals
 from paas.usecases.switch import base_release

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field, replace
 from paas.errors import NotFound, PaasError, PlatformError
 from paas.model.app import App, Operation
 from paas.model.events import Emit, Event
-from paas.requests import DeployApp, Request
+from paas.requests.base import Request
+from paas.requests.deploys import DeployApp
 from paas.usecases.answers import as_json
 from paas.usecases.apps import new_id
 from paas.usecases.context import Context

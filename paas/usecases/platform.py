@@ -9,7 +9,7 @@ from paas.errors import EngineUnavailable
 from paas.model.app import ReleaseStatus
 from paas.model.events import Event
 from paas.reconcile import reconcile
-from paas.requests import PlatformDown, PlatformStatus, PlatformUp
+from paas.requests.platform import PlatformDown, PlatformStatus, PlatformUp
 from paas.usecases import recovery, uploads
 from paas.usecases.addon_service import reconcile_addons
 from paas.usecases.context import Act, Context

@@ -11,7 +11,7 @@ from paas.model.app import App, ProcessSpec, Release, ReleaseKind
 from paas.model.events import Event
 from paas.model.service import Limits, ObservedService, Replica, Stats
 from paas.reconcile import reconcile
-from paas.requests import ListReplicas, Scale, SetLimits
+from paas.requests.processes import ListReplicas, Scale, SetLimits
 from paas.usecases.apps import wanted_counts
 from paas.usecases.context import Act, Context
 from paas.usecases.releases import Changed, change_release

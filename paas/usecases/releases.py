@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from paas.errors import Conflict, NotFound
 from paas.model.app import App, Release, ReleaseKind, ReleaseStatus
-from paas.requests import ListReleases, Rollback, ShowRelease
+from paas.requests.deploys import ListReleases, Rollback, ShowRelease
 from paas.usecases.bindings import bound
 from paas.usecases.context import Act, Context
 from paas.usecases.recovery import recover_held

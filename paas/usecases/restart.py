@@ -16,7 +16,7 @@ from paas.model.plan import Apply, Drain, Plan, SetRoutes, Step, WaitHealthy
 from paas.model.service import ObservedService, Replica
 from paas.plan.wanted import Wanted, WantedService
 from paas.reconcile import reconcile
-from paas.requests import Restart
+from paas.requests.processes import Restart
 from paas.usecases.context import Act, Context
 from paas.usecases.processes import deployed, known_process, replica_name
 from paas.usecases.steps import step

@@ -11,7 +11,7 @@ from paas.model.app import App, ProcessSpec, Release
 from paas.model.secret import Secret
 from paas.model.service import HealthCheck, HealthKind, Replica, ServiceSpec, State
 from paas.plan.wanted import environment
-from paas.requests import ExecCommand, RunCommand
+from paas.requests.sessions import ExecCommand, RunCommand
 from paas.usecases.context import Act, Context
 from paas.usecases.processes import deployed, replica_name
 

@@ -17,7 +17,8 @@ from paas.images import DockerBuilder
 from paas.model.app import Addon, App
 from paas.model.events import Event
 from paas.model.service import State
-from paas.requests import AddonShell, BackupAddon, CreateAddon, RestoreAddon
+from paas.requests.addons import BackupAddon, CreateAddon, RestoreAddon
+from paas.requests.sessions import AddonShell
 from paas.routers.memory import MemoryRouter
 from paas.settings import Settings, load
 from paas.stacks import DebianStack

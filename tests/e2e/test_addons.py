@@ -13,7 +13,7 @@ import pytest
 
 from paas.errors import ConfigError, Conflict, NotFound, PaasError, PlatformError, UsageError
 from paas.model.app import Addon, App
-from paas.requests import (
+from paas.requests.addons import (
     AttachAddon,
     CreateAddon,
     DestroyAddon,

@@ -9,10 +9,7 @@ import pytest
 
 from paas.errors import ConfigError, NotFound, PaasError, PlatformError, UsageError
 from paas.model.app import Addon, App
-from paas.requests import (
-    FetchBackup,
-    RestoreAddon,
-)
+from paas.requests.addons import FetchBackup, RestoreAddon
 from paas.usecases import addon_service, backups
 from paas.usecases.pipes import Pipe
 from tests.e2e.addon_lab import Lab, backup, eventually, healthy, restore, upload

@@ -14,28 +14,12 @@ import pytest
 from paas.errors import BuildFailed, Conflict, DeployFailed, NotFound
 from paas.model.events import Event
 from paas.model.service import LogLine
-from paas.requests import (
-    AddonShell,
-    ChangeConfig,
-    ChangeDomains,
-    CreateApp,
-    DeployApp,
-    DestroyApp,
-    ExecCommand,
-    ListAddons,
-    ListApps,
-    ListReplicas,
-    PlanApp,
-    PutCertificate,
-    ReadLogs,
-    RestoreAddon,
-    Rollback,
-    RunCommand,
-    Scale,
-    SetLimits,
-    ShowApp,
-    ShowConfig,
-)
+from paas.requests.addons import ListAddons, RestoreAddon
+from paas.requests.apps import CreateApp, DestroyApp, ListApps, ShowApp
+from paas.requests.config import ChangeConfig, ChangeDomains, PutCertificate, ShowConfig
+from paas.requests.deploys import DeployApp, PlanApp, Rollback
+from paas.requests.processes import ListReplicas, ReadLogs, Scale, SetLimits
+from paas.requests.sessions import AddonShell, ExecCommand, RunCommand
 from tests.unit.cli.conftest import Paas
 from tests.unit.server.stub import Running, eventually
 

@@ -15,7 +15,7 @@ from paas.cli.git_credential import asks_for
 from paas.cli.git_shell import Asked, asked_for
 from paas.cli.receive import Update, judged, updates
 from paas.errors import Denied, UsageError
-from paas.requests import AddKey, ListKeys, RemoveKey
+from paas.requests.git import AddKey, ListKeys, RemoveKey
 from tests.unit.cli.conftest import Paas
 from tests.unit.server.stub import Running
 from tests.unit.sources.test_local import git

@@ -17,7 +17,7 @@ from paas.model.app import Addon
 from paas.model.build import Base, Runtime
 from paas.model.route import Certificate
 from paas.model.secret import Secret
-from paas.requests import Doctor
+from paas.requests.platform import Doctor
 from paas.usecases import machine
 from paas.usecases.doctor import Check, doctor, probe
 from tests.unit.usecases.parts import Parts, parts

@@ -8,7 +8,7 @@ import pytest
 
 from paas.errors import NotFound, RouterError, UsageError
 from paas.model.route import Certificate, Route
-from paas.requests import DeleteCertificate, ListCertificates, PutCertificate
+from paas.requests.config import DeleteCertificate, ListCertificates, PutCertificate
 from paas.usecases.certificates import delete_certificate, list_certificates, put_certificate
 from tests.unit.routers.authority import issued
 from tests.unit.usecases.parts import Parts, parts

@@ -19,15 +19,11 @@ from paas.model.app import Operation
 from paas.model.events import Emit, Event
 from paas.model.secret import Secret
 from paas.model.service import LogLine
-from paas.requests import (
-    CreateApp,
-    FetchBackup,
-    ListApps,
-    ReadLogs,
-    Request,
-    RunCommand,
-    ShowApp,
-)
+from paas.requests.addons import FetchBackup
+from paas.requests.apps import CreateApp, ListApps, ShowApp
+from paas.requests.base import Request
+from paas.requests.processes import ReadLogs
+from paas.requests.sessions import RunCommand
 from paas.server.app import Parts, create
 from paas.server.listen import Http, WebSocket, tcp_socket, unix_socket
 from paas.server.streams import Streams

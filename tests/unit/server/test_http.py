@@ -18,20 +18,13 @@ import pytest
 from paas.client import Client
 from paas.errors import Conflict, Denied, NotFound, PaasError, PlatformError, ServerUnavailable, UsageError
 from paas.interfaces import Resize
-from paas.requests import (
-    CreateApp,
-    DeployApp,
-    FetchBackup,
-    ListApps,
-    PlatformDown,
-    ReadLogs,
-    Rollback,
-    RunCommand,
-    Scale,
-    ShowApp,
-    SourceRef,
-    all_requests,
-)
+from paas.requests.addons import FetchBackup
+from paas.requests.all import all_requests
+from paas.requests.apps import CreateApp, ListApps, ShowApp
+from paas.requests.deploys import DeployApp, Rollback, SourceRef
+from paas.requests.platform import PlatformDown
+from paas.requests.processes import ReadLogs, Scale
+from paas.requests.sessions import RunCommand
 from paas.server.listen import unix_socket
 from paas.settings import Settings
 from tests.unit.server.stub import Running, eventually, running

@@ -15,7 +15,7 @@ import pytest
 from paas.cli import daemon
 from paas.client import Client
 from paas.errors import ServerUnavailable
-from paas.requests import ListApps
+from paas.requests.apps import ListApps
 from paas.settings import Settings
 from tests.unit.server.stub import eventually
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from paas.errors import NotFound, UsageError
-from paas.requests import ReadLogs
+from paas.requests.processes import ReadLogs
 from paas.usecases.logs import read_logs
 from tests.unit.usecases.parts import Parts
 

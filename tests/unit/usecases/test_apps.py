@@ -7,7 +7,8 @@ import pytest
 from paas.engines.memory import Behaviour
 from paas.errors import Conflict, DeployFailed, NotFound, UsageError
 from paas.model.app import Addon, Attachment
-from paas.requests import CreateApp, DestroyApp, ListApps, PlatformDown, PlatformStatus, PlatformUp, RenameApp, ShowApp
+from paas.requests.apps import CreateApp, DestroyApp, ListApps, RenameApp, ShowApp
+from paas.requests.platform import PlatformDown, PlatformStatus, PlatformUp
 from paas.usecases.apps import create_app, destroy_app, list_apps, rename_app, show_app
 from paas.usecases.platform import platform_down, platform_status, platform_up
 from tests.unit.usecases.parts import GOOD, Parts

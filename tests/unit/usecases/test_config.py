@@ -9,7 +9,7 @@ from paas.model import names
 from paas.model.app import Attachment, ReleaseStatus
 from paas.model.route import Certificate
 from paas.model.secret import Secret
-from paas.requests import ChangeConfig, ChangeDomains, ListDomains, ShowConfig
+from paas.requests.config import ChangeConfig, ChangeDomains, ListDomains, ShowConfig
 from paas.usecases.config import change_config, show_config
 from paas.usecases.domains import change_domains, list_domains
 from tests.unit.usecases.parts import Parts

@@ -22,7 +22,9 @@ from paas.errors import (
     UsageError,
 )
 from paas.model.app import ReleaseStatus
-from paas.requests import ChangeConfig, ChangeDomains, DeployApp, PlanApp, Scale, SetLimits, SourceRef
+from paas.requests.config import ChangeConfig, ChangeDomains
+from paas.requests.deploys import DeployApp, PlanApp, SourceRef
+from paas.requests.processes import Scale, SetLimits
 from paas.usecases import uploads
 from paas.usecases.config import change_config, show_config
 from paas.usecases.deploy import Deployed, deploy_app, plan_app
@@ -243,7 +245,7 @@ def test_the_manifest_gives_formation_config_and_domains_at_the_first_deploy(pla
         ),
     )
     app = platform.store.app("shop")
-    from paas.requests import ShowConfig
+    from paas.requests.config import ShowConfig
 
     config = show_config(platform.context, ShowConfig(app="shop"), platform.act).config
     assert dict(answer.processes) == {"web": 2, "worker": 1}
@@ -255,7 +257,7 @@ def test_the_manifest_gives_formation_config_and_domains_at_the_first_deploy(pla
 
 
 def test_a_generated_secret_stays_the_same_over_deploys(platform: Parts) -> None:
-    from paas.requests import ShowConfig
+    from paas.requests.config import ShowConfig
 
     text = "[env.SECRET_KEY]\ngenerate = true\n"
     deploy(platform, toml(text))

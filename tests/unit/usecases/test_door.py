@@ -11,28 +11,18 @@ import pytest
 from paas.errors import Conflict, Denied, NotFound, PaasError
 from paas.model.app import Operation
 from paas.model.events import silent
-from paas.requests import (
-    ChangeConfig,
-    CreateApp,
-    DeployApp,
-    DestroyApp,
-    ExecCommand,
-    ListApps,
-    ListEvents,
-    ListOperations,
-    PutCertificate,
-    ReadLogs,
-    Request,
-    Rollback,
-    RunCommand,
-    ShowApp,
-    SourceRef,
-    WatchOperation,
-    all_requests,
-)
+from paas.requests.all import all_requests
+from paas.requests.apps import CreateApp, DestroyApp, ListApps, ShowApp
+from paas.requests.base import Request
+from paas.requests.config import ChangeConfig, PutCertificate
+from paas.requests.deploys import DeployApp, Rollback, SourceRef
+from paas.requests.platform import ListOperations, WatchOperation
+from paas.requests.processes import ListEvents, ReadLogs
+from paas.requests.sessions import ExecCommand, RunCommand
 from paas.usecases import door as door_module
 from paas.usecases.apps import AppShown
-from paas.usecases.door import HANDLERS, SESSIONS, Door, audited
+from paas.usecases.door import Door, audited
+from paas.usecases.handlers import HANDLERS, SESSIONS
 from paas.usecases.operations import Operations
 from tests.unit.usecases.parts import GOOD, Parts, Screen
 

@@ -12,7 +12,7 @@ import pytest
 from paas.errors import Cancelled, NotFound, UsageError
 from paas.interfaces import Resize
 from paas.model.app import App
-from paas.requests import GitSession
+from paas.requests.git import GitSession
 from paas.settings import Settings
 from paas.usecases import repository
 from paas.usecases.git import git_session

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from paas.errors import ConfigError, Conflict, NotFound, UsageError
-from paas.requests import AddKey, ListKeys, RemoveKey
+from paas.requests.git import AddKey, ListKeys, RemoveKey
 from paas.usecases.keys import Key, add_key, list_keys, remove_key
 from tests.unit.usecases.parts import Parts, parts
 

@@ -6,7 +6,8 @@ import pytest
 
 from paas.engines.memory import Behaviour
 from paas.errors import Conflict, DeployFailed, NotFound, UsageError
-from paas.requests import ExecCommand, ListReplicas, Restart, RunCommand, Scale, SetLimits
+from paas.requests.processes import ListReplicas, Restart, Scale, SetLimits
+from paas.requests.sessions import ExecCommand, RunCommand
 from paas.usecases.processes import list_replicas, scale, set_limits
 from paas.usecases.restart import restart
 from paas.usecases.sessions import exec_command, run_command

@@ -10,7 +10,8 @@ from paas.engines.memory import Behaviour
 from paas.errors import Conflict, DeployFailed, EngineUnavailable, NotFound, ReleaseFailed
 from paas.model.app import ReleaseKind, ReleaseStatus
 from paas.model.secret import Secret
-from paas.requests import ChangeConfig, ListReleases, Rollback, ShowRelease
+from paas.requests.config import ChangeConfig
+from paas.requests.deploys import ListReleases, Rollback, ShowRelease
 from paas.usecases.config import change_config
 from paas.usecases.releases import change_release, list_releases, rollback, show_release
 from tests.unit.usecases.parts import BAD, BETTER, GOOD, Parts

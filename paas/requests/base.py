@@ -1,0 +1,67 @@
+"""What a request is: flags, wire format and argument of one use case."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar, cast, dataclass_transform
+
+from annotated_types import Ge, Le, MaxLen, MinLen
+
+from paas.errors import UsageError
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+Permission = Literal["viewer", "deployer", "operator", "owner"]
+Shape = Literal["answer", "operation", "stream", "session"]
+
+Count = Annotated[int, Ge(0), Le(100)]
+Name = Annotated[str, MinLen(1), MaxLen(255)]
+Lines = Annotated[int, Ge(0), Le(1_000_000)]
+Screen = Annotated[int, Ge(1), Le(10_000)]
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(field,))
+class Request:
+    """What one use case needs. Subclasses become frozen, keyword-only dataclasses; unknown fields are refused."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    method: ClassVar[str] = "GET"
+    path: ClassVar[str] = ""
+    permission: ClassVar[Permission] = "viewer"
+    shape: ClassVar[Shape] = "answer"
+
+    def __init_subclass__(cls) -> None:
+        dataclass(frozen=True, kw_only=True)(cls)
+
+
+R = TypeVar("R", bound=Request)
+
+
+def parse(kind: type[R], fields: Mapping[str, object]) -> R:
+    """The request made of these fields, which came from outside. Raises UsageError naming each wrong field and its
+    rule, never its value. Imports pydantic: the command line makes its requests directly, the server checks them.
+    """
+    from pydantic import ValidationError
+
+    try:
+        return cast(R, _adapter(cast(Any, kind)).validate_python(dict(fields)))
+    except ValidationError as error:
+        found = error.errors(include_input=False, include_url=False, include_context=False)
+        said = tuple(f"{_place(one['loc']) or kind.__name__}: {one['msg']}" for one in found)
+        raise UsageError(said[0], details=said[1:]) from None
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
+
+
+def _place(path: tuple[int | str, ...]) -> str:
+    """`set.KEY`. A key of a mapping may be anything that was typed, so it is shown as data."""
+    return ".".join(ascii(part)[1:-1] if isinstance(part, str) else str(part) for part in path)

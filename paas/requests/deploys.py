@@ -1,0 +1,77 @@
+"""Source to running release, and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+from annotated_types import Ge, Le
+
+from paas.requests.base import Name, Request
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceRef:
+    """Where the code is: exactly one of an upload's id, a git URL (`#ref` allowed), an image reference, a commit of the
+    app's own repository (`incoming` names the folder of objects that a push keeps apart), or a content id the server
+    may already know (`same`: deploy only if it is what runs, else answer `upload`)."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    upload: str = ""
+    git: str = ""
+    image: str = ""
+    commit: str = ""
+    incoming: str = ""
+    content_id: str = ""
+    kind: Literal["directory", "git", "archive", "image"] = "directory"
+    version: str = ""
+    origin: str = ""
+    message: str = ""
+
+
+class DeployApp(Request):
+    """Source to running release. With `create`, an app that does not exist yet is made."""
+
+    method, path, permission, shape = "POST", "/apps/{app}/deploys", "deployer", "operation"
+    app: Name
+    source: SourceRef
+    create: bool = True
+    buildpack: str = ""
+    message: str = ""
+    no_cache: bool = False
+    force: bool = False
+
+
+class PlanApp(Request):
+    """What a deploy of this source would do, and why. Changes nothing, builds nothing."""
+
+    method, path, shape = "POST", "/apps/{app}/plan", "answer"
+    app: Name
+    source: SourceRef | None = None
+    buildpack: str = ""
+
+
+class ListReleases(Request):
+    """Releases, newest first."""
+
+    path = "/apps/{app}/releases"
+    app: Name
+    limit: Annotated[int, Ge(0), Le(10_000)] = 30
+
+
+class ShowRelease(Request):
+    """One release, and with `diff` what it changed against the one before (values masked)."""
+
+    path = "/apps/{app}/releases/{number}"
+    app: Name
+    number: Annotated[int, Ge(1)]
+    diff: bool = False
+
+
+class Rollback(Request):
+    """A new release that equals an earlier one, image, config, processes and domains. 0: the last good one before."""
+
+    method, path, permission, shape = "POST", "/apps/{app}/rollback", "deployer", "operation"
+    app: Name
+    number: Annotated[int, Ge(0)] = 0

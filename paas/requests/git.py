@@ -1,0 +1,44 @@
+"""git's own conversation, and the keys that may have it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from annotated_types import MaxLen
+
+from paas.requests.base import Name, Request
+from paas.requests.sessions import Session
+
+
+class GitSession(Session):
+    """git's own conversation about an app's repository, as bytes: `git push` is receive-pack, `git fetch` upload-pack.
+
+    A push to an app that does not exist makes it; one that is refused takes it away again. `step` is one half of it, as
+    HTTP has it: what there is, or one request and its answer.
+    """
+
+    path, permission = "/apps/{app}/git", "deployer"
+    app: Name
+    service: Literal["receive-pack", "upload-pack"]
+    step: Literal["", "refs", "rpc"] = ""
+
+
+class ListKeys(Request):
+    """The SSH keys that may push and fetch."""
+
+    path, permission = "/keys", "operator"
+
+
+class AddKey(Request):
+    """Let an SSH key push and fetch. `public` is the line of its .pub file."""
+
+    method, path, permission = "POST", "/keys", "owner"
+    name: Name
+    public: Annotated[str, MaxLen(20_000)]
+
+
+class RemoveKey(Request):
+    """Let an SSH key push and fetch no more."""
+
+    method, path, permission = "DELETE", "/keys/{name}", "owner"
+    name: Name

@@ -1,0 +1,62 @@
+"""What the memory store and the parts it is made of stand on: its state, and transactions on it."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Concatenate, ParamSpec, TypeVar
+
+from paas.model.app import Addon, App, Attachment, Operation, Release
+from paas.model.events import Event
+from paas.model.route import Certificate
+
+P = ParamSpec("P")
+T = TypeVar("T")
+M = TypeVar("M", bound="MemoryParts")
+
+
+@dataclass(slots=True)
+class State:
+    """Everything that is kept. A new noun is one more field."""
+
+    apps: dict[str, App] = field(default_factory=dict)
+    numbers: dict[str, int] = field(default_factory=dict)
+    releases: dict[tuple[str, int], Release] = field(default_factory=dict)
+    domains: dict[str, str] = field(default_factory=dict)
+    addons: dict[str, Addon] = field(default_factory=dict)
+    attachments: dict[tuple[str, str], Attachment] = field(default_factory=dict)
+    certificates: dict[str, Certificate] = field(default_factory=dict)
+    operations: dict[str, Operation] = field(default_factory=dict)
+    events: list[tuple[int, str, str, Event]] = field(default_factory=list)
+
+
+def transaction(method: Callable[Concatenate[M, P], T]) -> Callable[Concatenate[M, P], T]:
+    """One at a time, and all of it or nothing."""
+
+    def run(self: M, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        with self.lock:
+            before = copy.copy(self.state)
+            for name in State.__slots__:
+                setattr(self.state, name, copy.copy(getattr(before, name)))
+            try:
+                return method(self, *args, **kwargs)
+            except BaseException:
+                self.state = before
+                raise
+
+    run.__doc__, run.__name__ = method.__doc__, method.__name__
+    return run
+
+
+class MemoryParts:
+    """A state and its lock."""
+
+    def __init__(self) -> None:
+        self.state = State()
+        self.lock = threading.RLock()
+        self._serial = 0
+
+    def close(self) -> None:
+        """Nothing to give back."""

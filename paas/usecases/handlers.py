@@ -1,0 +1,125 @@
+"""Which function answers which request. That every request has its line is a test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from paas.interfaces import Terminal
+from paas.requests.addons import (
+    AttachAddon,
+    BackupAddon,
+    CreateAddon,
+    DestroyAddon,
+    DetachAddon,
+    FetchBackup,
+    ListAddonKinds,
+    ListAddons,
+    ListBackups,
+    RestoreAddon,
+    ShowAddon,
+    ShowCredentials,
+)
+from paas.requests.apps import CreateApp, DestroyApp, ListApps, RenameApp, ShowApp
+from paas.requests.base import Request
+from paas.requests.config import (
+    ChangeConfig,
+    ChangeDomains,
+    DeleteCertificate,
+    ListCertificates,
+    ListDomains,
+    PutCertificate,
+    ShowConfig,
+)
+from paas.requests.deploys import DeployApp, ListReleases, PlanApp, Rollback, ShowRelease
+from paas.requests.git import AddKey, GitSession, ListKeys, RemoveKey
+from paas.requests.platform import (
+    Doctor,
+    ListOperations,
+    PlatformDown,
+    PlatformLogs,
+    PlatformStatus,
+    PlatformUp,
+)
+from paas.requests.processes import ListEvents, ListReplicas, ReadLogs, Restart, Scale, SetLimits
+from paas.requests.sessions import AddonShell, ExecCommand, RunCommand
+from paas.usecases import (
+    addons,
+    apps,
+    backups,
+    certificates,
+    config,
+    deploy,
+    doctor,
+    domains,
+    git,
+    history,
+    keys,
+    logs,
+    platform,
+    processes,
+    releases,
+    restart,
+    sessions,
+)
+from paas.usecases.context import Act, Context
+
+REVEALING = frozenset({ShowCredentials, FetchBackup})
+"""Requests that change nothing and are noted all the same: they hand out passwords or data."""
+
+Handler = Callable[[Context, Any, Act], object]
+SessionHandler = Callable[[Context, Any, Act, Terminal], int]
+
+HANDLERS: Mapping[type[Request], Handler] = {
+    ListApps: apps.list_apps,
+    CreateApp: apps.create_app,
+    ShowApp: apps.show_app,
+    RenameApp: apps.rename_app,
+    DestroyApp: apps.destroy_app,
+    DeployApp: deploy.deploy_app,
+    PlanApp: deploy.plan_app,
+    ListReleases: releases.list_releases,
+    ShowRelease: releases.show_release,
+    Rollback: releases.rollback,
+    ListReplicas: processes.list_replicas,
+    Scale: processes.scale,
+    SetLimits: processes.set_limits,
+    Restart: restart.restart,
+    ReadLogs: logs.read_logs,
+    ListEvents: history.list_events,
+    ShowConfig: config.show_config,
+    ChangeConfig: config.change_config,
+    ListDomains: domains.list_domains,
+    ChangeDomains: domains.change_domains,
+    PlatformUp: platform.platform_up,
+    PlatformDown: platform.platform_down,
+    PlatformStatus: platform.platform_status,
+    PlatformLogs: logs.platform_logs,
+    Doctor: doctor.doctor,
+    ListCertificates: certificates.list_certificates,
+    PutCertificate: certificates.put_certificate,
+    DeleteCertificate: certificates.delete_certificate,
+    ListAddonKinds: addons.list_addon_kinds,
+    ListAddons: addons.list_addons,
+    CreateAddon: addons.create_addon,
+    ShowAddon: addons.show_addon,
+    ShowCredentials: addons.show_credentials,
+    AttachAddon: addons.attach_addon,
+    DetachAddon: addons.detach_addon,
+    DestroyAddon: addons.destroy_addon,
+    ListBackups: backups.list_backups,
+    BackupAddon: backups.backup_addon,
+    RestoreAddon: backups.restore_addon,
+    FetchBackup: backups.fetch_backup,
+    ListOperations: history.list_operations,
+    ListKeys: keys.list_keys,
+    AddKey: keys.add_key,
+    RemoveKey: keys.remove_key,
+}
+
+SESSIONS: Mapping[type[Request], SessionHandler] = {
+    RunCommand: sessions.run_command,
+    ExecCommand: sessions.exec_command,
+    AddonShell: addons.addon_shell,
+    GitSession: git.git_session,
+}
