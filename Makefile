@@ -1,7 +1,7 @@
 # Every target sets up what it needs by itself (scripts/setup says what it installs before it does).
 PYTEST = .venv/bin/python -m pytest
 
-.PHONY: help demo test check bench bench-autoscale docs wheel clean
+.PHONY: help demo test fuzz check bench bench-autoscale docs wheel clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -13,6 +13,11 @@ demo: ## A sample app with a database, two replicas, behind Traefik, on this mac
 test: ## Every test, real Docker, Traefik and PostgreSQL included
 	@scripts/setup --test
 	@scripts/test $(ARGS)
+
+fuzz: ## Property tests with other examples each time, ROUNDS times (default 10)
+	@scripts/setup --test
+	@for round in $$(seq $(or $(ROUNDS),10)); do \
+	  scripts/test -q -n 2 --hypothesis-profile=fuzz -m "not docker" $$(grep -rl 'from hypothesis' tests/unit) || exit 1; done
 
 check: ## Formatting, lint, types, import layers
 	@scripts/setup
