@@ -57,6 +57,12 @@ class Settings:
         "PAAS_SSH_KEYS",
         "File that `paas keys` keeps SSH keys in; empty: ~/.ssh/authorized_keys of the server's user.",
     )
+    egress_allow: str = setting(
+        "",
+        "PAAS_EGRESS_ALLOW",
+        "Hosts and address ranges beyond the public internet that webhooks, mail and git sources may reach: "
+        "`git.corp.example, *.corp.example, 10.1.0.0/16`.",
+    )
     ca_file: str = setting("", "SSL_CERT_FILE", "CA bundle that builds must trust (a company network).")
     tick: float = setting(5.0, "PAAS_TICK", "Seconds between two looks of the controller at every app.")
     log_level: str = setting("info", "PAAS_LOG_LEVEL", "debug, info, warning or error.")

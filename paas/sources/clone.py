@@ -1,7 +1,8 @@
 """Gets a commit from a git URL without running anything of it: no hooks, no filters, no checkout by git.
 
 A URL can make git start programs (`ext::`), read options (`--upload-pack=…`, a host that begins with a dash) or ask for
-a password. So addresses are taken by a grammar, git is told which protocols exist, and it never gets a terminal.
+a password. So addresses are taken by a grammar, git is told which protocols exist, and it never gets a terminal. Which
+hosts may be reached is `egress/`'s to say; git then goes to the addresses that were checked, and nowhere else.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
@@ -27,6 +28,8 @@ from paas.sources.tree import pack
 from paas.sources.unpack import unpack
 
 if TYPE_CHECKING:
+    from paas.egress.connect import Place
+    from paas.egress.policy import Policy
     from paas.model.app import Source
 
 _SCHEMES = ("https", "http", "ssh")
@@ -58,17 +61,19 @@ def clone(
     most: int = 100_000,
     schemes: tuple[str, ...] = _SCHEMES,
     allow_file: bool = False,
+    policy: Policy | None = None,
 ) -> Source:
     """Make the new folder `into` from `url` (`#ref` picks a branch, tag or commit; else the remote's default branch).
 
     `timeout` seconds for the whole transfer. git may speak no other protocols than `schemes`, whatever it is told on
-    the way; `allow_file` also takes `file://` URLs. Raises UsageError for an address
-    that is not allowed, NotFound when repository or ref do not exist, ConfigError when it holds nothing or too much.
+    the way; `allow_file` also takes `file://` URLs. `policy` says which hosts may be reached (None: the internet).
+    Raises UsageError for an address that is not allowed, Denied for a host that may not be reached, NotFound when
+    repository or ref do not exist, ConfigError when it holds nothing or too much.
     """
     address, _, ref = url.partition("#")
     _check(address, ref, allow_file=allow_file)
     protocols = (*schemes, "file") if allow_file else schemes
-    remote = _Remote(address, ref, protocols, time.monotonic() + timeout, emit)
+    remote = _Remote(address, ref, protocols, time.monotonic() + timeout, emit, _place(address, policy))
     into.parent.mkdir(parents=True, exist_ok=True)
     repository = Path(tempfile.mkdtemp(prefix=f".{into.name}.git.", dir=into.parent))
     try:
@@ -92,6 +97,8 @@ class _Remote:
     protocols: tuple[str, ...]
     deadline: float
     emit: Emit
+    place: Place | None = None
+    """Where its host was found; None: nowhere but on this machine's disk."""
 
     @property
     def shown(self) -> str:
@@ -149,6 +156,42 @@ def _allowed(address: str, *, allow_file: bool) -> bool:
     )
 
 
+def _place(address: str, policy: Policy | None) -> Place | None:
+    """Where git may go for it. Raises Denied, UsageError, ConfigError."""
+    from paas.egress.connect import found
+    from paas.egress.policy import Policy
+
+    if short := _SHORT.fullmatch(address):
+        return _trusted_or(short["host"], 22, policy or Policy(), found)
+    parts = urlsplit(address)
+    if parts.scheme == "file":
+        return None
+    host = parts.hostname or ""
+    port = parts.port or {"https": 443, "http": 80, "ssh": 22}[parts.scheme]
+    return _trusted_or(f"[{host}]" if ":" in host else host, port, policy or Policy(), found)
+
+
+def _trusted_or(host: str, port: int, policy: Policy, found: Callable[..., Place]) -> Place:
+    """A host that is allowed by name may be an alias of the SSH configuration, or known to a proxy alone."""
+    from paas.egress.connect import Place
+
+    return Place(host, port, (), trusted=True) if policy.names(host) else found(host, port, policy)
+
+
+def pinned(place: Place | None) -> tuple[tuple[str, ...], str]:
+    """The options by which git, and those by which ssh goes to the addresses that were checked: neither asks the
+    resolver again. (git knows `http.curloptResolve` since 2.37; an older one ignores it.)"""
+    options = ["http.followRedirects=false", "transfer.bundleURI=false", "fetch.uriProtocols="]
+    if place is None or place.trusted:
+        return tuple(options), ""
+    shown = ",".join(f"[{one}]" if one.version == 6 else str(one) for one in place.addresses)
+    if ":" not in place.host:
+        options.append(f"http.curloptResolve={place.host}:{place.port}:{shown}")
+    # sshd is known by the name that was given, as without this.
+    known = place.host if place.port == 22 else f"[{place.host}]:{place.port}"
+    return tuple(options), f" -oHostName={place.addresses[0]} -oHostKeyAlias={known} -oCheckHostIP=no"
+
+
 def _prepare(repository: Path, remote: _Remote) -> None:
     """An empty repository; GitPython's own list of dangerous addresses is asked as well."""
     # Imported here: the command line only wants the words of this module, and this costs it 110 ms.
@@ -176,14 +219,17 @@ def _fetch(repository: Path, remote: _Remote) -> None:
 
 def _try_fetch(repository: Path, remote: _Remote, refs: list[str], *options: str) -> tuple[str, ...]:
     """Empty when it went well, else git's last lines without credentials."""
+    settings, ssh = pinned(remote.place)
     command = [
-        *("git", "-C", str(repository), "-c", "core.hooksPath=/dev/null", "-c", "credential.helper=", "fetch"),
+        *("git", "-C", str(repository), "-c", "core.hooksPath=/dev/null", "-c", "credential.helper="),
+        *(part for one in settings for part in ("-c", one)),
+        "fetch",
         *("--progress", "--no-recurse-submodules", "--no-auto-gc", "--no-tags", *options, "--", remote.address, *refs),
     ]
     words: list[str] = []
     with subprocess.Popen(
         command,
-        env=_environment(remote.protocols),
+        env=_environment(remote.protocols, ssh),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -207,13 +253,13 @@ def _try_fetch(repository: Path, remote: _Remote, refs: list[str], *options: str
     return (tuple(words[-5:]) or ("git failed",)) if code else ()
 
 
-def _environment(protocols: tuple[str, ...]) -> dict[str, str]:
+def _environment(protocols: tuple[str, ...], ssh: str) -> dict[str, str]:
     return gittree.environment(
         {
             "GIT_ALLOW_PROTOCOL": ":".join(protocols),
             "GIT_ASKPASS": "true",
             "SSH_ASKPASS": "true",
-            "GIT_SSH_COMMAND": "ssh -oBatchMode=yes -oConnectTimeout=15 -oStrictHostKeyChecking=accept-new",
+            "GIT_SSH_COMMAND": "ssh -oBatchMode=yes -oConnectTimeout=15 -oStrictHostKeyChecking=accept-new" + ssh,
             "GIT_HTTP_LOW_SPEED_LIMIT": "1",
             "GIT_HTTP_LOW_SPEED_TIME": "60",
         }
@@ -238,6 +284,10 @@ def _lines(stream: IO[bytes]) -> Iterator[str]:
 
 def _explained(address: str, ref: str, lines: tuple[str, ...]) -> NotFound | ConfigError:
     text = "\n".join(lines)
+    if re.search(r"returned error: 30[12378]", text):
+        return NotFound(
+            f"{address} leads to another address", hint="use that one: open it in a browser, or ask git", details=lines
+        )
     if "couldn't find remote ref" in text or "Server does not allow request" in text or "not our ref" in text:
         return NotFound(f"{address} has no {ref!r}" if ref else f"{address} has no commit", details=lines)
     if re.search(r"not found|does not exist|not appear to be a git repository|403|404", text, re.IGNORECASE):

@@ -21,6 +21,7 @@ from paas.sources.submodules import fill
 from paas.sources.tree import content_id as identified
 
 if TYPE_CHECKING:
+    from paas.egress.policy import Policy
     from paas.model.app import Source
 
 _SHA = re.compile(r"[0-9a-f]{40}")
@@ -36,9 +37,10 @@ def pushed(
     limit: int = 1 << 30,
     most: int = 100_000,
     schemes: tuple[str, ...] = ("https",),
+    policy: Policy | None = None,
 ) -> Source:
     """Make the new folder `into` from a commit (its full id) that lies in these folders of git objects, with those of
-    its submodules whose addresses have one of `schemes`.
+    its submodules whose addresses have one of `schemes`, from hosts that `policy` lets the server reach.
 
     Raises UsageError for what is no commit id, NotFound when the commit is not there, ConfigError when it holds nothing
     or too much.
@@ -58,7 +60,10 @@ def pushed(
         tree = gittree.GitTree(repository, found, fetches=True)
         content_id = materialised(tree, into, emit=emit, where=origin, limit=limit, most=most)
         if tree.submodules:
-            fill(repository, found.sha, tree.submodules, into, emit=emit, limit=limit, most=most, schemes=schemes)
+            fill(
+                repository, found.sha, tree.submodules, into, emit=emit, limit=limit, most=most, schemes=schemes,
+                policy=policy,
+            )  # fmt: skip
             content_id = identified(into)
     finally:
         shutil.rmtree(repository, ignore_errors=True)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from paas.errors import ConfigError
 from paas.model.events import Emit, Event
 from paas.sources import gittree
 from paas.sources.clone import clone
 from paas.sources.tree import walk
+
+if TYPE_CHECKING:
+    from paas.egress.policy import Policy
 
 MOST = 20
 """Submodules of one source."""
@@ -28,9 +32,11 @@ def fill(
     limit: int,
     most: int,
     schemes: tuple[str, ...] = ("https",),
+    policy: Policy | None = None,
 ) -> None:
     """Put each submodule at its place in `into`. One without an https address is warned about and left out: it is the
-    server that would go there. Raises ConfigError for too many or too large ones, NotFound where nothing is."""
+    server that would go there. Raises ConfigError for too many or too large ones, NotFound where nothing is, Denied for
+    a host that `policy` (see `clone`) keeps the server from."""
     if len(links) > MOST:
         raise ConfigError(f"more than {MOST} submodules", where=".gitmodules", hint="leave some out with .paasignore")
     urls = addresses(repository, commit) if links else {}
@@ -45,7 +51,7 @@ def fill(
         # With what is there already it must stay below the limits.
         clone(
             f"{url}#{link.oid}", place, emit=emit, timeout=SECONDS, limit=limit - size, most=most - files,
-            schemes=schemes, allow_file="file" in schemes,
+            schemes=schemes, allow_file="file" in schemes, policy=policy,
         )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from paas import sources
+from paas.egress.policy import Policy
 from paas.errors import UsageError
 from paas.model import names
 from paas.model.app import Source
@@ -59,6 +60,7 @@ def clear(settings: Settings) -> None:
 
 def _into(context: Context, ref: SourceRef, folder: Path, emit: Emit, app_id: str) -> Source:
     settings = context.settings
+    policy = Policy.of(settings.egress_allow, settings.subnets)
     if ref.commit:
         return sources.pushed(
             ref.commit,
@@ -68,6 +70,7 @@ def _into(context: Context, ref: SourceRef, folder: Path, emit: Emit, app_id: st
             origin=ref.origin or "git push",
             limit=settings.upload_limit,
             most=settings.upload_files,
+            policy=policy,
         )
     if ref.git:
         return sources.clone(
@@ -77,6 +80,7 @@ def _into(context: Context, ref: SourceRef, folder: Path, emit: Emit, app_id: st
             timeout=CLONE_SECONDS,
             limit=settings.upload_limit,
             most=settings.upload_files,
+            policy=policy,
         )
     content_id = sources.unpack(
         uploads.find(settings, ref.upload), folder, limit=settings.upload_limit, most=settings.upload_files

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from paas.egress.policy import Policy
 from paas.errors import ConfigError, NotFound, PaasError, UsageError
 from paas.model.events import Event, silent
 from paas.sources import clone, content_id, is_git_url, open_local, redacted
 
+HERE = Policy.of("127.0.0.0/8")
 GIT = ("-c", "user.name=Somebody", "-c", "user.email=somebody@example.org", "-c", "init.defaultBranch=main")
 
 
@@ -187,7 +189,7 @@ def test_a_transfer_that_takes_too_long_is_ended(tmp_path: Path, monkeypatch: py
         port = silent_server.getsockname()[1]
         monkeypatch.setenv("no_proxy", "127.0.0.1")
         with pytest.raises(PaasError, match="took too long"):
-            clone(f"http://127.0.0.1:{port}/x", tmp_path / "into", emit=silent, timeout=1)
+            clone(f"http://127.0.0.1:{port}/x", tmp_path / "into", emit=silent, timeout=1, policy=HERE)
     assert list(tmp_path.iterdir()) == []
 
 

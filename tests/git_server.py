@@ -1,0 +1,77 @@
+"""A git repository served over HTTP on loopback, by git's own program, with whatever else is asked of it."""
+
+from __future__ import annotations
+
+import http.server
+import os
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass
+class GitServer:
+    """`/NAME/…` is the repository `folder/NAME`. `moved` maps a first part of a path to where it is redirected."""
+
+    port: int
+    moved: dict[str, str] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    def url(self, name: str, host: str = "127.0.0.1") -> str:
+        """The address of a repository."""
+        return f"http://{host}:{self.port}/{name}"
+
+
+@contextmanager
+def git_server(folder: Path) -> Iterator[GitServer]:
+    """Serve all repositories in a folder."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            found.asked.append(self.path)
+            first = self.path.split("/")[1]
+            if first in found.moved:
+                self.send_response(302)
+                self.send_header("Location", found.moved[first] + self.path.removeprefix(f"/{first}"))
+                self.end_headers()
+                return
+            self._git()
+
+        do_POST = do_GET  # noqa: N815 - the name that http.server looks for
+
+        def _git(self) -> None:
+            path, _, query = self.path.partition("?")
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            environ = {
+                "PATH": os.environ["PATH"], "GIT_PROJECT_ROOT": str(folder), "GIT_HTTP_EXPORT_ALL": "1",
+                "PATH_INFO": path, "QUERY_STRING": query, "REQUEST_METHOD": self.command,
+                "CONTENT_TYPE": self.headers.get("Content-Type", ""), "CONTENT_LENGTH": str(len(body)),
+                "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
+                "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""), "GIT_CONFIG_COUNT": "1",
+                "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*",
+            }  # fmt: skip
+            done = subprocess.run(["git", "http-backend"], env=environ, input=body, capture_output=True, check=False)
+            head, _, rest = done.stdout.partition(b"\r\n\r\n")
+            lines = dict(line.split(": ", 1) for line in head.decode().splitlines() if ": " in line)
+            self.send_response(int(lines.pop("Status", "200 OK").split()[0]))
+            for name, value in lines.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(rest)
+
+        def log_message(self, *_: object) -> None:
+            """Quiet."""
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    found = GitServer(server.server_address[1])
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield found
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(10)
