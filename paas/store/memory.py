@@ -13,12 +13,14 @@ from paas.model.app import Addon, App, Attachment, Operation, Release
 from paas.model.events import Event
 from paas.model.route import Certificate
 from paas.store import words
-from paas.store.memory_parts import MemoryParts, State, transaction
+from paas.store.memory_audit import MemoryAudit
+from paas.store.memory_parts import State, transaction
+from paas.store.memory_people import MemoryPeople
 
 Named = TypeVar("Named", App, Addon)
 
 
-class MemoryStore(MemoryParts):
+class MemoryStore(MemoryPeople, MemoryAudit):
     """A `Store` of dictionaries."""
 
     # --- apps ---------------------------------------------------------------------------------------------------
@@ -47,6 +49,7 @@ class MemoryStore(MemoryParts):
         state = self.state
         state.apps.pop(app_id, None)
         state.numbers.pop(app_id, None)
+        self._forget_app(app_id)
         state.releases = {key: value for key, value in state.releases.items() if key[0] != app_id}
         state.domains = {host: owner for host, owner in state.domains.items() if owner != app_id}
         state.attachments = {key: value for key, value in state.attachments.items() if key[0] != app_id}

@@ -9,12 +9,30 @@ from dataclasses import dataclass, field
 from typing import Concatenate, ParamSpec, TypeVar
 
 from paas.model.app import Addon, App, Attachment, Operation, Release
+from paas.model.audit import Record
 from paas.model.events import Event
+from paas.model.people import Grant, Invite, KeyOwner, Membership, Team, Token, User
 from paas.model.route import Certificate
 
 P = ParamSpec("P")
 T = TypeVar("T")
 M = TypeVar("M", bound="MemoryParts")
+
+
+@dataclass(slots=True)
+class People:
+    """What is kept of people. Grants are by app and whoever has them, memberships by team and user."""
+
+    users: dict[str, User] = field(default_factory=dict)
+    teams: dict[str, Team] = field(default_factory=dict)
+    memberships: dict[tuple[str, str], Membership] = field(default_factory=dict)
+    grants: dict[tuple[str, str, str], Grant] = field(default_factory=dict)
+    tokens: dict[str, Token] = field(default_factory=dict)
+    invites: dict[str, Invite] = field(default_factory=dict)
+    keys: dict[str, KeyOwner] = field(default_factory=dict)
+
+    def __copy__(self) -> People:
+        return People(**{name: dict(getattr(self, name)) for name in People.__slots__})
 
 
 @dataclass(slots=True)
@@ -30,6 +48,8 @@ class State:
     certificates: dict[str, Certificate] = field(default_factory=dict)
     operations: dict[str, Operation] = field(default_factory=dict)
     events: list[tuple[int, str, str, Event]] = field(default_factory=list)
+    people: People = field(default_factory=People)
+    audit: list[Record] = field(default_factory=list)
 
 
 def transaction(method: Callable[Concatenate[M, P], T]) -> Callable[Concatenate[M, P], T]:

@@ -19,7 +19,9 @@ from paas.model.route import Certificate
 from paas.model.secret import Secret
 from paas.store import rows, schema, words
 from paas.store.crypto import Vault
-from paas.store.file import SqlFile, first, rows_of
+from paas.store.file import first, rows_of
+from paas.store.sql_audit import SqlAudit
+from paas.store.sql_people import SqlPeople
 from paas.store.tables import (
     SEALED,
     addons,
@@ -39,7 +41,7 @@ KEPT_EVENTS = 50_000
 KEPT_OPERATIONS = 2_000
 
 
-class SqlStore(SqlFile):
+class SqlStore(SqlPeople, SqlAudit):
     """A `Store` in `<home>/paas.db`, its keys in `<home>/secret.key`. Close it when done."""
 
     @classmethod
@@ -310,6 +312,7 @@ class SqlStore(SqlFile):
             for app in self.apps():
                 self.releases(app.id)
             self.addons(), self.attachments(), self.certificates(), self.operations(limit=0)
+            self.users(), self.teams(), self.memberships(), self.grants(), self.tokens(), self.invites()
         except PaasError as error:
             raise PlatformError(error.message, hint=schema.repair(self.path)) from error
 

@@ -51,6 +51,33 @@ def alias_taken(alias: str, app: str, addon: str) -> Conflict:
     )
 
 
+def nobody(what: str, wanted: str) -> NotFound:
+    """No user or team of that name or id. Names no others: who asks may not know them."""
+    return NotFound(f"no {what} {wanted!r}", hint=f"`paas {what}s` lists them")
+
+
+def name_taken(what: str, name: str) -> Conflict:
+    """The name of a user or team is used already."""
+    return Conflict(f"there is a {what} {name!r} already", hint="choose another name")
+
+
+def last_owner(name: str) -> Conflict:
+    """Nobody but the server's own user could manage the platform any more."""
+    return Conflict(
+        f"{name} is the last owner of the platform", hint="make somebody else one first: paas users set NAME owner"
+    )
+
+
+def no_token() -> NotFound:
+    """No token of that id."""
+    return NotFound("no such token", hint="`paas tokens` and `paas sessions` list them")
+
+
+def no_invite() -> NotFound:
+    """No invite of that id."""
+    return NotFound("no such invite", hint="`paas invites` lists them")
+
+
 def _nearest(wanted: str, names: Iterable[str], listing: str) -> str:
     near = difflib.get_close_matches(wanted, list(names), n=1)
     return f"did you mean {near[0]!r}?" if near else f"`{listing}` lists them"

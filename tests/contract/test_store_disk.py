@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
 import paas.store.migrations
@@ -86,19 +87,21 @@ def test_the_migrations_make_exactly_the_tables_of_the_code(kept: tuple[Path, st
 def newer_migrations(folder: Path, upgrade: str) -> str:
     """The migrations of a later version: the present ones and one more, whose body is `upgrade`."""
     shutil.copytree(Path(paas.store.migrations.__file__).parent, folder, dirs_exist_ok=True)
-    text = f"from alembic import op\nrevision, down_revision = '9999', '0001'\ndef upgrade():\n    {upgrade}\n"
+    head = ScriptDirectory.from_config(schema._config(schema.MIGRATIONS)).get_current_head()
+    text = f"from alembic import op\nrevision, down_revision = '9999', '{head}'\ndef upgrade():\n    {upgrade}\n"
     (folder / "versions" / "9999_later.py").write_text(text)
     return str(folder)
 
 
 def test_an_older_schema_is_copied_and_then_upgraded_with_all_its_rows(kept: tuple[Path, str], tmp_path: Path) -> None:
     path = kept[0] / "paas.db"
+    present = schema.revision(path)
     remade = (
         'batch = op.batch_alter_table("apps", recreate="always")\n    with batch as table: table.alter_column("name")'
     )
     schema.prepare(path, migrations=newer_migrations(tmp_path / "later", remade))
     assert schema.revision(path) == "9999"
-    assert schema.revision(path.with_name("paas.db.before-9999")) == "0001"
+    assert schema.revision(path.with_name("paas.db.before-9999")) == present
     with closing(sqlite3.connect(path)) as database:
         counted = database.execute("SELECT count(*) FROM releases").fetchone()[0]
     assert counted == 3, "making a table anew must not cascade into the others"
