@@ -6,6 +6,7 @@ itself stands in its `paas.toml`, not here.
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
 from collections.abc import Mapping
@@ -14,6 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from paas.errors import ConfigError
+
+FILE = "paas.conf.toml"
+"""The server file, in the home."""
 
 
 def setting(default: Any, env: str, help: str) -> Any:
@@ -32,11 +36,26 @@ class Settings:
     server: str = setting("", "PAAS_HOST", "Address of the server: empty for this machine's socket, or an https URL.")
     token: str = setting("", "PAAS_TOKEN", "Token for a server that is reached over TCP.")
     listen: str = setting("", "PAAS_LISTEN", "host:port the server also listens on; needs a token; empty: socket only.")
+    platform_domain: str = setting(
+        "", "PAAS_PLATFORM_DOMAIN", "Host the platform itself answers at by https; empty: this machine's socket only."
+    )
+    server_port: int = setting(8898, "PAAS_SERVER_PORT", "Loopback port at which the router reaches the server.")
+    server_ca: str = setting(
+        "", "PAAS_HOST_CA", "File with the CA (PEM) of the server at PAAS_HOST, beside those this machine trusts."
+    )
     docker: str = setting("unix:///var/run/docker.sock", "DOCKER_HOST", "Address of the Docker Engine.")
     domain: str = setting("localhost", "PAAS_DOMAIN", "Apps answer at <app>.<domain>.")
     http_port: int = setting(80, "PAAS_HTTP_PORT", "Port Traefik listens on for http.")
     https_port: int = setting(443, "PAAS_HTTPS_PORT", "Port Traefik listens on for https.")
     bind: str = setting("", "PAAS_BIND", "Address Traefik binds 80 and 443 on; empty: all addresses.")
+    trusted_proxies: str = setting(
+        "", "PAAS_TRUSTED_PROXIES", "Address ranges of proxies in front of Traefik whose X-Forwarded-For counts."
+    )
+    request_timeout: int = setting(
+        300,
+        "PAAS_REQUEST_TIMEOUT",
+        "Seconds a whole request may take to arrive; with PAAS_PLATFORM_DOMAIN 3600 at least.",
+    )
     traefik_port: int = setting(8899, "PAAS_TRAEFIK_PORT", "Loopback port of Traefik's own API and metrics.")
     stack: str = setting("auto", "PAAS_STACK", "Where base images come from: official, debian or auto.")
     registry: str = setting(
@@ -73,6 +92,36 @@ class Settings:
         return self.home / "paas.sock"
 
 
+def keep(home: Path, **changes: str | int) -> bool:
+    """Write settings into the server file, the rest of it left as it is; an empty text takes one out. Whether anything
+    changed. Raises ConfigError for a file that is not as this expects, and leaves it alone then."""
+    path = home / FILE
+    before = _values(path)
+    wanted = {**before, **{key: value for key, value in changes.items() if value != ""}}
+    wanted = {key: value for key, value in wanted.items() if changes.get(key) != ""}
+    if wanted == before:
+        return False
+    lines = path.read_text().splitlines() if path.exists() else []
+    lines = [line for line in lines if line.partition("=")[0].strip().strip("\"'") not in changes]
+    lines += [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in changes.items() if value != ""]
+    text = "\n".join(lines) + "\n"
+    try:
+        same = tomllib.loads(text) == wanted
+    except tomllib.TOMLDecodeError:
+        same = False
+    if not same:
+        raise ConfigError("cannot be changed for you", where=str(path), hint=f"set {', '.join(changes)} in it yourself")
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(text)
+        draft.replace(path)
+    except OSError as error:
+        raise ConfigError(f"cannot be written: {error.strerror}", where=str(path), hint="run as its owner") from error
+    return True
+
+
 def default_home(environ: Mapping[str, str], *, root: bool) -> Path:
     """`/var/lib/paas` for root, the user's XDG state folder otherwise."""
     if root:
@@ -90,7 +139,7 @@ def load(environ: Mapping[str, str] | None = None, *, root: bool | None = None, 
     is_root = os.geteuid() == 0 if root is None else root
     home = Path(flags.get("home") or environ.get("PAAS_HOME") or default_home(environ, root=is_root)).absolute()
     settings = replace(Settings(), home=home)
-    settings = _with_file(settings, home / "paas.conf.toml")
+    settings = _with_file(settings, home / FILE)
     settings = _with_values(
         settings,
         {f.name: environ[f.metadata["env"]] for f in fields(Settings) if environ.get(f.metadata["env"])},
@@ -100,17 +149,22 @@ def load(environ: Mapping[str, str] | None = None, *, root: bool | None = None, 
     return replace(_with_values(settings, given, lambda name: f"--{name.replace('_', '-')}"), home=home)
 
 
-def _with_file(settings: Settings, path: Path) -> Settings:
+def _values(path: Path) -> dict[str, Any]:
+    """What the server file says; nothing when it is not there. Raises ConfigError."""
     try:
-        values = tomllib.loads(path.read_text())
+        return tomllib.loads(path.read_text())
     except (FileNotFoundError, NotADirectoryError):
-        return settings
+        return {}
     except OSError as error:
         raise ConfigError(
             f"cannot be read: {error.strerror}", where=str(path), hint="run as its owner (sudo), or set PAAS_HOME"
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(str(error), where=str(path)) from error
+
+
+def _with_file(settings: Settings, path: Path) -> Settings:
+    values = _values(path)
     known = {f.name for f in fields(Settings)} - {"home"}
     for key in values:
         if key not in known:

@@ -10,24 +10,38 @@ from paas.cli.connection import bring_up, connected, follow
 from paas.cli.lazy import new_app
 from paas.cli.options import JsonOption
 from paas.cli.output import facts, put, put_json, say, size
-from paas.errors import EngineUnavailable, PaasError, PlatformError, ServerUnavailable
+from paas.errors import EngineUnavailable, PaasError, PlatformError, ServerUnavailable, UsageError
 from paas.settings import Settings, load
 
 app = new_app()
 
 
 @app.command()
-def up(as_json: JsonOption = False) -> None:
+def up(
+    domain: Annotated[
+        str | None,
+        typer.Option(help="Host the platform itself answers at by https, kept; empty: this machine only."),
+    ] = None,
+    apps_domain: Annotated[
+        str | None, typer.Option(help="Apps answer at APP.DOMAIN; kept. Its wildcard must lead to this machine.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
     """Have the platform run: the Engine checked, server and router started, every app as it should be.
 
-    Safe to repeat. A server of another version is replaced.
+    Safe to repeat. A server of another version, or with other settings, is replaced.
     """
     import paas
+    from paas.cli.kept import keep
     from paas.client import Client
     from paas.requests.platform import PlatformUp
 
+    changed = keep(platform_domain=_host(domain), domain=_host(apps_domain))
     settings = load()
     with Client.connect(settings) as client:
+        if changed and client.version():
+            say("the settings have changed; starting the server anew")
+            _end(settings)
         version = client.version()
         if client.local and version and version != paas.__version__:
             say(f"the server is paas {version}; replacing it by {paas.__version__}")
@@ -39,10 +53,26 @@ def up(as_json: JsonOption = False) -> None:
         put_json(answer)
         return
     say(f"the platform runs: {answer['apps']} apps, at {answer['url']}")
+    if answer["server"]:
+        say(f"it answers at {answer['server']}")
+    if answer["note"]:
+        say(f"note: {answer['note']}")
     say("next: paas deploy path/to/app")
     if answer["failed"]:
         details = tuple(f"{name}: {why}" for name, why in answer["failed"].items())
         raise PlatformError("not every app came up", hint="paas ps -a APP; paas logs -a APP", details=details)
+
+
+def _host(given: str | None) -> str | None:
+    """The host as it is kept. Raises UsageError for what is none."""
+    from paas.model.names import host_name
+
+    if not given:
+        return given
+    host = host_name(given)
+    if host.startswith("*."):
+        raise UsageError(f"{host} is no single host", hint="without the star: apps answer below it by themselves")
+    return host
 
 
 @app.command()
@@ -112,6 +142,7 @@ def _status(answer: dict[str, Any]) -> list[tuple[str, object]]:
         ("version", answer["version"]),
         ("instance", answer["instance"]),
         ("home", answer["home"]),
+        ("server at", answer["server"]),
         ("apps at", answer["url"]),
         ("engine", engine if answer["engine"] else "does not answer"),
         ("buildkit", "yes" if answer["buildkit"] else "no"),

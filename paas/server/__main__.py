@@ -16,9 +16,10 @@ import paas
 from paas import settings as configuration
 from paas.bootstrap import Platform, wire
 from paas.errors import PaasError
+from paas.routers import vouch
 from paas.server.app import Parts, create
 from paas.server.home import log_to, owned
-from paas.server.listen import Http, WebSocket, tcp_socket, unix_socket
+from paas.server.listen import Http, WebSocket, router_socket, tcp_socket, unix_socket
 from paas.server.streams import Streams
 from paas.settings import Settings
 
@@ -83,6 +84,7 @@ def _server(settings: Settings, platform: Platform) -> Server:
         settings=settings,
         stop=lambda: os.kill(os.getpid(), signal.SIGTERM),
         streams=streams,
+        vouched=vouch.word(settings.home),
     )
     config = uvicorn.Config(
         create(parts),
@@ -109,6 +111,8 @@ def _sockets(settings: Settings, cleanup: ExitStack) -> list[socket.socket]:
     sockets = []
     if settings.listen:
         sockets.append(cleanup.enter_context(tcp_socket(settings.listen, settings.token)))
+    if settings.platform_domain:
+        sockets.append(cleanup.enter_context(router_socket(settings.server_port)))
     sockets.append(cleanup.enter_context(unix_socket(settings.socket)))
     cleanup.callback(settings.socket.unlink, missing_ok=True)
     return sockets

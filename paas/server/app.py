@@ -29,11 +29,13 @@ from paas.errors import NotFound, PaasError, UsageError
 from paas.interfaces import Terminal
 from paas.model.app import Operation
 from paas.model.events import Emit, Event, silent
+from paas.model.secret import Secret
 from paas.model.service import LogLine
 from paas.requests.all import all_requests
 from paas.requests.base import Request, parse
 from paas.requests.platform import PlatformDown, WatchOperation
 from paas.server.auth import Actor, identify
+from paas.server.gate import Gate, networks
 from paas.server.git import add_git
 from paas.server.parsing import fields_of
 from paas.server.sessions import converse
@@ -70,18 +72,21 @@ class OperationsLike(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What the interface stands on. `stop` is called when the platform was told to go down, and did."""
+    """What the interface stands on. `stop` is called when the platform was told to go down, and did; `vouched` is the
+    router's word."""
 
     door: DoorLike
     operations: OperationsLike
     settings: Settings
     stop: Callable[[], None] = lambda: None
     streams: Streams = field(default_factory=Streams)
+    vouched: Secret = field(default_factory=lambda: Secret(""))
 
 
 def create(parts: Parts) -> FastAPI:
     """The application. `/health` needs no login and says no more than that the server lives, and its version."""
     app = FastAPI(title="paas", version=paas.__version__, docs_url=None, redoc_url=None, openapi_url=None)
+    _add_gate(app, parts)
     app.add_exception_handler(PaasError, _paas_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_api_route("/health", _health, methods=["GET"], name="health")
@@ -94,6 +99,13 @@ def create(parts: Parts) -> FastAPI:
             app.add_api_route(kind.path, endpoint, methods=[kind.method], name=kind.__name__, response_model=None)
     add_git(app, partial(_in_session, parts), parts.settings.token)
     return app
+
+
+def _add_gate(app: FastAPI, parts: Parts) -> None:
+    settings = parts.settings
+    port = settings.server_port if settings.platform_domain else 0
+    trusted = networks(settings.trusted_proxies)
+    app.add_middleware(Gate, word=parts.vouched, port=port, host=settings.platform_domain, trusted=trusted)
 
 
 # --- one endpoint per shape ---------------------------------------------------------------------------------------

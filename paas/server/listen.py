@@ -83,3 +83,13 @@ def tcp_socket(address: str, token: str) -> socket.socket:
         )
     except OSError as error:
         raise PlatformError(f"cannot listen on {address}: {error.strerror or error}") from error
+
+
+def router_socket(port: int) -> socket.socket:
+    """The listening socket that the platform's own router comes by; see `gate.py`. Raises PlatformError."""
+    try:
+        return socket.create_server(("127.0.0.1", port), backlog=512)
+    except (OSError, OverflowError) as error:
+        raise PlatformError(
+            f"port {port} for the router cannot be opened: {error}", hint="set PAAS_SERVER_PORT to a free port"
+        ) from error

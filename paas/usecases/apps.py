@@ -112,13 +112,16 @@ def create_app(context: Context, request: CreateApp, act: Act) -> AppLine:
 def new_app(context: Context, name: str, app_id: str = "") -> App:
     """Store a new app under a new id (or the given one)."""
     app = App(id=app_id or new_id(), name=names.app_name(name), created_at=context.clock.now())
-    _refuse_addon(context, app.name)
+    _refuse_taken(context, app.name)
     context.store.add_app(app)
     return app
 
 
-def _refuse_addon(context: Context, name: str) -> None:
-    """Raise Conflict when an addon has this name: both would answer to it in the networks of apps."""
+def _refuse_taken(context: Context, name: str) -> None:
+    """Raise Conflict when an addon has this name: both would answer to it in the networks of apps; and when its host
+    would be the platform's own."""
+    if f"{name}.{context.settings.domain}" == context.settings.platform_domain:
+        raise Conflict(f"{name}.{context.settings.domain} is the platform's own host", hint="choose another name")
     if any(addon.name == name for addon in context.store.addons()):
         raise Conflict(f"{name!r} is the name of an addon", hint="choose another name: paas addons lists those taken")
 
@@ -161,7 +164,7 @@ def rename_app(context: Context, request: RenameApp, act: Act) -> Changed:
     app = context.store.app(request.app)
     if name == app.name:
         return Changed(app=app.name, release=app.wanted, changed=False, message="that is its name already")
-    _refuse_addon(context, name)
+    _refuse_taken(context, name)
     old = app.name
 
     def renamed(base: Release) -> Release:

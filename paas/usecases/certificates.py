@@ -78,6 +78,14 @@ def delete_certificate(context: Context, request: DeleteCertificate, act: Act) -
     return replace(line, message=f"{', '.join(old.names)}: http only, unless another certificate covers it")
 
 
+def server_note(context: Context) -> str:
+    """What the platform's own host lacks to be reached by https; empty when nothing."""
+    host = context.settings.platform_domain
+    if not host or covered(host, context.store.certificates()):
+        return ""
+    return f"no certificate covers {host}: paas certs add CHAIN KEY"
+
+
 def _keep(context: Context, *, put: Iterable[Certificate], delete: Iterable[Certificate]) -> None:
     for one in delete:
         context.store.delete_certificate(one.host)

@@ -71,6 +71,8 @@ def change_domains(context: Context, request: ChangeDomains, act: Act) -> Change
 def check_free(context: Context, app: App, hosts: Iterable[str]) -> None:
     """Raise Conflict when a host belongs to another app or is one that app names lead to."""
     for host in hosts:
+        if host == context.settings.platform_domain:
+            raise Conflict(f"{host} is the platform's own", hint="choose another host for the app")
         label, _, rest = host.partition(".")
         if rest == context.settings.domain:
             own = label == app.name
@@ -100,6 +102,11 @@ def url_of(host: str, settings: Settings, *, tls: bool) -> str:
     """The address for people and browsers; the port is left out where it is the scheme's own."""
     scheme, port, usual = ("https", settings.https_port, 443) if tls else ("http", settings.http_port, 80)
     return f"{scheme}://{host}" if port == usual else f"{scheme}://{host}:{port}"
+
+
+def server_url(settings: Settings) -> str:
+    """The platform's own https address; empty when it has none."""
+    return url_of(settings.platform_domain, settings, tls=True) if settings.platform_domain else ""
 
 
 def app_url(context: Context, app: App) -> str:

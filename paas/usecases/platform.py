@@ -10,22 +10,24 @@ from paas.model.app import ReleaseStatus
 from paas.model.events import Event
 from paas.reconcile import reconcile
 from paas.requests.platform import PlatformDown, PlatformStatus, PlatformUp
-from paas.usecases import recovery, uploads
+from paas.usecases import certificates, recovery, uploads
 from paas.usecases.addon_service import reconcile_addons
 from paas.usecases.context import Act, Context
-from paas.usecases.domains import url_of
+from paas.usecases.domains import server_url, url_of
 from paas.usecases.switch import base_release, in_words, world
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlatformShown:
-    """How the platform is. `engine` empty: it does not answer. Memory in bytes; counts of replicas are of containers
-    that are there, healthy or not; `running` are ids of operations."""
+    """How the platform is. `server` is its own https address (empty: it has none). `engine` empty: it does not answer.
+    Memory in bytes; counts of replicas are of containers that are there, healthy or not; `running` are ids of
+    operations."""
 
     version: str
     instance: str
     home: str
     domain: str
+    server: str
     url: str
     stack: str
     engine: str
@@ -45,9 +47,12 @@ class PlatformShown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlatformIsUp:
-    """The platform runs. `failed` maps apps that could not be brought up to why."""
+    """The platform runs. `server` is its own https address; `note` says what it lacks; `failed` maps apps that could
+    not be brought up to why."""
 
     url: str
+    server: str
+    note: str
     apps: int
     failed: dict[str, str]
 
@@ -71,7 +76,10 @@ def platform_up(context: Context, request: PlatformUp, act: Act) -> PlatformIsUp
         except Exception as error:
             failed[app.name] = in_words(error)
             act.emit(Event(kind="warning", app=app.name, message=f"{app.name}: {in_words(error)}"))
-    return PlatformIsUp(url=_url(context), apps=len(apps), failed=failed)
+    note = certificates.server_note(context)
+    return PlatformIsUp(
+        url=_url(context), server=server_url(context.settings), note=note, apps=len(apps), failed=failed
+    )
 
 
 def platform_down(context: Context, request: PlatformDown, act: Act) -> PlatformShown:
@@ -107,6 +115,7 @@ def _shown(context: Context) -> PlatformShown:
         instance=context.settings.instance,
         home=str(context.settings.home),
         domain=context.settings.domain,
+        server=server_url(context.settings),
         url=_url(context),
         stack=context.stack.name,
         engine=info.name if info else "",

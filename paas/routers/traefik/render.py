@@ -13,7 +13,7 @@ import ipaddress
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, TypedDict
 from urllib.parse import quote
 
@@ -22,6 +22,8 @@ import yaml
 from paas.errors import RouterError, UsageError
 from paas.model import names
 from paas.model.route import Route
+from paas.model.secret import Secret
+from paas.routers import vouch
 
 APP_ID = re.compile(r"[a-z0-9]{1,40}")
 INSTANCE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
@@ -33,6 +35,8 @@ REQUEST, RETRY, UNAVAILABLE, UNKNOWN, TO_HTTPS = (
     "paas-request-id", "paas-retry", "paas-unavailable", "paas-unknown-host", "paas-to-https",
 )  # fmt: skip
 TRANSPORT = "paas-replicas"
+WORD, TO_SERVER = "paas-router-word", "paas-server"
+"""What is set on requests to the platform's own server, and how it is reached."""
 
 EXACT, WILDCARD, LAST = 1000, 100, 1
 """Priorities. Traefik's own, the length of the rule, would let a long wildcard win over another app's exact host."""
@@ -96,10 +100,14 @@ class CertificateFiles(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What routes are rendered with: the platform's name and the port that redirects name."""
+    """What routes are rendered with: the platform's name and the port that redirects name; where the platform itself
+    answers (`host` empty: nowhere), the loopback port of its server and the router's word."""
 
     instance: str
     https_port: int = 443
+    host: str = ""
+    port: int = 0
+    word: Secret = field(default_factory=lambda: Secret(""))
 
 
 def document(routes: Iterable[Route], certificates: Sequence[CertificateFiles], facts: Facts) -> dict[str, Any]:
@@ -118,8 +126,37 @@ def document(routes: Iterable[Route], certificates: Sequence[CertificateFiles], 
             TRANSPORT: {"forwardingTimeouts": {"dialTimeout": DIAL_TIMEOUT, "idleConnTimeout": IDLE_TIMEOUT}}
         },
     }
+    if facts.host:
+        for kind, parts in server(facts).items():
+            http[kind] |= parts
     # Traefik refuses an empty list here.
     return {"http": http} | ({"tls": {"certificates": list(certificates)}} if certificates else {})
+
+
+def server(facts: Facts) -> dict[str, dict[str, Any]]:
+    """The platform's own server: by https only, before any app, with the word that says it comes from here. Answers
+    may last for ever, and no part of a request is held back."""
+    key, where = f"{facts.instance}-server", rule((facts.host,))
+    common = {"rule": where, "priority": EXACT + 1}
+    return {
+        "routers": {
+            key: {**common, "entryPoints": [WEBSECURE], "service": key, "middlewares": [WORD], "tls": {}},
+            f"{key}-redirect": {**common, "entryPoints": [WEB], "service": NOBODY, "middlewares": [TO_HTTPS]},
+        },
+        "services": {
+            key: {
+                "loadBalancer": {
+                    "servers": [{"url": f"http://127.0.0.1:{facts.port}"}],
+                    "passHostHeader": True,
+                    "serversTransport": TO_SERVER,
+                    "responseForwarding": {"flushInterval": "10ms"},
+                }
+            }
+        },
+        "middlewares": {WORD: {"headers": {"customRequestHeaders": {vouch.HEADER: facts.word.reveal()}}}},
+        # The server itself ends idle connections after five seconds: one that ends as a request comes would fail it.
+        "serversTransports": {TO_SERVER: {"forwardingTimeouts": {"dialTimeout": "5s", "idleConnTimeout": "3s"}}},
+    }
 
 
 def routers_of(route: Route) -> dict[str, Router]:

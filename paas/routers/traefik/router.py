@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from paas.errors import PaasError, RouterError
 from paas.images import DockerBuilder
@@ -17,6 +18,7 @@ from paas.interfaces import Builder, LogQuery
 from paas.model.events import Emit, Event
 from paas.model.route import Certificate, Route, Traffic
 from paas.model.service import LogLine
+from paas.routers import vouch
 from paas.routers.traefik import access_log, live, metrics, ports, render, static
 from paas.routers.traefik.api import Api, Silent
 from paas.routers.traefik.container import Container
@@ -39,7 +41,7 @@ class TraefikRouter:
         self._folder = Folder(settings.home / "traefik")
         self._container = Container(settings, builder or DockerBuilder(settings), self._folder.path)
         self._api = Api(settings.traefik_port)
-        self._facts = render.Facts(settings.instance, settings.https_port)
+        self._facts = _facts(settings)
         self._guard = threading.Lock()
         self._writer = threading.Lock()
         self._one_up = threading.Lock()
@@ -280,6 +282,14 @@ class TraefikRouter:
             return str(error)
         wrong = {kind: facts.get("errors", 0) for kind, facts in overview.items() if facts.get("errors")}
         return ", ".join(f"{count} {kind} with errors" for kind, count in wrong.items())
+
+
+def _facts(settings: Settings) -> render.Facts:
+    facts = render.Facts(settings.instance, settings.https_port)
+    if not settings.platform_domain:
+        return facts
+    word = vouch.word(settings.home)
+    return replace(facts, host=settings.platform_domain, port=settings.server_port, word=word)
 
 
 def _covers(certificate: Certificate, host: str) -> bool:

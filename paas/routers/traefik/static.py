@@ -28,8 +28,8 @@ def document(settings: Settings) -> dict[str, Any]:
     return {
         "global": {"checkNewVersion": False, "sendAnonymousUsage": False},
         "entryPoints": {
-            "web": _entry_point(f"{_host(settings.bind)}:{settings.http_port}"),
-            "websecure": _entry_point(f"{_host(settings.bind)}:{settings.https_port}"),
+            "web": _entry_point(settings, settings.http_port),
+            "websecure": _entry_point(settings, settings.https_port),
             # API, ping and metrics: this machine only.
             "traefik": {"address": f"127.0.0.1:{settings.traefik_port}", "http": _http()},
         },
@@ -65,16 +65,22 @@ def text(settings: Settings) -> str:
     return yaml.dump(document(settings), Dumper=yaml.CSafeDumper, sort_keys=True)
 
 
-def _entry_point(address: str) -> dict[str, Any]:
+SLOW = 3600
+"""Seconds a request to a platform with a host of its own may take to arrive: a push of a gigabyte at 300 kB/s."""
+
+
+def _entry_point(settings: Settings, port: int) -> dict[str, Any]:
+    patience = max(settings.request_timeout, SLOW if settings.platform_domain else 0)
+    proxies = settings.trusted_proxies.replace(",", " ").split()
     return {
-        "address": address,
+        "address": f"{_host(settings.bind)}:{port}",
         "http": {**_http(), "maxHeaderBytes": 65536},
         # Traefik sets X-Forwarded-* itself; what a client sends of them counts for nothing.
-        "forwardedHeaders": {"insecure": False},
+        "forwardedHeaders": {"insecure": False, **({"trustedIPs": proxies} if proxies else {})},
         "transport": {
             # A whole request, body included, has to arrive within this: it ends slow-sending attackers, and lets
             # a gigabyte in at 4 MB/s. Answers and upgraded connections may last for ever.
-            "respondingTimeouts": {"readTimeout": "300s", "writeTimeout": "0s", "idleTimeout": "75s"},
+            "respondingTimeouts": {"readTimeout": f"{patience}s", "writeTimeout": "0s", "idleTimeout": "75s"},
             "lifeCycle": {"graceTimeOut": "10s"},
         },
     }
