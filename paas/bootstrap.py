@@ -16,6 +16,7 @@ from paas.images import DockerBuilder
 from paas.loops import Loop, Loops
 from paas.model.events import Emit
 from paas.settings import Settings
+from paas.signals.ring import Ring
 from paas.stacks import build_env, choose
 from paas.store.sql import SqlStore
 from paas.usecases import fetch, repository, uploads
@@ -24,6 +25,7 @@ from paas.usecases.context import Context, Locks
 from paas.usecases.doctor import Check, checks
 from paas.usecases.door import Door
 from paas.usecases.operations import Operations
+from paas.usecases.sampling import Sampler
 from paas.usecases.switch import world
 
 
@@ -78,6 +80,7 @@ def wire(
     clock = SystemClock()
     builder = DockerBuilder(settings)
     given = {"settings": settings, "clock": clock, "builder": builder}
+    signals = Ring(settings.home, now=clock.now)
     context = Context(
         settings=settings,
         store=SqlStore.open(settings.home),
@@ -88,12 +91,13 @@ def wire(
         clock=clock,
         locks=Locks(clock),
         build_env=build_env(os.environ if environ is None else environ),
+        signals=signals,
     )
     door = Door.of(context)
     operations = Operations(door)
     repair = AddonRepair(context, operations.keep)
     controller = Controller(context, world(context), recover=operations.recover, repair_addons=repair)
-    again = Loops(loops(context, operations))
+    again = Loops((*loops(context, operations), Loop("signals", settings.sample, Sampler(context, signals))))
     return Platform(context=context, door=door, operations=operations, controller=controller, loops=again)
 
 

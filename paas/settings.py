@@ -102,6 +102,7 @@ def keep(home: Path, **changes: str | int) -> bool:
     if wanted == before:
         return False
     lines = path.read_text().splitlines() if path.exists() else []
+    sample: float = setting(5.0, "PAAS_SAMPLE", "Seconds between two measurements of every process.")
     lines = [line for line in lines if line.partition("=")[0].strip().strip("\"'") not in changes]
     lines += [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in changes.items() if value != ""]
     text = "\n".join(lines) + "\n"

@@ -17,7 +17,7 @@ from typing import TypeVar
 import docker.errors
 from docker import APIClient
 
-from paas.engines import docker_events, docker_proc
+from paas.engines import docker_events, docker_proc, docker_use
 from paas.engines.docker_client import Connection, created, refused, said
 from paas.engines.docker_logs import Followed, Origin, Reader, tail
 from paas.engines.docker_networks import Networks, Volumes, connect, disconnect
@@ -42,7 +42,7 @@ from paas.errors import Conflict, DeployFailed, NotFound, PlatformError
 from paas.interfaces import EngineInfo, LogQuery, Stop, Terminal
 from paas.model.events import Emit, Event
 from paas.model.secret import Secret
-from paas.model.service import Change, LogLine, ObservedService, Replica, ServiceKey, ServiceSpec, Stats
+from paas.model.service import Change, LogLine, Measured, ObservedService, Replica, ServiceKey, ServiceSpec, Stats
 from paas.settings import Settings
 
 LOG = logging.getLogger(__name__)
@@ -71,13 +71,15 @@ class DockerEngine:
         self._runner = Runner(self._connection, settings.instance)
         self._prober = Prober(self._runner.quietly)
         self._inspections = Inspections(settings.instance)
+        self._uses = docker_use.Uses()
         # What `apply` started and nobody has waited for yet: any restart of these means that they have exited.
         self._started: set[str] = set()
         self._guard = threading.Lock()
 
     def close(self) -> None:
-        """Close idle connections."""
+        """Close idle connections and files."""
         self._connection.close()
+        self._uses.close()
 
     # Seeing.
 
@@ -374,6 +376,25 @@ class DockerEngine:
             return None
         return Stats(
             replica=facts.id, cpu_seconds=use.cpu_seconds, memory=use.memory, pids=use.pids, connections=connections
+        )
+
+    def measure(self) -> tuple[Measured, ...]:
+        """See interfaces.Engine. Where cgroups cannot be read the Engine is asked, some milliseconds a replica."""
+        with self._connection.lease() as api:
+            present = [one for one in self._list(api) if one.tags.kind == "replica"]
+            found = [facts for one in present if (facts := self._inspections.of(api, one))]
+            measured = [self._measured(api, facts) for facts in found]
+        self._uses.keep(facts.id for facts in found)
+        return tuple(sorted(measured, key=lambda one: (one.key, one.replica.index, one.replica.id)))
+
+    def _measured(self, api: APIClient, facts: Facts) -> Measured:
+        used = self._uses.of(facts.pid, facts.id) if facts.running else None
+        if used is None and facts.running:
+            with suppress(docker.errors.NotFound):
+                used = docker_use.of_api(api.stats(facts.id, stream=False, one_shot=True))
+        verdict = self._prober.known(target(facts)) if facts.running else None
+        return Measured(
+            key=facts.tags.key, replica=replica(facts, verdict), used=used, cpus=facts.cpus, memory_limit=facts.memory
         )
 
     def connections(self, key: ServiceKey, port: int) -> Mapping[str, int]:

@@ -24,7 +24,8 @@ OOM_WINDOW = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """One inspected container. Times are Unix seconds, 0.0: never. `exit_code` None while it never exited."""
+    """One inspected container. Times are Unix seconds, 0.0: never. `exit_code` None while it never exited.
+    `cpus` (cores) and `memory` (bytes) are its limits; 0: none."""
 
     id: str
     image: str
@@ -40,6 +41,8 @@ class Facts:
     restarts: int
     error: str
     paused: bool = False
+    cpus: float = 0.0
+    memory: int = 0
 
     @property
     def name(self) -> str:
@@ -54,7 +57,7 @@ class Facts:
 
 def facts(inspected: Mapping[str, Any], instance: str) -> Facts | None:
     """An inspection read; None when the container is no service's or one-off's of this instance."""
-    config, state = inspected.get("Config") or {}, inspected.get("State") or {}
+    config, state, host = (inspected.get(part) or {} for part in ("Config", "State", "HostConfig"))
     found = config.get("Labels") or {}
     read = tags(found)
     if read is None or found.get(INSTANCE) != instance:
@@ -77,6 +80,8 @@ def facts(inspected: Mapping[str, Any], instance: str) -> Facts | None:
         restarts=int(inspected.get("RestartCount") or 0),
         error=str(state.get("Error") or ""),
         paused=bool(state.get("Paused")),
+        cpus=int(host.get("NanoCpus") or 0) / 1e9,
+        memory=int(host.get("Memory") or 0),
     )
 
 

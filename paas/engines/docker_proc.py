@@ -119,12 +119,12 @@ def use(pid: int, container: str, proc: Path = PROC, cgroups: Path = CGROUPS) ->
         text = (proc / str(pid) / "cgroup").read_text()
         if container not in text:
             return None
-        return _use_of(_cgroup_paths(text), cgroups)
+        return _use_of(cgroup_paths(text), cgroups)
     except (OSError, ValueError, KeyError):
         return None
 
 
-def _cgroup_paths(text: str) -> dict[str, str]:
+def cgroup_paths(text: str) -> dict[str, str]:
     """Controller → path from /proc/<pid>/cgroup; version 2's only path stands under the empty name."""
     paths: dict[str, str] = {}
     for line in text.splitlines():

@@ -18,9 +18,22 @@ from paas.errors import DeployFailed, EngineUnavailable, NotFound
 from paas.interfaces import Clock, EngineInfo, LogQuery, Stop, Terminal
 from paas.model.events import Emit, Event
 from paas.model.secret import Secret
-from paas.model.service import Change, LogLine, ObservedService, Replica, ServiceKey, ServiceSpec, State, Stats
+from paas.model.service import (
+    Change,
+    LogLine,
+    Measured,
+    ObservedService,
+    Replica,
+    ServiceKey,
+    ServiceSpec,
+    State,
+    Stats,
+    Used,
+)
 
 DEAD = (State.CRASHED, State.STOPPED)
+
+_USED = Used(cpu_seconds=1.0, memory=50 << 20)
 
 RESTART = 1.0
 """Seconds after which a crashed replica is started again, unless its image exits at once."""
@@ -57,6 +70,7 @@ class MemoryEngine:
 
     `ran` lists one-off specs, `calls` the verbs in order. `down` makes it answer as an Engine that is gone.
     `busy` scripts the answers of `connections` per replica id, one a call; the last one stays.
+    `used` is what `measure` says per replica id.
     """
 
     def __init__(self, clock: Clock, behaviours: Mapping[str, Behaviour] | None = None) -> None:
@@ -65,6 +79,7 @@ class MemoryEngine:
         self.calls: list[str] = []
         self._volumes: set[str] = set()
         self.busy: dict[str, list[int]] = {}
+        self.used: dict[str, Used] = {}
         self.down = False
         self._clock = clock
         self._versions: dict[ServiceKey, _Version] = {}
@@ -89,6 +104,24 @@ class MemoryEngine:
             for service in self.observe(app_id)
             for replica in service.replicas
             if replica.state not in DEAD
+        )
+
+    def measure(self) -> tuple[Measured, ...]:
+        """What `used` says of each replica that runs; else a fixed use."""
+        with self._lock:
+            self._reach()
+            specs = {key: version.spec for key, version in self._versions.items()}
+        return tuple(
+            Measured(
+                key=service.key,
+                replica=replica,
+                used=self.used.get(replica.id, _USED) if replica.state not in DEAD else None,
+                cpus=specs[service.key].limits.cpus,
+                memory_limit=specs[service.key].limits.memory,
+            )
+            for service in self.observe()
+            if service.kind == "replica"
+            for replica in service.replicas
         )
 
     def connections(self, key: ServiceKey, port: int) -> Mapping[str, int]:

@@ -97,6 +97,10 @@ class Prober:
         now = time.time()
         return {target.id: judged(self._history(target), target.health, now) for target in targets}
 
+    def known(self, target: Target) -> tuple[State, str]:
+        """The state by what was answered so far; asks nobody."""
+        return judged(self._history(target), target.health, time.time())
+
     def ask(self, target: Target) -> tuple[State, str, Answer]:
         """Ask one replica now; its state, why, and the answer itself."""
         if target.health.kind is HealthKind.RUNNING:

@@ -6,16 +6,16 @@ Small, no optional methods: who cannot do a thing raises Unsupported with a hint
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from paas.model.build import Base, Image, Runtime
 from paas.model.events import Emit
-from paas.model.route import Certificate, Route, Traffic
+from paas.model.route import Certificate, Requested, Route, Traffic
 from paas.model.secret import Secret
-from paas.model.service import Change, LogLine, ObservedService, Replica, ServiceKey, ServiceSpec, Stats
+from paas.model.service import Change, LogLine, Measured, ObservedService, Replica, ServiceKey, ServiceSpec, Stats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +107,10 @@ class Engine(Protocol):
 
     def stats(self, app_id: str = "") -> tuple[Stats, ...]:
         """What each running replica uses now."""
+
+    def measure(self) -> tuple[Measured, ...]:
+        """All replicas of all apps with what each used so far, sorted by key and index. Cheap enough for every few
+        seconds: health is what was last known, nobody is asked."""
 
     def connections(self, key: ServiceKey, port: int) -> Mapping[str, int]:
         """Established connections to `port` of each running replica (id → count). Drain is over at zero."""
@@ -241,8 +245,23 @@ class Router(Protocol):
     def certificates(self, certificates: Sequence[Certificate]) -> None:
         """Make these the certificates that are served. Apply routes with their tls_hosts afterwards."""
 
+    def requested(self) -> tuple[Requested, ...]:
+        """The hosts whose certificates it gets by itself, by host; those of `certificates` are served before these.
+
+        Looks anew: hosts that got theirs since answer by https from then on.
+        """
+
+    def request_again(self) -> None:
+        """Ask at once for the certificates that could not be had."""
+
     def traffic(self) -> tuple[Traffic, ...]:
         """Counters per app since the router started."""
+
+    def in_flight(self, servers: Collection[str]) -> Mapping[str, int]:
+        """Requests that each of these `ip:port` works on or has not accepted yet, upgraded connections included.
+
+        Raises RouterError where that cannot be known.
+        """
 
     def logs(self, app_id: str, query: LogQuery) -> Iterator[LogLine]:
         """Access log lines of the app (empty: the router's own log), as text for people."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from paas.model.secret import Secret
 
@@ -39,9 +40,25 @@ class Certificate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Requested:
+    """A host whose certificate the router gets by itself. `certificate` (without its key) None: not there yet. `why`
+    is what the last request failed with, at `failed_at` (Unix time); empty: none failed since the last success."""
+
+    host: str
+    certificate: Certificate | None = None
+    why: str = ""
+    failed_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Traffic:
-    """Counters since the router started, for one app: requests by status class, and seconds spent."""
+    """Counters since the router started, for one app: requests by status class (`2xx`), and seconds spent.
+
+    `buckets` are how many were answered within so many seconds (upper bound → count, each counting all below it too;
+    infinity: all). Upgraded connections, which last, are not among them.
+    """
 
     app_id: str
     requests: dict[str, int]
     seconds: float
+    buckets: Mapping[float, int] = field(default_factory=dict)

@@ -202,6 +202,30 @@ class Stats:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Used:
+    """What one running replica has used since it started, and holds now. `memory` is what the kernel cannot take back
+    at once. Bytes, seconds of one core; None: cannot be known here."""
+
+    cpu_seconds: float
+    memory: int
+    network_in: int | None = None
+    network_out: int | None = None
+    disk_read: int | None = None
+    disk_write: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """One replica with what it used, None while it does not run. `cpus` and `memory_limit` are its limits; 0: none."""
+
+    key: ServiceKey
+    replica: Replica
+    used: Used | None = None
+    cpus: float = 0.0
+    memory_limit: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogLine:
     """One line of output. `at` is Unix time, `source` app, router or build, `stream` stdout or stderr.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -19,7 +19,18 @@ from paas.model.events import Emit, Event
 from paas.model.route import Certificate, Route, Traffic
 from paas.model.service import LogLine
 from paas.routers import vouch
-from paas.routers.traefik import access_log, live, metrics, ports, render, static
+from paas.routers.traefik import (
+    access_log,
+    acme,
+    connections,
+    live,
+    metrics,
+    ports,
+    refusals,
+    render,
+    static,
+    trust,
+)
 from paas.routers.traefik.api import Api, Silent
 from paas.routers.traefik.container import Container
 from paas.routers.traefik.folder import Folder
@@ -308,3 +319,10 @@ def problem(router: object) -> str:
     with suppress(PaasError):
         return router.reload_failures() if isinstance(router, TraefikRouter) else ""
     return ""
+    def in_flight(self, servers: Collection[str]) -> Mapping[str, int]:
+        """See `interfaces.Router.in_flight`."""
+        try:
+            return connections.in_flight(servers)
+        except OSError as error:
+            raise RouterError(f"the kernel does not tell of connections: {error}") from error
+

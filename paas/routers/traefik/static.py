@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from paas.settings import Settings
+from paas.routers.traefik import acme, metrics
 
 INSIDE = "/paas"
 """Where the platform's `traefik` folder stands in the container."""
@@ -38,7 +39,7 @@ def document(settings: Settings) -> dict[str, Any]:
         "metrics": {
             "prometheus": {
                 "entryPoint": "traefik", "addEntryPointsLabels": False, "addRoutersLabels": True,
-                "addServicesLabels": False, "buckets": [0.1, 0.5, 1, 5],
+                "addServicesLabels": False, "buckets": list(metrics.BUCKETS),
             }
         },
         "log": {"level": settings.log_level.upper().replace("WARNING", "WARN"), "format": "json"},

@@ -1,0 +1,83 @@
+"""Measures every process and replica again and again: engine and router are looked at, samples are kept."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from paas.errors import PaasError
+from paas.model.metrics import Look, Machine, Series
+from paas.model.route import Traffic
+from paas.model.scaling import Sample
+from paas.model.service import Measured
+from paas.plan.measure import PATIENCE, samples
+from paas.usecases.context import Context
+
+log = logging.getLogger("paas.sampling")
+
+
+class Kept(Protocol):
+    """Where samples go."""
+
+    def add(self, samples: Mapping[Series, Sample]) -> None:
+        """Keep one of each series."""
+
+
+@dataclass(slots=True)
+class Sampler:
+    """One look a call. A router that does not answer costs its signals, an engine that does not all of them."""
+
+    context: Context
+    kept: Kept
+    _looks: deque[Look] = field(default_factory=deque)
+    _machine: Machine | None = None
+    _silent: str = ""
+
+    def __call__(self) -> None:
+        """Look, and keep what it comes to. Raises EngineUnavailable, PlatformError."""
+        machine = self._machine or self._known_machine()
+        measured = self.context.engine.measure()
+        look = self._look(measured)
+        while self._looks and look.clock - self._looks[0].clock > 2 * PATIENCE:
+            self._looks.popleft()
+        self._looks.append(look)
+        self.kept.add(samples(tuple(self._looks), machine))
+
+    def _known_machine(self) -> Machine:
+        info = self.context.engine.info()
+        self._machine = Machine(cpus=float(info.cpus), memory=info.memory)
+        return self._machine
+
+    def _look(self, measured: tuple[Measured, ...]) -> Look:
+        clock = self.context.clock
+        return Look(
+            at=clock.now(),
+            clock=clock.monotonic(),
+            measured=measured,
+            traffic=self._traffic(),
+            in_flight=self._in_flight(measured),
+        )
+
+    def _traffic(self) -> Mapping[str, Traffic] | None:
+        try:
+            found = {one.app_id: one for one in self.context.router.traffic()}
+        except PaasError as error:
+            self._tell(error)
+            return None
+        self._silent = ""
+        return found
+
+    def _in_flight(self, measured: tuple[Measured, ...]) -> Mapping[str, int] | None:
+        servers = [one.replica.address for one in measured if ":" in one.replica.address]
+        try:
+            return self.context.router.in_flight(servers) if servers else {}
+        except PaasError:
+            return None
+
+    def _tell(self, error: PaasError) -> None:
+        if error.message != self._silent:
+            self._silent = error.message
+            log.warning("requests are not measured: %s", error.message)
