@@ -21,15 +21,12 @@ from paas.model.service import LogLine
 from paas.routers import vouch
 from paas.routers.traefik import (
     access_log,
-    acme,
     connections,
     live,
     metrics,
     ports,
-    refusals,
     render,
     static,
-    trust,
 )
 from paas.routers.traefik.api import Api, Silent
 from paas.routers.traefik.container import Container

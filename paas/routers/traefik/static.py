@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from paas.settings import Settings
-from paas.routers.traefik import acme, metrics
+from paas.routers.traefik import metrics
 
 INSIDE = "/paas"
 """Where the platform's `traefik` folder stands in the container."""
