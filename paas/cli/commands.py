@@ -29,6 +29,7 @@ SECTIONS: dict[str, dict[str, Command]] = {
         "git": Command("git", "Add the remote that `git push` deploys to.", group=True),
         "keys": Command("keys", "Show, add and remove SSH keys that may push.", group=True),
         "hooks": Command("hooks", "Have a repository of yours deploy what is pushed to it.", group=True),
+        "deploy-hooks": Command("deploy_hooks", "Deploy what is pushed to GitHub, GitLab, Gitea or Forgejo.", group=True),
         "git-credential": Command("git_credential", "What git asks for the password of a server elsewhere."),
         "git-shell": Command("git_shell", "What sshd runs for a key that may push."),
     },

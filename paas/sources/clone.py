@@ -51,6 +51,17 @@ def redacted(text: str) -> str:
     return _USERINFO.sub(r"\g<scheme>", text)
 
 
+def check_address(address: str, policy: Policy | None = None) -> None:
+    """Raise UsageError, Denied or ConfigError (no such host) for what `clone` would not fetch from."""
+    _check(address, "", allow_file=False)
+    _place(address, policy)
+
+
+def is_ref(name: str) -> bool:
+    """Whether this can name a branch, tag or commit."""
+    return bool(_REF.fullmatch(name))
+
+
 def clone(
     url: str,
     into: Path,

@@ -10,6 +10,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from paas.model.app import Addon, App, Attachment, Operation, Release
 from paas.model.audit import Record
+from paas.model.deploy_hook import DeployHook, HookDelivery, HookState
 from paas.model.events import Event
 from paas.model.people import Grant, Invite, KeyOwner, Membership, Team, Token, User
 from paas.model.route import Certificate
@@ -36,6 +37,19 @@ class People:
 
 
 @dataclass(slots=True)
+class Hooks:
+    """What is kept of deploy hooks, by their ids; deliveries oldest first."""
+
+    hooks: dict[str, DeployHook] = field(default_factory=dict)
+    states: dict[str, HookState] = field(default_factory=dict)
+    marks: dict[str, frozenset[str]] = field(default_factory=dict)
+    deliveries: list[HookDelivery] = field(default_factory=list)
+
+    def __copy__(self) -> Hooks:
+        return Hooks(dict(self.hooks), dict(self.states), dict(self.marks), list(self.deliveries))
+
+
+@dataclass(slots=True)
 class State:
     """Everything that is kept. A new noun is one more field."""
 
@@ -50,6 +64,7 @@ class State:
     events: list[tuple[int, str, str, Event]] = field(default_factory=list)
     people: People = field(default_factory=People)
     audit: list[Record] = field(default_factory=list)
+    hooks: Hooks = field(default_factory=Hooks)
 
 
 def transaction(method: Callable[Concatenate[M, P], T]) -> Callable[Concatenate[M, P], T]:

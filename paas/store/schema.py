@@ -186,7 +186,8 @@ def _check_head(path: Path) -> None:
 
 
 def _check(connection: Connection, path: Path) -> None:
-    _whole(connection.execute(text("PRAGMA quick_check")).scalar_one())
+    # One row that says ok, or one for each of many damages.
+    _whole(connection.execute(text("PRAGMA quick_check")).scalars().first() or "no answer")
     tables = set(connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'table'")).scalars())
     if "alembic_version" not in tables:
         raise PlatformError(f"{path} is not a store of paas, or was cut off", hint=repair(path))

@@ -21,9 +21,9 @@ from paas.store import rows, schema, words
 from paas.store.crypto import Vault
 from paas.store.file import first, rows_of
 from paas.store.sql_audit import SqlAudit
+from paas.store.sql_deploy_hooks import SqlDeployHooks
 from paas.store.sql_people import SqlPeople
 from paas.store.tables import (
-    SEALED,
     addons,
     apps,
     attachments,
@@ -31,6 +31,7 @@ from paas.store.tables import (
     domains,
     events,
     meta,
+    metadata,
     operations,
     releases,
 )
@@ -41,7 +42,7 @@ KEPT_EVENTS = 50_000
 KEPT_OPERATIONS = 2_000
 
 
-class SqlStore(SqlPeople, SqlAudit):
+class SqlStore(SqlPeople, SqlAudit, SqlDeployHooks):
     """A `Store` in `<home>/paas.db`, its keys in `<home>/secret.key`. Close it when done."""
 
     @classmethod
@@ -289,7 +290,7 @@ class SqlStore(SqlPeople, SqlAudit):
             both.save()
             self._vault = both
             with self._write() as db:
-                for table in SEALED:
+                for table in (one for one in metadata.tables.values() if "sealed" in one.columns):
                     for row in rows_of(db, select(table)):
                         same = [column == row[column.name] for column in table.primary_key.columns]
                         db.execute(update(table).where(*same).values(sealed=both.reseal(row["sealed"])))
@@ -313,6 +314,7 @@ class SqlStore(SqlPeople, SqlAudit):
                 self.releases(app.id)
             self.addons(), self.attachments(), self.certificates(), self.operations(limit=0)
             self.users(), self.teams(), self.memberships(), self.grants(), self.tokens(), self.invites()
+            self.deploy_hooks()
         except PaasError as error:
             raise PlatformError(error.message, hint=schema.repair(self.path)) from error
 

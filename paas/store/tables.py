@@ -133,6 +133,3 @@ events = Table(
     sqlite_autoincrement=True,
 )
 """Autoincrement: a serial number that a follower has seen is never given again."""
-
-SEALED = (releases, addons, certificates)
-"""The tables with a `sealed` column."""

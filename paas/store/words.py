@@ -78,6 +78,21 @@ def no_invite() -> NotFound:
     return NotFound("no such invite", hint="`paas invites` lists them")
 
 
+def hook_taken(name: str) -> Conflict:
+    """The app has a deploy hook of that name."""
+    return Conflict(f"the app has a deploy hook {name!r} already", hint="choose another name: --name NAME")
+
+
+def no_hook() -> NotFound:
+    """No deploy hook at that address."""
+    return NotFound("there is no such address")
+
+
+def no_delivery(wanted: str) -> NotFound:
+    """Nothing of that id is kept."""
+    return NotFound(f"no delivery {wanted[:80]!r} is kept", hint="the oldest are forgotten")
+
+
 def _nearest(wanted: str, names: Iterable[str], listing: str) -> str:
     near = difflib.get_close_matches(wanted, list(names), n=1)
     return f"did you mean {near[0]!r}?" if near else f"`{listing}` lists them"

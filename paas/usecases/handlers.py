@@ -31,6 +31,14 @@ from paas.requests.config import (
     PutCertificate,
     ShowConfig,
 )
+from paas.requests.deploy_hooks import (
+    AddDeployHook,
+    ListDeployHooks,
+    ListHookDeliveries,
+    RedeliverHook,
+    RemoveDeployHook,
+    ShowDeployHook,
+)
 from paas.requests.deploys import DeployApp, ListReleases, PlanApp, Rollback, ShowRelease
 from paas.requests.git import AddKey, GitSession, ListKeys, RemoveKey
 from paas.requests.platform import (
@@ -50,6 +58,7 @@ from paas.usecases import (
     certificates,
     config,
     deploy,
+    deploy_hooks,
     doctor,
     domains,
     git,
@@ -114,6 +123,12 @@ HANDLERS: Mapping[type[Request], Handler] = {
     ListOperations: history.list_operations,
     ListKeys: keys.list_keys,
     AddKey: keys.add_key,
+    ListDeployHooks: deploy_hooks.list_deploy_hooks,
+    AddDeployHook: deploy_hooks.add_deploy_hook,
+    ShowDeployHook: deploy_hooks.show_deploy_hook,
+    RemoveDeployHook: deploy_hooks.remove_deploy_hook,
+    ListHookDeliveries: deploy_hooks.list_hook_deliveries,
+    RedeliverHook: deploy_hooks.redeliver_hook,
     RemoveKey: keys.remove_key,
 }
 

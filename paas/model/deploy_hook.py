@@ -1,0 +1,86 @@
+"""Words of deploys that a git host asks for: a hook, what came to it, and what waits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from paas.model.secret import Secret
+
+
+class Provider(StrEnum):
+    """Who sends, which says how it is signed and what it looks like."""
+
+    GITHUB = "github"
+    GITLAB = "gitlab"
+    GITEA = "gitea"
+    FORGEJO = "forgejo"
+    SIGNED = "signed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployHook:
+    """An address at which a git host says what happened, and what is done then.
+
+    `id` is the unguessable part of the address. `source` is the git URL that is deployed, without a ref: it may hold a
+    password, and what a payload says of URLs is never used. `repository` is what the host calls it: `team/shop`; empty
+    only for `signed`. `paths` are globs of which one changed file must match (none: all do). With `wait`, a commit is
+    deployed when its checks are green: those named in `checks`, or all that were heard of. `reviews` says which pull
+    requests get a review app: none, those of the repository's own branches, or those of forks as well.
+    """
+
+    id: str
+    app_id: str
+    name: str
+    provider: Provider
+    source: Secret
+    secret: Secret
+    created_at: float
+    created_by: str
+    repository: str = ""
+    branch: str = "main"
+    paths: tuple[str, ...] = ()
+    wait: bool = False
+    checks: tuple[str, ...] = ()
+    reviews: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookDelivery:
+    """One thing that came, and what was decided. `status` is accepted, waiting, ignored, refused or pinged; `said` the
+    sender's own id of it; `notice` what is needed to decide again (empty: it was refused); `operation` the deploy."""
+
+    id: str
+    hook_id: str
+    at: float
+    status: str
+    reason: str
+    said: str = ""
+    event: str = ""
+    branch: str = ""
+    commit: str = ""
+    notice: Mapping[str, object] = field(default_factory=dict)
+    operation: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingDeploy:
+    """A deploy that is to begin: of a commit, or (empty) of the branch as it is then. `deliveries` asked for it.
+    `again`: a server that was stopped left it undone once already."""
+
+    commit: str = ""
+    deliveries: tuple[str, ...] = ()
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookState:
+    """What a hook remembers: commits that wait for their checks (oldest first), the checks heard of by commit, the
+    deploy that is to begin, and the one that runs (`running`: its operation)."""
+
+    waiting: tuple[str, ...] = ()
+    checks: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    pending: PendingDeploy | None = None
+    running: str = ""
+    began: PendingDeploy | None = None

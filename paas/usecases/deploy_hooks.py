@@ -1,0 +1,185 @@
+"""Deploy hooks: added, shown, removed, and what came to them. What is decided is `webhooks/decision.py`'s, what takes
+deliveries in is `hook_receiver.py`."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from paas.egress.policy import Policy
+from paas.errors import NotFound, UsageError
+from paas.model.deploy_hook import DeployHook, HookDelivery, Provider
+from paas.model.secret import Secret
+from paas.requests.deploy_hooks import (
+    AddDeployHook,
+    ListDeployHooks,
+    ListHookDeliveries,
+    RedeliverHook,
+    RemoveDeployHook,
+    ShowDeployHook,
+)
+from paas.sources import redacted
+from paas.sources.clone import check_address, is_ref
+from paas.usecases.context import Act, Context
+from paas.usecases.hook_receiver import again
+
+NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+SECRET = re.compile(r"[\x21-\x7e]{16,200}")
+MOST_HOOKS = 20
+"""Of one app."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployHookShown:
+    """A hook. `path` is its address on the server, `url` the whole one where the server knows its name. `secret` is
+    empty but right after it was added. `waiting` are commits that wait for their checks, `running` an operation."""
+
+    name: str
+    provider: str
+    path: str
+    url: str
+    source: str
+    repository: str
+    branch: str
+    paths: tuple[str, ...]
+    wait: bool
+    checks: tuple[str, ...]
+    reviews: str
+    created_at: float
+    created_by: str
+    secret: str = ""
+    waiting: tuple[str, ...] = ()
+    running: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookDeliveryShown:
+    """One thing that came. `status` is accepted, waiting, ignored, refused or pinged, `reason` a sentence, `said` the
+    sender's own id, `operation` the deploy that came of it."""
+
+    id: str
+    at: float
+    event: str
+    status: str
+    reason: str
+    branch: str
+    commit: str
+    said: str
+    operation: str
+
+
+def list_deploy_hooks(context: Context, request: ListDeployHooks, act: Act) -> tuple[DeployHookShown, ...]:
+    """By name."""
+    app = context.store.app(request.app)
+    return tuple(_shown(context, hook) for hook in context.store.deploy_hooks(app.id))
+
+
+def add_deploy_hook(context: Context, request: AddDeployHook, act: Act) -> DeployHookShown:
+    """Raises UsageError for what cannot be, Denied for a repository that the server may not reach, Conflict for a name
+    that is taken."""
+    app = context.store.app(request.app)
+    if len(context.store.deploy_hooks(app.id)) >= MOST_HOOKS:
+        raise UsageError(f"an app has {MOST_HOOKS} deploy hooks at most")
+    _check(context, request)
+    hook = DeployHook(
+        id=secrets.token_hex(24), app_id=app.id, name=request.name or request.provider,
+        provider=Provider(request.provider), source=Secret(request.url), branch=request.branch, paths=request.paths,
+        secret=Secret(request.secret or secrets.token_urlsafe(32)), repository=_repository(request),
+        wait=request.wait or bool(request.checks), checks=request.checks, reviews=request.reviews,
+        created_at=context.clock.now(), created_by=act.actor,
+    )  # fmt: skip
+    context.store.add_deploy_hook(hook)
+    return _shown(context, hook, secret=hook.secret.reveal())
+
+
+def show_deploy_hook(context: Context, request: ShowDeployHook, act: Act) -> DeployHookShown:
+    """Raises NotFound."""
+    return _shown(context, found(context, request.app, request.hook))
+
+
+def remove_deploy_hook(context: Context, request: RemoveDeployHook, act: Act) -> DeployHookShown:
+    """Raises NotFound."""
+    hook = found(context, request.app, request.hook)
+    context.store.delete_deploy_hook(hook.id)
+    return _shown(context, hook)
+
+
+def list_hook_deliveries(context: Context, request: ListHookDeliveries, act: Act) -> tuple[HookDeliveryShown, ...]:
+    """Newest first. Raises NotFound."""
+    hook = found(context, request.app, request.hook)
+    return tuple(_delivery(one) for one in context.store.hook_deliveries(hook.id, request.limit))
+
+
+def redeliver_hook(context: Context, request: RedeliverHook, act: Act) -> HookDeliveryShown:
+    """Raises NotFound, and UsageError for one that was refused: nothing of it was kept."""
+    hook = found(context, request.app, request.hook)
+    before = context.store.hook_delivery(hook.id, request.delivery)
+    if not before.notice:
+        raise UsageError("it was refused, so nothing of it was kept", hint="have the git host send it again")
+    return _delivery(again(context, hook, before))
+
+
+def found(context: Context, app_name: str, name: str) -> DeployHook:
+    """The hook of that name. Raises NotFound naming those there are."""
+    app = context.store.app(app_name)
+    hooks = context.store.deploy_hooks(app.id)
+    for hook in hooks:
+        if hook.name == name:
+            return hook
+    known = ", ".join(hook.name for hook in hooks) or "none"
+    raise NotFound(f"{app.name} has no deploy hook {name!r}", hint=f"its deploy hooks: {known}")
+
+
+def path_of(hook: DeployHook) -> str:
+    """Its address on the server."""
+    return f"/deploy-hooks/{hook.id}"
+
+
+def _check(context: Context, request: AddDeployHook) -> None:
+    if request.name and not NAME.fullmatch(request.name):
+        raise UsageError(f"{request.name!a} cannot name a hook", hint="lower-case letters, digits and dashes")
+    if request.secret and not SECRET.fullmatch(request.secret):
+        raise UsageError("the secret has 16 to 200 letters, digits and signs", hint="leave it out: one is made")
+    if "#" in request.url:
+        raise UsageError("the URL names the repository alone", hint="name the branch: --branch NAME")
+    if not is_ref(request.branch):
+        raise UsageError(f"{request.branch!a} cannot name a branch")
+    for path in request.paths:
+        if not path or path.startswith("/") or path.count("*") > 6 or path.count("**") > 2 or not path.isprintable():
+            raise UsageError(f"{path!a} is no pattern for files", hint="for example: web/**, *.md, lib/")
+    if not all(name and name.isprintable() for name in request.checks):
+        raise UsageError("a check has a name")
+    check_address(request.url, Policy.of(context.settings.egress_allow, context.settings.subnets))
+
+
+def _repository(request: AddDeployHook) -> str:
+    """What the git host calls it: the path of its URL. Ours says it only where it wants to."""
+    if request.provider == "signed":
+        return ""
+    url = request.url
+    path = urlsplit(url).path if "://" in url else url.partition(":")[2]
+    repository = path.strip("/").removesuffix(".git").strip("/")
+    if "/" not in repository:
+        raise UsageError("the URL names no repository of an owner", hint="https://HOST/OWNER/NAME.git")
+    return repository
+
+
+def _shown(context: Context, hook: DeployHook, *, secret: str = "") -> DeployHookShown:
+    state = context.store.hook_state(hook.id)
+    domain = context.settings.platform_domain
+    return DeployHookShown(
+        name=hook.name, provider=hook.provider.value, path=path_of(hook),
+        url=f"https://{domain}{path_of(hook)}" if domain else "", source=redacted(hook.source.reveal()),
+        repository=hook.repository, branch=hook.branch, paths=hook.paths, wait=hook.wait, checks=hook.checks,
+        reviews=hook.reviews, created_at=hook.created_at, created_by=hook.created_by, secret=secret,
+        waiting=state.waiting, running=state.running,
+    )  # fmt: skip
+
+
+def _delivery(one: HookDelivery) -> HookDeliveryShown:
+    return HookDeliveryShown(
+        id=one.id, at=one.at, event=one.event, status=one.status, reason=one.reason, branch=one.branch,
+        commit=one.commit, said=one.said, operation=one.operation,
+    )  # fmt: skip

@@ -1,0 +1,251 @@
+"""What a git host sends, taken in: verified, decided, written down, answered at once. `Dispatcher` then starts what is
+to begin, one deploy an app at a time, so that a burst of pushes is one deploy of the newest and none is lost: what is
+to begin is kept in the store until its operation has begun.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+
+from paas.errors import Conflict, Denied, NotFound, PaasError, UsageError
+from paas.model.app import Operation
+from paas.model.deploy_hook import DeployHook, HookDelivery, HookState, PendingDeploy
+from paas.model.events import silent
+from paas.model.people import Access, Actor
+from paas.requests.deploys import DeployApp, SourceRef
+from paas.usecases.context import Context
+from paas.webhooks.decision import Decision, decide
+from paas.webhooks.notice import Notice
+from paas.webhooks.providers import notice as read_notice
+from paas.webhooks.signature import Signed, Unsigned, verified
+
+LIMIT = 5 << 20
+"""Bytes of one body."""
+KEPT, KEPT_REFUSED = 200, 50
+STEADY, BURST = 5.0, 200
+"""Deliveries a second that a hook takes for long, and at once."""
+WRONG_STEADY, WRONG_BURST = 0.2, 20
+"""The same for those that are not signed with its secret: beyond that they are not even written down."""
+SECONDS = 1.0
+"""Between two looks at what is to begin."""
+
+log = logging.getLogger("paas.hooks")
+Start = Callable[[DeployApp, Actor], Operation]
+
+
+class TooLarge(UsageError):
+    """More than is read."""
+
+    status = 413
+
+
+class Replayed(Conflict):
+    """It was here before."""
+
+
+class TooMany(Denied):
+    """More than a hook takes."""
+
+    status = 429
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """The answer: the id in our log of deliveries, what was decided, and why."""
+
+    delivery: str
+    status: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Meter:
+    """How much may come: `steady` a second, `burst` at once, for each key."""
+
+    steady: float
+    burst: int
+    _left: dict[str, tuple[float, float]] = field(default_factory=dict)
+    _guard: threading.Lock = field(default_factory=threading.Lock)
+
+    def takes(self, key: str, now: float) -> bool:
+        """Whether one more may come now (monotonic seconds); it counts."""
+        with self._guard:
+            left, at = self._left.get(key, (float(self.burst), now))
+            left = min(self.burst, left + (now - at) * self.steady)
+            taken = left >= 1
+            self._left[key] = (left - 1 if taken else left, now)
+            return taken
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """Takes deliveries in. One a server."""
+
+    context: Context
+    meter: Meter = field(default_factory=lambda: Meter(STEADY, BURST))
+    wrong: Meter = field(default_factory=lambda: Meter(WRONG_STEADY, WRONG_BURST))
+
+    def known(self, hook_id: str) -> None:
+        """Raise NotFound where nobody listens: before a body is read."""
+        self.context.store.deploy_hook(hook_id)
+
+    def receive(self, hook_id: str, headers: Mapping[str, str], body: bytes) -> Received:
+        """Take it in. Raises NotFound, Unsigned (401), Replayed (409), Denied for another repository, UsageError for
+        what is no JSON of its event, TooMany (429)."""
+        hook = self.context.store.deploy_hook(hook_id)
+        try:
+            signed = verified(hook.provider, hook.secret, headers, body, self.context.clock.now())
+        except Unsigned as error:
+            if not self.wrong.takes(hook_id, self.context.clock.monotonic()):
+                raise TooMany("too many deliveries that are not signed", hint="try again in a minute") from None
+            self._refuse(hook, error, None)
+            raise
+        noted = self.meter.takes(hook_id, self.context.clock.monotonic())
+        try:
+            with _held(self.context, hook):
+                return self._taken(hook, signed, body, noted=noted)
+        except (Replayed, UsageError) as error:
+            if noted:
+                self._refuse(hook, error, signed)
+            raise
+
+    def _taken(self, hook: DeployHook, signed: Signed, body: bytes, *, noted: bool) -> Received:
+        if self.context.store.hook_has_seen(hook.id, signed.marks):
+            raise Replayed("this was delivered before", hint="to deploy again: paas deploy-hooks redeliver")
+        notice = read_notice(hook.provider, signed.event, _object(body))
+        delivery_id = secrets.token_hex(8) if noted else ""
+        decision = decide(hook, notice, self.context.store.hook_state(hook.id), delivery_id)
+        if not noted:
+            # Nothing is lost: what a push asks for is kept, only the log of it is not.
+            _keep_state(self.context, hook, decision.state)
+            raise TooMany("too many deliveries", hint="what was pushed is deployed all the same")
+        marks = () if decision.status == "refused" else signed.marks
+        kept = _kept(_log_line(self.context, hook, delivery_id, signed), notice, decision)
+        self.context.store.add_hook_delivery(kept, marks, keep=KEPT)
+        _keep_state(self.context, hook, decision.state)
+        if decision.status == "refused":
+            raise Denied(decision.reason)
+        return Received(delivery=delivery_id, status=decision.status, reason=decision.reason)
+
+    def _refuse(self, hook: DeployHook, error: PaasError, signed: Signed | None) -> None:
+        refused = HookDelivery(
+            id=secrets.token_hex(8), hook_id=hook.id, at=self.context.clock.now(), status="refused",
+            reason=error.message, said=signed.said if signed else "", event=signed.event if signed else "",
+        )  # fmt: skip
+        self.context.store.add_hook_delivery(refused, keep=KEPT_REFUSED)
+
+
+def again(context: Context, hook: DeployHook, before: HookDelivery) -> HookDelivery:
+    """Decide anew about a delivery that was kept; a delivery of its own."""
+    notice = Notice.of(before.notice)
+    signed = Signed(before.said, before.event, ())
+    with _held(context, hook):
+        delivery_id = secrets.token_hex(8)
+        decision = decide(hook, notice, context.store.hook_state(hook.id), delivery_id)
+        kept = _kept(_log_line(context, hook, delivery_id, signed), notice, decision)
+        context.store.add_hook_delivery(kept, keep=KEPT)
+        _keep_state(context, hook, decision.state)
+        return kept
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatcher:
+    """Starts the deploys that hooks ask for. `step` is called again and again."""
+
+    context: Context
+    start: Start
+
+    def step(self) -> None:
+        """Look at every hook that has something to begin, or something running."""
+        busy = self.context.store.hook_states()
+        hooks = [hook for hook in self.context.store.deploy_hooks() if hook.id in busy] if busy else []
+        for app_id in dict.fromkeys(hook.app_id for hook in hooks):
+            try:
+                self._look([hook for hook in hooks if hook.app_id == app_id])
+            except PaasError as error:
+                log.warning("a deploy hook of app %s: %s", app_id, error.message)
+
+    def _look(self, hooks: list[DeployHook]) -> None:
+        """One deploy at a time for all hooks of an app."""
+        with _held(self.context, hooks[0]):
+            states = {hook.id: self._settled(hook) for hook in hooks}
+            if any(state.running for state in states.values()):
+                return
+            for hook in hooks:
+                state = states[hook.id]
+                if state.pending is not None:
+                    self._begin(hook, state, state.pending)
+                    return
+
+    def _settled(self, hook: DeployHook) -> HookState:
+        """The state, once its operation has ended. One that a stopped server cut off is begun again, once."""
+        state = self.context.store.hook_state(hook.id)
+        if not state.running:
+            return state
+        try:
+            status = self.context.store.operation(state.running).status
+        except NotFound:
+            status = "gone"
+        if status == "running":
+            return state
+        began, pending = state.began, state.pending
+        if status == "interrupted" and pending is None and began is not None and not began.again:
+            pending = replace(began, again=True)
+        settled = replace(state, running="", began=None, pending=pending)
+        self.context.store.save_hook_state(hook.id, settled)
+        return settled
+
+    def _begin(self, hook: DeployHook, state: HookState, pending: PendingDeploy) -> None:
+        app = self.context.store.app(hook.app_id)
+        url = f"{hook.source.reveal()}#{pending.commit or hook.branch}"
+        request = DeployApp(app=app.name, source=SourceRef(git=url), create=False)
+        # It may deploy this app, and nothing else.
+        access = Access(apps={app.id: "deployer"}, most="deployer", only=frozenset({app.id}))
+        operation = self.start(request, Actor(name=f"webhook {hook.name}", access=access))
+        began = replace(state, running=operation.id, began=pending, pending=None)
+        self.context.store.save_hook_state(hook.id, began)
+        self.context.store.set_hook_operation(hook.id, pending.deliveries, operation.id)
+
+
+@contextmanager
+def _held(context: Context, hook: DeployHook) -> Iterator[None]:
+    """Hooks of one app take turns: what they remember is read, decided and kept at once."""
+    with context.locks.hold(f"deploy hooks {hook.app_id}", f"the deploy hook {hook.name}", silent):
+        yield
+
+
+def _keep_state(context: Context, hook: DeployHook, state: HookState) -> None:
+    if state != context.store.hook_state(hook.id):
+        context.store.save_hook_state(hook.id, state)
+
+
+def _log_line(context: Context, hook: DeployHook, delivery_id: str, signed: Signed) -> HookDelivery:
+    return HookDelivery(
+        id=delivery_id, hook_id=hook.id, at=context.clock.now(), status="", reason="", said=signed.said,
+        event=signed.event,
+    )  # fmt: skip
+
+
+def _kept(line: HookDelivery, notice: Notice, decision: Decision) -> HookDelivery:
+    """As it goes to the log. A list of very many files is not needed again: then any file may have changed."""
+    lean = notice if len(notice.files or ()) <= 500 else replace(notice, files=None, why="more than 500 files changed")
+    return replace(
+        line, status=decision.status, reason=decision.reason, event=line.event or notice.kind, branch=notice.branch,
+        commit=notice.commit, notice={} if decision.status == "refused" else asdict(lean),
+    )  # fmt: skip
+
+
+def _object(body: bytes) -> Mapping[str, object]:
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        raise UsageError("the body is not JSON", hint="have the sender use the content type application/json") from None
+    if not isinstance(value, dict):
+        raise UsageError("the body is not a JSON object")
+    return value

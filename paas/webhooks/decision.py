@@ -1,0 +1,150 @@
+"""A hook, what it remembers and what came → what is done, and why, in a sentence. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+
+from paas.model.deploy_hook import DeployHook, HookState, PendingDeploy
+from paas.webhooks.notice import Notice
+
+SKIP = re.compile(r"\[(skip[ -](ci|paas|deploy)|(ci|paas|deploy)[ -]skip|no[ -](ci|deploy))\]", re.IGNORECASE)
+"""In a commit's message: it is not to be deployed."""
+MOST_WAITING = 20
+MOST_COMMITS = 50
+MOST_CHECKS = 50
+MOST_DELIVERIES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """`status` and `reason` go to the log of deliveries, `state` is what the hook remembers then. `review`: the pull
+    request's app is to be opened, updated or closed."""
+
+    status: str
+    reason: str
+    state: HookState
+    review: bool = False
+
+
+def decide(hook: DeployHook, notice: Notice, state: HookState, delivery: str) -> Decision:
+    """What follows from a notice that was signed. `delivery` is its id in our log."""
+    match notice.kind:
+        case "ping":
+            foreign = _foreign(hook, notice) if notice.repository else ""
+            return Decision("refused" if foreign else "pinged", foreign or "the hook answers", state)
+        case "other":
+            return Decision("ignored", notice.why, state)
+    if foreign := _foreign(hook, notice):
+        return Decision("refused", foreign, state)
+    match notice.kind:
+        case "push":
+            return _pushed(hook, notice, state, delivery)
+        case "check":
+            return _checked(hook, notice, state, delivery)
+        case _:
+            return _reviewed(hook, notice, state)
+
+
+def deploy(state: HookState, delivery: str, commit: str = "") -> HookState:
+    """The state in which a deploy is to begin. One that is to begin already takes the newer commit in: a burst is
+    one deploy of the newest."""
+    before = state.pending or PendingDeploy()
+    asked = (*before.deliveries, *([delivery] if delivery else []))[-MOST_DELIVERIES:]
+    return replace(state, pending=PendingDeploy(commit=commit, deliveries=asked))
+
+
+def green(hook: DeployHook, checks: Mapping[str, str]) -> tuple[bool, str]:
+    """Whether a commit with these checks may be deployed, and what is said of it."""
+    if hook.checks:
+        open_ones = [name for name in hook.checks if checks.get(name) != "success"]
+    else:
+        open_ones = [name for name, state in checks.items() if state != "success"]
+    failed = [name for name in open_ones if checks.get(name) == "failure"]
+    if failed:
+        return False, f"failed: {', '.join(failed[:3])}"
+    if open_ones or not checks:
+        return False, f"waits for {', '.join(open_ones[:3]) or 'its checks'}"
+    return True, f"green: {', '.join(list(hook.checks or checks)[:3])}"
+
+
+def matches(paths: tuple[str, ...], files: tuple[str, ...]) -> str:
+    """The first file that one of the globs takes; empty: none. A name that ends in / takes all below it."""
+    return next((file for file in files if any(_glob(path).fullmatch(file) for path in paths)), "")
+
+
+def _pushed(hook: DeployHook, notice: Notice, state: HookState, delivery: str) -> Decision:
+    if notice.branch != hook.branch:
+        return Decision("ignored", f"branch {notice.branch}; this hook deploys {hook.branch}", state)
+    if notice.deleted:
+        return Decision("ignored", f"branch {notice.branch} was deleted", state)
+    if found := SKIP.search(notice.message):
+        return Decision("ignored", f"the commit's message says {found.group()}", state)
+    because = "pushed"
+    if hook.paths and notice.files is not None:
+        because = matches(hook.paths, notice.files)
+        if not because:
+            return Decision("ignored", f"none of {len(notice.files)} changed files fits {' '.join(hook.paths)}", state)
+        because = f"{because} changed"
+    elif hook.paths:
+        because = notice.why or "the changed files are not told"
+    if not hook.wait:
+        return Decision("accepted", because, deploy(state, delivery))
+    if not notice.commit:
+        return Decision("ignored", "no commit is named, so there are no checks to wait for", state)
+    waiting = (*(one for one in state.waiting if one != notice.commit), notice.commit)[-MOST_WAITING:]
+    return _when_green(hook, notice.commit, replace(state, waiting=waiting), delivery)
+
+
+def _checked(hook: DeployHook, notice: Notice, state: HookState, delivery: str) -> Decision:
+    if not hook.wait:
+        return Decision("ignored", "this hook does not wait for checks", state)
+    if not notice.commit:
+        return Decision("ignored", "the check names no commit", state)
+    known = {**state.checks.get(notice.commit, {}), notice.check: notice.state}
+    if len(known) > MOST_CHECKS:
+        return Decision("ignored", f"the commit has more than {MOST_CHECKS} checks", state)
+    # The newest stand last; those of a commit may be heard of before its push is.
+    checks = {**{key: value for key, value in state.checks.items() if key != notice.commit}, notice.commit: known}
+    kept = replace(state, checks=dict(list(checks.items())[-MOST_COMMITS:]))
+    if notice.commit not in state.waiting:
+        return Decision("ignored", f"{notice.check}: {notice.state}; no push of that commit waits", kept)
+    return _when_green(hook, notice.commit, kept, delivery)
+
+
+def _when_green(hook: DeployHook, commit: str, state: HookState, delivery: str) -> Decision:
+    """Deploy a commit that waits if it is green. Those pushed before it need not be waited for any more."""
+    is_green, said = green(hook, state.checks.get(commit, {}))
+    if not is_green:
+        return Decision("waiting", said, state)
+    later = state.waiting[state.waiting.index(commit) + 1 :]
+    return Decision("accepted", said, deploy(replace(state, waiting=later), delivery, commit))
+
+
+def _reviewed(hook: DeployHook, notice: Notice, state: HookState) -> Decision:
+    what = f"pull request {notice.number}"
+    if not hook.reviews:
+        return Decision("ignored", f"{what}: this hook makes no review apps", state)
+    if not notice.number:
+        return Decision("refused", "the pull request has no number", state)
+    if notice.fork and hook.reviews != "forks" and notice.action != "close":
+        return Decision("ignored", f"{what} comes from a fork, {notice.from_repository or 'which is gone'}", state)
+    return Decision("accepted", f"{what}: {notice.action}", state, review=True)
+
+
+def _foreign(hook: DeployHook, notice: Notice) -> str:
+    """Why it is about another repository; empty: it is about the hook's own."""
+    if hook.repository and notice.repository.lower() != hook.repository.lower():
+        return f"it is about the repository {notice.repository or 'nobody names'}, not {hook.repository}"
+    return ""
+
+
+@cache
+def _glob(path: str) -> re.Pattern[str]:
+    """`*` within a folder, `**` through folders; `src/` is `src/**`."""
+    text = f"{path}**" if path.endswith("/") else path
+    parts = re.split(r"(\*\*/|\*\*|\*|\?)", text.removeprefix("./"))
+    meaning = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    return re.compile("".join(meaning.get(part, re.escape(part)) for part in parts), re.DOTALL)

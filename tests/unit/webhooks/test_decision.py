@@ -1,0 +1,208 @@
+"""What follows from what came: branches, paths, markers, checks, review apps, and that nothing pushed is lost."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paas.model.deploy_hook import DeployHook, HookState, PendingDeploy, Provider
+from paas.model.secret import Secret
+from paas.webhooks.decision import MOST_COMMITS, MOST_WAITING, Decision, decide, matches
+from paas.webhooks.notice import Notice
+
+HOOK = DeployHook(
+    id="h", app_id="a", name="github", provider=Provider.GITHUB, source=Secret("https://x/team/shop.git"),
+    secret=Secret("s" * 20), created_at=0, created_by="ann", repository="team/shop",
+)  # fmt: skip
+WAITING = replace(HOOK, wait=True)
+PUSH = Notice(kind="push", repository="team/shop", branch="main", commit="1" * 40, message="Fix", files=("src/a.py",))
+CHECK = Notice(kind="check", repository="team/shop", commit="1" * 40, check="build", state="success")
+REVIEW = Notice(kind="review", repository="team/shop", number=7, action="open", branch="b", commit="1" * 40)
+
+
+def judged(hook: DeployHook, *notices: Notice) -> tuple[Decision, ...]:
+    """The decisions in order, each with what the hook remembered by then."""
+    state, found = HookState(), []
+    for number, notice in enumerate(notices):
+        found.append(decide(hook, notice, state, f"d{number}"))
+        state = found[-1].state
+    return tuple(found)
+
+
+def test_a_push_to_the_branch_is_deployed() -> None:
+    (found,) = judged(HOOK, PUSH)
+    assert (found.status, found.state.pending) == ("accepted", PendingDeploy(deliveries=("d0",)))
+
+
+def test_a_burst_of_pushes_is_one_deploy_of_the_newest() -> None:
+    last = judged(HOOK, *[replace(PUSH, commit=str(number) * 40) for number in range(5)])[-1]
+    assert last.state.pending == PendingDeploy(deliveries=("d0", "d1", "d2", "d3", "d4"))
+
+
+@pytest.mark.parametrize(
+    ("notice", "why"),
+    [
+        (replace(PUSH, branch="feature"), "branch feature; this hook deploys main"),
+        (replace(PUSH, branch="Main"), "branch Main"),
+        (replace(PUSH, deleted=True, commit=""), "was deleted"),
+        (Notice(kind="other", why="nothing is done on star"), "star"),
+        (CHECK, "does not wait"),
+        (REVIEW, "makes no review apps"),
+    ],
+)
+def test_what_is_not_for_it_is_ignored_and_says_why(notice: Notice, why: str) -> None:
+    (found,) = judged(HOOK, notice)
+    assert (found.status, found.state) == ("ignored", HookState())
+    assert why in found.reason
+
+
+@pytest.mark.parametrize("kind", ["push", "check", "review", "ping"])
+@pytest.mark.parametrize("repository", ["team/other", "other/shop", "evil/team/shop", "team/shop2"])
+def test_another_repository_is_refused(kind: str, repository: str) -> None:
+    (found,) = judged(HOOK, Notice(kind=kind, repository=repository, branch="main", commit="1" * 40))
+    assert (found.status, found.state) == ("refused", HookState())
+
+
+def test_the_repositorys_case_does_not_matter() -> None:
+    assert judged(HOOK, replace(PUSH, repository="Team/Shop"))[0].status == "accepted"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Fix [skip ci]",
+        "[ci skip] x",
+        "x\n\n[SKIP PAAS]",
+        "[paas skip]",
+        "[skip deploy]",
+        "[no ci]",
+        "[no deploy]",
+        "[skip-ci]",
+    ],
+)
+def test_a_marker_in_the_message_skips_the_deploy(message: str) -> None:
+    (found,) = judged(HOOK, replace(PUSH, message=message))
+    assert found.status == "ignored"
+    assert "message says" in found.reason
+
+
+@pytest.mark.parametrize("message", ["skip ci", "[skip]", "[skip cid]", "do not [skip the ci]"])
+def test_other_words_do_not(message: str) -> None:
+    assert judged(HOOK, replace(PUSH, message=message))[0].status == "accepted"
+
+
+@pytest.mark.parametrize(
+    ("paths", "files", "fits"),
+    [
+        (("src/**",), ("src/a/b.py",), True),
+        (("src/**",), ("lib/src/b.py", "src2/b"), False),
+        (("src/",), ("src/b",), True),
+        (("*.md",), ("README.md",), True),
+        (("*.md",), ("docs/a.md",), False),
+        (("**/*.md",), ("docs/x/a.md",), True),
+        (("**/*.md",), ("a.md",), True),
+        (("Procfile", "web/*"), ("api/x", "web/y"), True),
+        (("web/*",), ("web/y/z",), False),
+        (("a?c",), ("abc",), True),
+        (("a.c",), ("abc",), False),
+        (("./web/**",), ("web/x",), True),
+        (("(a|b)+",), ("ab",), False),
+    ],
+)
+def test_paths_pick_by_changed_files(paths: tuple[str, ...], files: tuple[str, ...], fits: bool) -> None:
+    assert bool(matches(paths, files)) == fits
+    (found,) = judged(replace(HOOK, paths=paths), replace(PUSH, files=files))
+    assert found.status == ("accepted" if fits else "ignored")
+
+
+def test_where_the_files_are_not_known_it_is_deployed_and_says_so() -> None:
+    (found,) = judged(replace(HOOK, paths=("web/**",)), replace(PUSH, files=None, why="only 20 of 35 commits are told"))
+    assert (found.status, found.reason) == ("accepted", "only 20 of 35 commits are told")
+
+
+def test_a_commit_waits_until_its_checks_are_green() -> None:
+    pushed, pending, green = judged(WAITING, PUSH, replace(CHECK, state="pending"), CHECK)
+    assert (pushed.status, pushed.state.pending) == ("waiting", None)
+    assert pending.status == "waiting"
+    assert (green.status, green.state.waiting) == ("accepted", ())
+    assert green.state.pending == PendingDeploy(commit="1" * 40, deliveries=("d2",))
+
+
+def test_checks_may_be_heard_of_before_the_push() -> None:
+    early, pushed = judged(WAITING, CHECK, PUSH)
+    assert early.status == "ignored"
+    assert (pushed.status, pushed.state.pending) == ("accepted", PendingDeploy(commit="1" * 40, deliveries=("d1",)))
+
+
+def test_a_red_check_holds_until_it_is_green_again() -> None:
+    lint = replace(CHECK, check="lint")
+    found = judged(WAITING, PUSH, replace(lint, state="failure"), CHECK, lint)
+    assert [one.status for one in found] == ["waiting", "waiting", "waiting", "accepted"]
+    assert found[2].reason == "failed: lint"
+
+
+def test_only_the_named_checks_are_waited_for() -> None:
+    hook = replace(WAITING, checks=("build", "deploy/ok"))
+    found = judged(hook, PUSH, replace(CHECK, check="lint", state="failure"), CHECK, replace(CHECK, check="deploy/ok"))
+    assert [one.status for one in found] == ["waiting", "waiting", "waiting", "accepted"]
+    assert found[2].reason == "waits for deploy/ok"
+
+
+def test_a_green_commit_takes_the_place_of_those_before_it_and_leaves_those_after() -> None:
+    commits = ["1" * 40, "2" * 40, "3" * 40]
+    pushes = [replace(PUSH, commit=commit) for commit in commits]
+    *_, second, first, third = judged(WAITING, *pushes, *[replace(CHECK, commit=commits[i]) for i in (1, 0, 2)])
+    assert second.state.waiting == (commits[2],)
+    assert first.status == "ignored", "what is older than the one deployed is not gone back to"
+    assert third.state.pending is not None
+    assert third.state.pending.commit == commits[2]
+
+
+def test_forks_get_a_review_app_only_where_that_is_allowed() -> None:
+    fork = replace(REVIEW, fork=True, from_repository="eve/shop")
+    for reviews, notice, review in (
+        ("own", REVIEW, True),
+        ("own", fork, False),
+        ("forks", fork, True),
+        ("", fork, False),
+    ):
+        (found,) = judged(replace(HOOK, reviews=reviews), notice)
+        assert found.review == review
+        assert found.status == ("accepted" if review else "ignored")
+    assert judged(replace(HOOK, reviews="own"), replace(fork, action="close"))[0].review, "closing is always done"
+
+
+COMMITS = st.sampled_from([str(number) * 40 for number in range(1, 6)])
+STATES, NAMES = st.sampled_from(["pending", "success", "failure"]), st.sampled_from(["build", "lint"])
+PUSHES = st.builds(lambda commit: replace(PUSH, commit=commit), COMMITS)
+CHECKS = st.builds(
+    lambda commit, state, name: replace(CHECK, commit=commit, state=state, check=name), COMMITS, STATES, NAMES
+)
+EVENTS = st.lists(PUSHES | CHECKS, max_size=40)
+
+
+@given(EVENTS)
+def test_only_green_commits_are_ever_deployed_and_memory_is_bounded(events: list[Notice]) -> None:
+    state, heard = HookState(), dict[str, dict[str, str]]()
+    for number, notice in enumerate(events):
+        if notice.kind == "check":
+            heard.setdefault(notice.commit, {})[notice.check] = notice.state
+        found = decide(WAITING, notice, state, f"d{number}")
+        state = found.state
+        if found.status == "accepted":
+            assert state.pending is not None
+            assert set(heard[state.pending.commit].values()) == {"success"}
+        assert len(state.waiting) <= MOST_WAITING
+        assert len(state.checks) <= MOST_COMMITS
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    many = [replace(CHECK, commit=f"{number:040x}", check=f"c{number}") for number in range(200)]
+    assert len(judged(WAITING, *many)[-1].state.checks) == MOST_COMMITS
+    names = [replace(CHECK, check=f"c{number}") for number in range(200)]
+    assert len(judged(WAITING, *names)[-1].state.checks["1" * 40]) == 50
+    pushes = [replace(PUSH, commit=f"{number:040x}") for number in range(200)]
+    assert len(judged(WAITING, *pushes)[-1].state.waiting) == MOST_WAITING

@@ -1,0 +1,177 @@
+"""What each git host says becomes one shape; what nobody vouches for never breaks anything but itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paas.errors import PaasError, UsageError
+from paas.model.deploy_hook import Provider
+from paas.webhooks.notice import Notice
+from paas.webhooks.providers import notice
+from tests.unit.webhooks.say import NEW, OLD, ZERO, check, gitlab_push, pull_request, push
+
+
+def read(event: str, value: dict[str, Any], provider: Provider = Provider.GITHUB) -> Notice:
+    return notice(provider, event, value)
+
+
+@pytest.mark.parametrize(
+    ("provider", "event", "value"),
+    [
+        (Provider.GITHUB, "push", push()),
+        (Provider.GITEA, "push", push(total_commits=1)),
+        (Provider.FORGEJO, "push", push(head_commit=None)),
+        (Provider.GITLAB, "Push Hook", gitlab_push()),
+    ],
+)
+def test_a_push_is_the_same_from_everybody(provider: Provider, event: str, value: dict[str, Any]) -> None:
+    found = read(event, value, provider)
+    assert (found.kind, found.repository, found.branch, found.commit) == ("push", "team/shop", "main", NEW)
+    assert (found.message, found.author, found.files, found.deleted) == ("Fix it", "ann", ("src/app.py",), False)
+
+
+@pytest.mark.parametrize(
+    ("provider", "value"),
+    [
+        (Provider.GITHUB, push(created=True)),
+        (Provider.GITHUB, push(forced=True)),
+        (Provider.GITHUB, push(commits=[])),
+        (Provider.GITHUB, push(commits=[{"added": []}])),
+        (Provider.GITHUB, push(commits=[{"added": [], "modified": [], "removed": []}] * 2048)),
+        (Provider.GITHUB, push(commits=[{"added": [f"f{i}" for i in range(4000)], "modified": [], "removed": []}])),
+        (Provider.GITEA, push(total_commits=6)),
+        (Provider.GITLAB, gitlab_push(total_commits_count=21)),
+        (Provider.GITLAB, gitlab_push(before=ZERO)),
+    ],
+)
+def test_where_not_all_files_are_told_none_are_believed(provider: Provider, value: dict[str, Any]) -> None:
+    found = read("Push Hook" if provider is Provider.GITLAB else "push", value, provider)
+    assert found.files is None
+    assert found.why
+
+
+def test_a_deleted_branch_and_a_tag_are_told_apart() -> None:
+    assert read("push", push(after=ZERO, deleted=True, head_commit=None, commits=[])).deleted
+    assert read("Push Hook", gitlab_push(after=ZERO, commits=[]), Provider.GITLAB).deleted
+    assert read("push", push(ref="refs/tags/v1")).kind == "other"
+    assert read("Tag Push Hook", gitlab_push(), Provider.GITLAB).kind == "other"
+
+
+def suite(conclusion: str) -> dict[str, Any]:
+    about = {"head_sha": NEW, "status": "completed", "conclusion": conclusion, "app": {"slug": "ci"}}
+    return {"check_suite": about}
+
+
+def run(status: str, conclusion: str | None) -> dict[str, Any]:
+    return {"check_run": {"head_sha": NEW, "status": status, "conclusion": conclusion, "name": "lint"}}
+
+
+@pytest.mark.parametrize(
+    ("event", "value", "name", "state"),
+    [
+        ("status", check("success"), "build", "success"),
+        ("status", check("error"), "build", "failure"),
+        ("status", check("pending"), "build", "pending"),
+        ("check_suite", suite("success"), "ci", "success"),
+        ("check_run", run("completed", "timed_out"), "lint", "failure"),
+        ("check_run", run("completed", "neutral"), "lint", "success"),
+        ("check_run", run("in_progress", None), "lint", "pending"),
+    ],
+)
+def test_checks_have_a_name_and_one_of_three_states(event: str, value: dict[str, Any], name: str, state: str) -> None:
+    found = read(event, value)
+    assert (found.kind, found.commit, found.check, found.state) == ("check", NEW, name, state)
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        ("success", "success"),
+        ("failed", "failure"),
+        ("canceled", "failure"),
+        ("running", "pending"),
+        ("manual", "pending"),
+    ],
+)
+def test_a_pipeline_is_a_check(status: str, state: str) -> None:
+    value = {"object_attributes": {"sha": NEW, "status": status}, "project": {"path_with_namespace": "team/shop"}}
+    found = read("Pipeline Hook", value, Provider.GITLAB)
+    assert (found.kind, found.check, found.state, found.commit) == ("check", "pipeline", state, NEW)
+
+
+@pytest.mark.parametrize(
+    ("action", "means"), [("opened", "open"), ("reopened", "open"), ("synchronize", "update"), ("closed", "close")]
+)
+def test_pull_requests_open_update_and_close(action: str, means: str) -> None:
+    found = read("pull_request", pull_request(action))
+    assert (found.kind, found.action, found.number, found.branch, found.commit) == ("review", means, 7, "better", NEW)
+    assert not found.fork
+
+
+@pytest.mark.parametrize("head", ["stranger/shop", ""])
+def test_a_pull_request_from_elsewhere_is_a_fork(head: str) -> None:
+    assert read("pull_request", pull_request(head=head)).fork
+
+
+def test_merge_requests_update_only_with_new_commits() -> None:
+    about = {
+        "iid": 7, "action": "update", "source_branch": "better", "last_commit": {"id": NEW},
+        "source": {"path_with_namespace": "team/shop"}, "target": {"path_with_namespace": "team/shop"},
+    }  # fmt: skip
+    assert read("Merge Request Hook", {"object_attributes": about}, Provider.GITLAB).kind == "other"
+    found = read("Merge Request Hook", {"object_attributes": {**about, "oldrev": OLD}}, Provider.GITLAB)
+    assert (found.kind, found.action, found.number, found.fork) == ("review", "update", 7, False)
+
+
+def test_our_own_shape_says_what_it_misses() -> None:
+    found = read("", {"type": "push", "ref": "refs/heads/main", "commit": NEW, "files": ["a"]}, Provider.SIGNED)
+    assert (found.kind, found.branch, found.commit, found.files) == ("push", "main", NEW, ("a",))
+    for value in ({}, {"type": "x"}, {"type": "push", "ref": "main"}, {"type": "check", "state": "green"}):
+        with pytest.raises(UsageError):
+            read("", value, Provider.SIGNED)
+
+
+@pytest.mark.parametrize("commit", ["main;id", "--all", "g" * 40, "1" * 39, "1" * 300, 7, ["1"], {"sha": NEW}])
+def test_what_is_no_commit_is_refused(commit: object) -> None:
+    with pytest.raises(UsageError, match="commit id"):
+        read("push", push(after=commit))
+
+
+KEYS = [
+    "ref", "after", "before", "commits", "repository", "full_name", "added", "modified", "removed", "head_commit",
+    "message", "pull_request", "head", "base", "repo", "number", "action", "check_run", "object_attributes", "sha",
+    "status", "total_commits", "project", "path_with_namespace", "type", "files", "name", "state", "id",
+]  # fmt: skip
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=5),
+    max_leaves=30,
+)
+EVENTS = [
+    "push",
+    "status",
+    "check_run",
+    "check_suite",
+    "pull_request",
+    "ping",
+    "Push Hook",
+    "Pipeline Hook",
+    "Merge Request Hook",
+    "",
+]
+
+
+@given(st.sampled_from(list(Provider)), st.sampled_from(EVENTS), st.dictionaries(st.sampled_from(KEYS), JSON))
+def test_any_json_is_a_notice_or_refused(provider: Provider, event: str, value: dict[str, Any]) -> None:
+    try:
+        found = notice(provider, event, value)
+    except PaasError:
+        return
+    assert found.kind in ("ping", "push", "check", "review", "other")
+    assert len(found.branch) <= 250
+    assert len(found.message) <= 2000
+    assert Notice.of({name: getattr(found, name) for name in Notice.__slots__}) == found
