@@ -186,9 +186,11 @@ class Ring:
             with self._told():
                 db = self._opened()
                 if series in self._ids:
+                    end = until
                     for tier in TIERS:
-                        end = min(until, found[0].at - tier.step) if found else until
                         found = list(self._rows(db, tier.step, self._ids[series], since, end)) + found
+                        # A sample stands for the time before it.
+                        end = min(until, found[0].at - max(tier.step, 0.001)) if found else until
             return found
 
     def _rows(self, db: sqlite3.Connection, step: int, series: int, since: float, until: float) -> Iterator[Sample]:

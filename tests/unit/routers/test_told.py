@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -86,6 +87,30 @@ def test_traffic_is_counted_per_app_by_status_class() -> None:
 
 
 ACCESS = json.dumps({
+LATENCIES = """
+traefik_router_request_duration_seconds_bucket{code="200",method="GET",router="app-0a0a0a0a@file",le="0.1"} 3
+traefik_router_request_duration_seconds_bucket{code="200",method="PUT",router="app-0a0a0a0a-tls@file",le="0.1"} 1
+traefik_router_request_duration_seconds_bucket{code="200",method="GET",router="app-0a0a0a0a@file",le="+Inf"} 5
+traefik_router_request_duration_seconds_bucket{code="101",method="GET",router="app-0a0a0a0a@file",le="+Inf"} 70
+traefik_router_requests_total{code="308",method="GET",router="app-0a0a0a0a-redirect@file",service="paas-nobody"} 50
+traefik_router_requests_total{code="200",method="GET",router="app-0a0a0a0a@file",service="x"} nonsense
+traefik_router_requests_total{code="200",method="GET",router="app-0a0a0a0a@file"
+traefik_router_request_duration_seconds_bucket{code="200",router="app-0a0a0a0a@file",le="x"} 70
+traefik_router_requests_total{code="200",method="GET",router="app-0a0a0a0a@file",service="x"} +Inf
+"""
+
+
+def test_latencies_are_counted_without_upgraded_connections_and_redirects() -> None:
+    (shop,) = metrics.traffic(LATENCIES)
+    assert shop.buckets == {0.1: 4, math.inf: 5}
+    assert shop.requests == {}
+
+
+def test_the_buckets_tell_targets_apart() -> None:
+    assert {0.1, 0.2, 0.3, 0.5, 1, 2} <= set(metrics.BUCKETS)
+    assert all(after / before <= 3 for before, after in pairwise(metrics.BUCKETS))
+
+
     "ClientHost": "192.0.2.7", "DownstreamContentSize": 12, "DownstreamStatus": 200, "Duration": 3_400_000,
     "RequestHost": "shop.localhost", "RequestMethod": "GET", "RequestPath": "/a\x1b[2J", "RetryAttempts": 1,
     "RouterName": "app-0a0a0a0a-tls@file", "ServiceAddr": "10.0.0.1:1", "request_X-Request-Id": "abc",
