@@ -1,0 +1,400 @@
+"""Deploy hooks: what comes in, what is answered, what is deployed, and that nothing pushed is lost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from paas.errors import Denied, NotFound, PaasError, UsageError
+from paas.model.app import App, Operation
+from paas.model.people import Actor
+from paas.requests.deploy_hooks import (
+    AddDeployHook,
+    ListHookDeliveries,
+    RedeliverHook,
+    RemoveDeployHook,
+    ShowDeployHook,
+)
+from paas.requests.deploys import DeployApp
+from paas.usecases import deploy_hooks
+from paas.usecases.deploy_hooks import DeployHookShown
+from paas.usecases.door import Door
+from paas.usecases.hook_receiver import BURST, Dispatcher, Received, Receiver, Replayed, TooMany
+from paas.usecases.operations import Operations
+from paas.webhooks.signature import Unsigned
+from tests.git_server import GitServer, git_server
+from tests.unit.sources.test_clone import git
+from tests.unit.usecases.parts import Parts, parts
+from tests.unit.webhooks.say import NEW, check, github, push
+
+URL = "http://127.0.0.1:1/team/shop.git"
+
+
+@pytest.fixture
+def platform(tmp_path: Path) -> Parts:
+    made = parts(tmp_path / "home", egress_allow="127.0.0.0/8")
+    made.app()
+    return made
+
+
+def added(platform: Parts, app: str = "shop", **changes: Any) -> DeployHookShown:
+    request = AddDeployHook(**{"app": app, "provider": "github", "url": URL, **changes})
+    return deploy_hooks.add_deploy_hook(platform.context, request, platform.act)
+
+
+class Runs:
+    """Operations that end when told."""
+
+    def __init__(self, platform: Parts) -> None:
+        self.platform = platform
+        self.begun: list[tuple[DeployApp, Actor]] = []
+
+    def start(self, request: DeployApp, actor: Actor) -> Operation:
+        self.begun.append((request, actor))
+        app_id = self.platform.store.app(request.app).id
+        operation = Operation(
+            id=f"op{len(self.begun)}", app_id=app_id, verb="DeployApp", actor=actor.name, started_at=1
+        )
+        self.platform.store.add_operation(operation)
+        return operation
+
+    def end(self, status: str = "succeeded") -> None:
+        operation = self.platform.store.operation(f"op{len(self.begun)}")
+        self.platform.store.save_operation(replace(operation, status=status, ended_at=2))
+
+
+@pytest.fixture
+def runs(platform: Parts) -> Runs:
+    return Runs(platform)
+
+
+@pytest.fixture
+def step(platform: Parts, runs: Runs) -> Callable[[], None]:
+    return Dispatcher(platform.context, runs.start).step
+
+
+@pytest.fixture
+def send(platform: Parts) -> Callable[..., Received]:
+    """Deliver something to a hook as GitHub does."""
+    receiver = Receiver(platform.context)
+    count = iter(range(10_000))
+
+    def deliver(hook: DeployHookShown, value: Any, event: str = "push", **options: Any) -> Received:
+        secret = options.pop("secret", hook.secret)
+        number = next(count)
+        if isinstance(value, dict) and not options.pop("same", False):
+            value = {**value, "number_of_this_test": number}
+        headers, body = github(value, event, secret=secret, delivery=options.pop("delivery", f"d-{number}"))
+        return receiver.receive(hook.path.rpartition("/")[2], headers, body)
+
+    return deliver
+
+
+def log(platform: Parts, hook: DeployHookShown) -> list[tuple[str, str]]:
+    request = ListHookDeliveries(app="shop", hook=hook.name)
+    return [
+        (one.status, one.reason) for one in deploy_hooks.list_hook_deliveries(platform.context, request, platform.act)
+    ]
+
+
+# --- adding -------------------------------------------------------------------------------------------------------
+
+
+def test_a_hook_shows_its_secret_once_and_never_the_password_of_its_source(platform: Parts) -> None:
+    made = added(platform, url="http://me:s3cret@127.0.0.1:1/team/shop.git")
+    assert len(made.secret) > 40
+    shown = deploy_hooks.show_deploy_hook(platform.context, ShowDeployHook(app="shop", hook="github"), platform.act)
+    assert shown == replace(made, secret="")
+    assert "s3cret" not in repr(shown)
+    assert (shown.repository, shown.source) == ("team/shop", URL)
+    assert len(made.path.rpartition("/")[2]) == 48
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"url": "ext::sh -c id"}, {"url": "file:///etc"}, {"url": "--upload-pack=id"}, {"url": URL + "#main"},
+        {"url": "http://127.0.0.1:1/shop.git"}, {"branch": "main id"}, {"branch": "--all"},
+        {"branch": "refs/../../x"}, {"branch": "x" * 250 + "y."}, {"secret": "short"}, {"secret": "with spaces in it"},
+        {"paths": ("/etc/*",)}, {"paths": ("",)}, {"paths": ("**/**/**/x",)}, {"paths": ("a\nb",)}, {"checks": ("",)},
+        {"name": "Upper"}, {"name": "-x"}, {"url": "http://2130706433/team/shop.git"},
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_refused(platform: Parts, changes: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        added(platform, **changes)
+    assert platform.store.deploy_hooks() == ()
+
+
+@pytest.mark.parametrize(
+    "url", ["http://169.254.169.254/team/shop.git", "http://[::1]/team/shop", "git@10.0.0.1:team/shop"]
+)
+def test_a_source_inside_is_refused(platform: Parts, url: str) -> None:
+    with pytest.raises(Denied):
+        added(platform, url=url)
+
+
+def test_a_hook_of_another_app_is_not_found(platform: Parts) -> None:
+    added(platform)
+    platform.app("blog", "b1b2b3b4")
+    for request in (ShowDeployHook, RemoveDeployHook, ListHookDeliveries):
+        handler = {ShowDeployHook: deploy_hooks.show_deploy_hook, RemoveDeployHook: deploy_hooks.remove_deploy_hook,
+                   ListHookDeliveries: deploy_hooks.list_hook_deliveries}[request]  # fmt: skip
+        with pytest.raises(NotFound):
+            handler(platform.context, request(app="blog", hook="github"), platform.act)  # type: ignore[arg-type]
+
+
+# --- what comes in ------------------------------------------------------------------------------------------------
+
+
+def test_a_push_begins_a_deploy_of_the_hooks_own_repository(
+    platform: Parts, runs: Runs, step: Callable[[], None], send: Callable[..., Received]
+) -> None:
+    hook = added(platform)
+    answer = send(hook, push())
+    assert answer.status == "accepted"
+    step()
+    ((request, actor),) = runs.begun
+    assert request.source.git == f"{URL}#main", "never what the payload says"
+    assert (request.app, request.create, actor.name) == ("shop", False, "webhook github")
+    assert platform.store.hook_deliveries(platform.store.deploy_hooks()[0].id)[0].operation == "op1"
+
+
+def test_a_webhook_may_deploy_its_app_and_nothing_else(
+    platform: Parts, runs: Runs, step: Callable[[], None], send: Callable[..., Received]
+) -> None:
+    send(added(platform), push())
+    step()
+    access = runs.begun[0][1].access
+    platform.app("blog", "b1b2b3b4")
+    assert (access.on_app("a1b2c3d4"), access.on_app("b1b2b3b4")) == ("deployer", "")
+    assert access.on_platform() in ("", "viewer")
+
+
+def test_a_burst_is_one_deploy_at_a_time_and_the_newest_is_never_lost(
+    platform: Parts, runs: Runs, step: Callable[[], None], send: Callable[..., Received]
+) -> None:
+    hook = added(platform)
+    for _ in range(5):
+        send(hook, push())
+    step()
+    for _ in range(5):
+        send(hook, push())
+        step()
+    assert len(runs.begun) == 1
+    runs.end()
+    step()
+    assert len(runs.begun) == 2
+    runs.end()
+    step()
+    step()
+    assert len(runs.begun) == 2
+    operations = {one.operation for one in platform.store.hook_deliveries(platform.store.deploy_hooks()[0].id)}
+    assert operations == {"op1", "op2"}
+
+
+def test_two_hooks_of_an_app_take_turns_and_two_apps_do_not(
+    platform: Parts, runs: Runs, step: Callable[[], None], send: Callable[..., Received]
+) -> None:
+    platform.app("blog", "b1b2b3b4")
+    for hook in (added(platform), added(platform, name="second"), added(platform, "blog")):
+        send(hook, push())
+    step()
+    assert sorted(request.app for request, _ in runs.begun) == ["blog", "shop"]
+
+
+def test_what_a_stopped_server_cut_off_is_begun_again_once(
+    platform: Parts, runs: Runs, step: Callable[[], None], send: Callable[..., Received]
+) -> None:
+    send(added(platform), push())
+    step()
+    runs.end("interrupted")
+    step()
+    assert len(runs.begun) == 2
+    runs.end("interrupted")
+    step()
+    assert len(runs.begun) == 2
+
+
+def test_a_deploy_that_failed_is_not_tried_again(
+    platform: Parts, runs: Runs, step: Callable[[], None], send: Callable[..., Received]
+) -> None:
+    send(added(platform), push())
+    step()
+    runs.end("failed")
+    step()
+    assert len(runs.begun) == 1
+
+
+def test_a_commit_is_deployed_when_its_checks_are_green(
+    platform: Parts, runs: Runs, step: Callable[[], None], send: Callable[..., Received]
+) -> None:
+    hook = added(platform, checks=("build",))
+    assert send(hook, push()).status == "waiting"
+    step()
+    assert runs.begun == []
+    assert send(hook, check("success"), "status").status == "accepted"
+    step()
+    assert runs.begun[0][0].source.git == f"{URL}#{NEW}"
+
+
+def test_a_wrong_secret_begins_nothing_and_is_written_down(platform: Parts, send: Callable[..., Received]) -> None:
+    hook = added(platform)
+    other = added(platform, name="other")
+    for secret in ("", "x" * 40, other.secret):
+        with pytest.raises(Unsigned):
+            send(hook, push(), secret=secret)
+    assert [status for status, _ in log(platform, hook)] == ["refused"] * 3
+    assert platform.store.hook_states() == {}
+
+
+def test_an_address_that_nobody_has_is_not_found_whatever_is_sent(platform: Parts) -> None:
+    added(platform)
+    for hook_id in ("0" * 48, "", "x" * 5000, "../deploy-hooks", "a1b2c3d4"):
+        with pytest.raises(NotFound):
+            Receiver(platform.context).receive(hook_id, *github(push()))
+        with pytest.raises(NotFound):
+            Receiver(platform.context).known(hook_id)
+
+
+def test_the_same_again_is_refused_under_whatever_id(platform: Parts, send: Callable[..., Received]) -> None:
+    hook = added(platform)
+    assert send(hook, push(), same=True, delivery="d-a").status == "accepted"
+    with pytest.raises(Replayed):
+        send(hook, push(), same=True, delivery="d-b")
+    with pytest.raises(Replayed):
+        send(hook, push(forced=True), same=True, delivery="d-a")
+    assert [status for status, _ in log(platform, hook)] == ["refused", "refused", "accepted"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"\0", b"[]", b"null", b"7", b"[" * 100_000, b'{"a":' * 100_000, b"1" * 100_000, b"payload=%7B%7D", b"\xff"],
+)
+def test_what_is_no_json_object_is_refused_with_a_reason(
+    platform: Parts, send: Callable[..., Received], body: bytes
+) -> None:
+    hook = added(platform)
+    with pytest.raises(UsageError, match="JSON"):
+        send(hook, body)
+    assert log(platform, hook)[0][0] == "refused"
+
+
+def test_another_repository_is_refused_and_may_be_sent_rightly_later(
+    platform: Parts, send: Callable[..., Received]
+) -> None:
+    hook = added(platform)
+    with pytest.raises(Denied, match="not team/shop"):
+        send(hook, push(repository={"full_name": "evil/shop"}))
+    assert send(hook, push()).status == "accepted"
+
+
+def test_a_flood_of_pushes_is_turned_away_and_the_newest_is_deployed(
+    platform: Parts, runs: Runs, step: Callable[[], None], send: Callable[..., Received]
+) -> None:
+    hook = added(platform)
+    for _ in range(BURST):
+        send(hook, push())
+    step()
+    with pytest.raises(TooMany):
+        send(hook, push())
+    runs.end()
+    step()
+    assert len(runs.begun) == 2, "what came too fast is deployed all the same"
+    platform.clock.sleep(60)
+    assert send(hook, push()).status == "accepted"
+
+
+def test_a_flood_without_the_secret_is_not_even_written_down(platform: Parts, send: Callable[..., Received]) -> None:
+    hook = added(platform)
+    assert send(hook, push()).status == "accepted"
+    refused: list[type[PaasError]] = []
+    for _ in range(100):
+        try:
+            send(hook, push(), secret="x" * 20)
+        except PaasError as error:
+            refused.append(type(error))
+    assert refused.count(Unsigned) == 20
+    assert refused.count(TooMany) == 80
+    assert send(hook, push()).status == "accepted", "who has the secret is not kept out by who has not"
+
+
+def test_a_ping_is_answered_and_begins_nothing(
+    platform: Parts, runs: Runs, step: Callable[[], None], send: Callable[..., Received]
+) -> None:
+    assert send(added(platform), {"zen": "x", "repository": {"full_name": "team/shop"}}, "ping").status == "pinged"
+    step()
+    assert runs.begun == []
+
+
+def test_a_delivery_can_be_decided_again(
+    platform: Parts, runs: Runs, step: Callable[[], None], send: Callable[..., Received]
+) -> None:
+    hook = added(platform)
+    first = send(hook, push())
+    step()
+    runs.end("failed")
+    step()
+    request = RedeliverHook(app="shop", hook="github", delivery=first.delivery)
+    again = deploy_hooks.redeliver_hook(platform.context, request, platform.act)
+    assert (again.status, again.id != first.delivery) == ("accepted", True)
+    step()
+    assert len(runs.begun) == 2
+    with pytest.raises(Unsigned):
+        send(hook, push(), secret="x" * 20)
+    refused = platform.store.hook_deliveries(platform.store.deploy_hooks()[0].id)[0]
+    with pytest.raises(UsageError, match="refused"):
+        deploy_hooks.redeliver_hook(
+            platform.context, RedeliverHook(app="shop", hook="github", delivery=refused.id), platform.act
+        )
+
+
+def test_a_hook_that_is_gone_begins_nothing(
+    platform: Parts, runs: Runs, step: Callable[[], None], send: Callable[..., Received]
+) -> None:
+    hook = added(platform)
+    send(hook, push())
+    deploy_hooks.remove_deploy_hook(platform.context, RemoveDeployHook(app="shop", hook="github"), platform.act)
+    step()
+    assert runs.begun == []
+    with pytest.raises(NotFound):
+        send(hook, push())
+
+
+# --- with real operations and real git ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[tuple[GitServer, Path]]:
+    folder = tmp_path / "served" / "team" / "shop"
+    folder.mkdir(parents=True)
+    git(folder, "init", "--quiet")
+    (folder / "Procfile").write_text("web: python app.py\n")
+    (folder / "requirements.txt").write_text("")
+    (folder / "app.py").write_text("print(1)\n")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", "First")
+    with git_server(tmp_path / "served") as server:
+        yield server, folder
+
+
+def test_what_was_pushed_becomes_an_operation_of_the_webhook(
+    platform: Parts, served: tuple[GitServer, Path], send: Callable[..., Received]
+) -> None:
+    server, folder = served
+    hook = added(platform, url=server.url("team/shop"))
+    send(hook, push(after=git(folder, "rev-parse", "HEAD")))
+    operations = Operations(Door.of(platform.context))
+    Dispatcher(platform.context, operations.start).step()
+    assert operations.wait(60)
+    (operation,) = platform.store.operations()
+    assert (operation.status, operation.actor, operation.error) == ("succeeded", "webhook github", "")
+    release = platform.store.releases(App(id="a1b2c3d4", name="", created_at=0).id)[0]
+    assert release.source is not None
+    assert release.source.version == git(folder, "rev-parse", "HEAD")
+    assert "s3cret" not in json.dumps([str(event) for event in platform.store.events()])
