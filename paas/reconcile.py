@@ -68,7 +68,9 @@ def plan_of(
     known = world.router.observe() if routes is None else routes
     hosts = certified(world.store) if tls_hosts is None else tls_hosts
     live = next((route for route in known if route.app_id == app.id), None)
-    return difference(_wanted(world, app, release, hosts), seen, live, release_command=release_command)
+    asked = _wanted(world, app, release, hosts)
+    asked = replace(asked, protected=_protected(world, asked, seen))
+    return difference(asked, seen, live, release_command=release_command)
 
 
 def certified(store: Store) -> tuple[str, ...]:
@@ -104,6 +106,15 @@ def _alive(engine: Engine, app_id: str) -> set[str]:
         for replica in service.replicas
         if replica.state not in DEAD
     }
+
+
+def _protected(world: World, asked: Wanted, observed: Sequence[ObservedService]) -> frozenset[str]:
+    """Replicas that asked to be spared; looked up only where some are too many."""
+    counts = {service.spec.key: service.replicas for service in asked.services}
+    if not any(len(service.replicas) > counts.get(service.key, len(service.replicas)) for service in observed):
+        return frozenset()
+    now = world.clock.now()
+    return frozenset(one.replica for one in world.store.protections(asked.app_id) if one.until > now)
 
 
 def _wanted(world: World, app: App, release: Release | None, tls_hosts: Sequence[str]) -> Wanted:

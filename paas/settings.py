@@ -83,6 +83,12 @@ class Settings:
         "`git.corp.example, *.corp.example, 10.1.0.0/16`.",
     )
     ca_file: str = setting("", "SSL_CERT_FILE", "CA bundle that builds must trust (a company network).")
+    api_port: int = setting(
+        8898, "PAAS_API_PORT", "Port on the apps' networks where a replica asks to be spared by scale-ins; 0: none."
+    )
+    memory_overcommit: float = setting(
+        1.5, "PAAS_MEMORY_OVERCOMMIT", "So many times the machine's memory may the limits of all replicas come to."
+    )
     tick: float = setting(5.0, "PAAS_TICK", "Seconds between two looks of the controller at every app.")
     log_level: str = setting("info", "PAAS_LOG_LEVEL", "debug, info, warning or error.")
 

@@ -249,6 +249,8 @@ class AutoscaleTable(Table):
     """How long fewer have to be enough before there are fewer."""
     warm_up: seconds(0, 3600) = _STANDARD.warm_up  # type: ignore[valid-type]
     """How long after a change a latency is not believed."""
+    max_alarm: seconds(0, 86_400) = _STANDARD.max_alarm  # type: ignore[valid-type]
+    """How long at the maximum, with more wanted, until an event tells it."""
     scale_in: bool = True
     """Whether there may ever be fewer."""
     paused: bool = False
@@ -279,6 +281,7 @@ class AutoscaleTable(Table):
             out_window=self.out_window,
             in_window=self.in_window,
             warm_up=self.warm_up,
+            max_alarm=self.max_alarm,
             scale_in=self.scale_in,
             paused=self.paused,
         )

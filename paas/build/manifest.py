@@ -37,15 +37,14 @@ def read(files: Files) -> tuple[Manifest, tuple[str, ...]]:
     """The manifest, and warnings about what of both files is not used. Raises ConfigError."""
     theirs, warnings = _from_json(files) if files.has(JSON) else (Manifest(), ())
     ours = _from_toml(files) if files.has(TOML) else Manifest()
-    return _over(ours, theirs), (*warnings, *_not_yet(ours))
+    _scaled(ours)
+    return _over(ours, theirs), warnings
 
 
-def _not_yet(ours: Manifest) -> tuple[str, ...]:
-    named = [name for name, said in ours.processes.items() if said.autoscale]
-    if "release" in named:
+def _scaled(ours: Manifest) -> None:
+    said = ours.processes.get("release")
+    if said and said.autoscale:
         raise ConfigError("release runs once and is not scaled", where=f"{TOML}: processes.release.autoscale")
-    told = "autoscale rules are not acted upon yet; `paas autoscale simulate` tries them"
-    return tuple(f"{TOML}: processes.{name}: {told}" for name in named)
 
 
 def _over(ours: Manifest, theirs: Manifest) -> Manifest:

@@ -164,7 +164,7 @@ class ProcessTable(Table):
     health: Annotated[HealthTable, AfterValidator(_one_question)] | None = None
     """How the platform knows that a replica is well."""
     autoscale: Annotated[AutoscaleTable, AfterValidator(consistent)] | None = None
-    """Between which bounds, and by what, the number of replicas follows the load. Not acted upon yet."""
+    """Between which bounds, and by what, the number of replicas follows the load."""
 
     def options(self, name: str) -> ProcessOptions:
         """As the frozen value."""

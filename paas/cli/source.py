@@ -162,7 +162,7 @@ name = "{name}"
 # failures = 3                       # bad checks in a row
 # grace = "60s"                      # for a new replica
 
-# [processes.web.autoscale]          # not acted upon yet; paas autoscale simulate tries it
+# [processes.web.autoscale]          # the number follows the load; paas autoscale simulate tries it
 # min = 1
 # max = 10
 # targets = {{ cpu = "87%" }}          # or requests = 30 (a second, per replica), in_flight, p95 = "400ms"…

@@ -70,11 +70,12 @@ class MemoryEngine:
 
     `ran` lists one-off specs, `calls` the verbs in order. `down` makes it answer as an Engine that is gone.
     `busy` scripts the answers of `connections` per replica id, one a call; the last one stays.
-    `used` is what `measure` says per replica id.
+    `used` is what `measure` says per replica id, `memory` what `info` says the machine has.
     """
 
     def __init__(self, clock: Clock, behaviours: Mapping[str, Behaviour] | None = None) -> None:
         self.behaviours = dict(behaviours or {})
+        self.memory = 8 << 30
         self.ran: list[ServiceSpec] = []
         self.calls: list[str] = []
         self._volumes: set[str] = set()
@@ -164,7 +165,7 @@ class MemoryEngine:
         """What it is. Raises EngineUnavailable while `down`."""
         self._reach()
         return EngineInfo(
-            name="memory", version="1", api_version="1.41", buildkit=True, cpus=2, memory=8 << 30, data_root=""
+            name="memory", version="1", api_version="1.41", buildkit=True, cpus=2, memory=self.memory, data_root=""
         )
 
     # --- making it so -------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from paas.model.build import Process
+from paas.model.scaling import Autoscale
 from paas.model.secret import Secret
 from paas.model.service import HealthCheck, Limits
 
@@ -42,13 +43,15 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessSpec:
-    """One process type of a release: what runs, within which limits, and when it is well."""
+    """One process type of a release: what runs, within which limits, when it is well, and by which rules the number
+    of its replicas follows the load (None: by none)."""
 
     name: str
     command: str = ""
     limits: Limits = Limits()
     health: HealthCheck = HealthCheck()
     stop_grace: float = 30.0
+    autoscale: Autoscale | None = None
 
     @classmethod
     def of(cls, process: Process) -> ProcessSpec:

@@ -100,7 +100,8 @@ class Autoscale:
     `out_window`: a scale-out goes to the least that was proposed within it, `in_window`: a scale-in to what was enough
     all through it. `tolerance`: a target that is missed by less than this share is met. `average`: over how long a
     signal is taken together, unless one sample is far beyond. `warm_up`: for how long after a change a latency is not
-    believed. `scale_in` False: only more, never fewer. `paused`: nothing but the bounds holds.
+    believed. `max_alarm`: after how long at the maximum, with more wanted, that is told. `scale_in` False: only more,
+    never fewer. `paused`: nothing but the bounds holds.
     """
 
     least: int = 1
@@ -112,6 +113,7 @@ class Autoscale:
     in_window: float = 120.0
     average: float = 15.0
     warm_up: float = 15.0
+    max_alarm: float = 300.0
     scale_in: bool = True
     paused: bool = False
 

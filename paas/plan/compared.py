@@ -29,10 +29,11 @@ def servers(replicas: Iterable[Replica]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """`services` are all observed versions of the app's processes."""
+    """`services` are all observed versions of the app's processes, `protected` ids of replicas that go last."""
 
     wanted: WantedService
     services: Sequence[ObservedService]
+    protected: frozenset[str] = frozenset()
 
     @property
     def key(self) -> ServiceKey:
@@ -60,7 +61,11 @@ class Compared:
         """The replicas that stay: the best ones. Of stale ones the lowest indexes, which `apply` replaces."""
         if self.stale:
             return tuple(sorted(self.replicas, key=lambda replica: replica.index)[: self.count])
-        return tuple(sorted(self.replicas, key=lambda replica: (RANK[replica.state], replica.index))[: self.count])
+        return tuple(sorted(self.replicas, key=self._rank)[: self.count])
+
+    def _rank(self, replica: Replica) -> tuple[bool, int, int]:
+        spared = replica.id in self.protected and replica.state not in DEAD
+        return not spared, RANK[replica.state], replica.index
 
     @property
     def surplus(self) -> tuple[Replica, ...]:

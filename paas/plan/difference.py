@@ -18,7 +18,7 @@ def difference(
 ) -> Plan:
     """The steps from what is to what should be. Empty when there is nothing to do."""
     services = [service for service in observed if service.key.app_id == wanted.app_id and service.kind == "replica"]
-    pairs = [Compared(service, services) for service in wanted.services]
+    pairs = [Compared(service, services, wanted.protected) for service in wanted.services]
     steps = [
         *_once(wanted, asked=release_command),
         *(step for pair in pairs for step in rollout.tidy(pair)),

@@ -26,7 +26,8 @@ class WantedService:
 class Wanted:
     """All that should be there. `route` None: the app has no hosts (nothing is wanted any more).
 
-    `release_command` is what runs once before the switch. Durations are seconds.
+    `release_command` is what runs once before the switch. `protected` are ids of replicas that stay, as long as
+    there are others that are too many. Durations are seconds.
     """
 
     app_id: str
@@ -37,6 +38,7 @@ class Wanted:
     release_timeout: float = 900.0
     deploy_timeout: float = 300.0
     drain: float = 30.0
+    protected: frozenset[str] = frozenset()
 
 
 def nothing(app: App) -> Wanted:

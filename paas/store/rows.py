@@ -17,6 +17,7 @@ from paas.model.app import Addon, App, Attachment, Operation, ProcessSpec, Relea
 from paas.model.events import Event
 from paas.model.route import Certificate
 from paas.model.service import HealthCheck, HealthKind, Limits
+from paas.store import scaling_rows
 from paas.store.crypto import Vault
 
 P = ParamSpec("P")
@@ -155,6 +156,7 @@ def _process(item: Mapping[str, Any]) -> ProcessSpec:
             **_known(ProcessSpec, item),
             "limits": Limits(**_known(Limits, item["limits"])),
             "health": HealthCheck(**{**health, "kind": HealthKind(health["kind"])}),
+            "autoscale": scaling_rows.rules(item.get("autoscale")),
         }
     )
 

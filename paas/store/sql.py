@@ -21,6 +21,8 @@ from paas.store import rows, schema, words
 from paas.store.crypto import Vault
 from paas.store.file import first, rows_of
 from paas.store.sql_audit import SqlAudit
+from paas.store.sql_autoscaling import SqlAutoscaling
+from paas.store.sql_autoscaling import SqlAutoscaling
 from paas.store.sql_deploy_hooks import SqlDeployHooks
 from paas.store.sql_people import SqlPeople
 from paas.store.tables import (
@@ -42,7 +44,7 @@ KEPT_EVENTS = 50_000
 KEPT_OPERATIONS = 2_000
 
 
-class SqlStore(SqlPeople, SqlAudit, SqlDeployHooks):
+class SqlStore(SqlPeople, SqlAudit, SqlAutoscaling, SqlAutoscaling, SqlDeployHooks):
     """A `Store` in `<home>/paas.db`, its keys in `<home>/secret.key`. Close it when done."""
 
     @classmethod
@@ -313,6 +315,8 @@ class SqlStore(SqlPeople, SqlAudit, SqlDeployHooks):
             for app in self.apps():
                 self.releases(app.id)
             self.addons(), self.attachments(), self.certificates(), self.operations(limit=0)
+            self.overrides()
+            self.overrides()
             self.users(), self.teams(), self.memberships(), self.grants(), self.tokens(), self.invites()
             self.deploy_hooks()
         except PaasError as error:

@@ -21,6 +21,14 @@ from paas.requests.addons import (
     ShowCredentials,
 )
 from paas.requests.apps import CreateApp, DestroyApp, ListApps, RenameApp, ShowApp
+from paas.requests.autoscale import (
+    ExplainAutoscale,
+    ListAutoscale,
+    PauseAutoscale,
+    RecordedLoad,
+    SetAutoscale,
+    UnsetAutoscale,
+)
 from paas.requests.base import Request
 from paas.requests.config import (
     ChangeConfig,
@@ -54,6 +62,7 @@ from paas.requests.sessions import AddonShell, ExecCommand, RunCommand
 from paas.usecases import (
     addons,
     apps,
+    autoscale,
     backups,
     certificates,
     config,
@@ -94,6 +103,12 @@ HANDLERS: Mapping[type[Request], Handler] = {
     Scale: processes.scale,
     SetLimits: processes.set_limits,
     Restart: restart.restart,
+    ListAutoscale: autoscale.list_autoscale,
+    SetAutoscale: autoscale.set_autoscale,
+    UnsetAutoscale: autoscale.unset_autoscale,
+    PauseAutoscale: autoscale.pause_autoscale,
+    ExplainAutoscale: autoscale.explain_autoscale,
+    RecordedLoad: autoscale.recorded_load,
     ReadLogs: logs.read_logs,
     ListEvents: history.list_events,
     ShowConfig: config.show_config,

@@ -7,12 +7,15 @@ from dataclasses import dataclass, replace
 
 from paas.build import sizes
 from paas.errors import Conflict, PaasError, UsageError
+from paas.model import schedule
 from paas.model.app import App, ProcessSpec, Release, ReleaseKind
-from paas.model.events import Event
+from paas.model.events import Emit, Event
 from paas.model.service import Limits, ObservedService, Replica, Stats
 from paas.reconcile import reconcile
 from paas.requests.processes import ListReplicas, Scale, SetLimits
+from paas.usecases import room
 from paas.usecases.apps import wanted_counts
+from paas.usecases.autoscale import rules_of
 from paas.usecases.context import Act, Context
 from paas.usecases.releases import Changed, change_release
 from paas.usecases.switch import base_release, in_words, world
@@ -99,25 +102,40 @@ def list_replicas(context: Context, request: ListReplicas, act: Act) -> AppProce
 
 def scale(context: Context, request: Scale, act: Act) -> Scaled:
     """Replicas per process type, for this and all later releases. Put back as it was when the new ones do not get
-    healthy. Raises UsageError for an unknown process, Conflict before the first deploy or without the memory."""
+    healthy. Raises UsageError for an unknown process, Conflict before the first deploy, without the memory, and
+    beyond the bounds of rules by which a process is scaled."""
     app = context.store.app(request.app)
     with context.locks.hold(app.id, f"{act.actor}: scale", act.emit):
         app = context.store.app(app.id)
         release = deployed(context, app)
-        before = dict(app.formation)
-        counts = before | _checked_counts(app, release, request.counts)
-        if counts == before:
-            return Scaled(app=app.name, processes=wanted_counts(app, release), changed=False)
-        _check_memory(context, release, wanted_counts(app, release), counts)
-        context.store.save_app(replace(app, formation=counts))
+        asked = _checked_counts(app, release, request.counts)
+        _check_bounds(context, app, release, asked)
+        changed = change_formation(context, app, release, asked, act.emit)
         app = context.store.app(app.id)
-        try:
-            reconcile(world(context), app, release, act.emit)
-        except Exception:
-            context.store.save_app(replace(app, formation=before))
-            _clear_up(context, app.id, release, act)
-            raise
-    return Scaled(app=app.name, processes=wanted_counts(app, release))
+    return Scaled(app=app.name, processes=wanted_counts(app, release), changed=changed)
+
+
+def change_formation(
+    context: Context, app: App, release: Release, counts: Mapping[str, int], emit: Emit
+) -> bool:
+    """Have so many replicas of these processes; the caller holds the app's lock. Whether that changes anything.
+
+    Put back as it was when the new ones do not get healthy. Raises Conflict when the machine has no memory for them.
+    """
+    before = dict(app.formation)
+    after = before | dict(counts)
+    if after == before:
+        return False
+    room.check(context, release, wanted_counts(app, release), after)
+    context.store.save_app(replace(app, formation=after))
+    app = context.store.app(app.id)
+    try:
+        reconcile(world(context), app, release, emit)
+    except Exception:
+        context.store.save_app(replace(context.store.app(app.id), formation=before))
+        _clear_up(context, app.id, release, emit)
+        raise
+    return True
 
 
 def set_limits(context: Context, request: SetLimits, act: Act) -> Changed:
@@ -226,18 +244,17 @@ def known_process(app: App, release: Release, name: str) -> ProcessSpec:
     return found
 
 
-def _check_memory(context: Context, release: Release, before: Mapping[str, int], counts: Mapping[str, int]) -> None:
-    """Refuse a scale-up that this machine could never hold, whatever else runs on it. Limits may be overcommitted
-    between apps, as they are limits and no reservations."""
-    if all(count <= before.get(name, 0) for name, count in counts.items()):
-        return
-    needed = sum(p.limits.memory * counts.get(p.name, 0) for p in release.processes if p.name != "release")
-    memory = context.engine.info().memory
-    if memory and needed > memory:
-        raise Conflict(
-            f"these replicas may use {_mib(needed)} together; this machine has {_mib(memory)}",
-            hint="scale to fewer, or lower the memory limit: paas limits",
-        )
+def _check_bounds(context: Context, app: App, release: Release, counts: Mapping[str, int]) -> None:
+    """Refuse what the rules of a process would take back at once. 0 is everybody's: it stops the process, and rules
+    leave one that is stopped alone."""
+    for process, rules in rules_of(context, app, release).items():
+        least, most, _ = schedule.bounds(rules, context.clock.now())
+        count = counts.get(process, 0)
+        if count and not least <= count <= most:
+            raise Conflict(
+                f"{process} is scaled by rules, between {least} and {most}; {count} would not stay",
+                hint=f"paas autoscale set {process} {'--max' if count > most else '--min'} {count}",
+            )
 
 
 def _limits(context: Context, request: SetLimits, before: Limits) -> Limits:
@@ -263,8 +280,8 @@ def _mib(size: int) -> str:
     return f"{size / 1024**2:.0f} MiB"
 
 
-def _clear_up(context: Context, app_id: str, release: Release, act: Act) -> None:
+def _clear_up(context: Context, app_id: str, release: Release, emit: Emit) -> None:
     try:
-        reconcile(world(context), context.store.app(app_id), release, act.emit)
+        reconcile(world(context), context.store.app(app_id), release, emit)
     except Exception as error:
-        act.emit(Event(kind="warning", message=f"putting the replicas back failed too: {in_words(error)}"))
+        emit(Event(kind="warning", message=f"putting the replicas back failed too: {in_words(error)}"))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from paas.errors import Conflict, NotFound
-from paas.model.app import App, Release, ReleaseKind, ReleaseStatus
+from paas.model.app import App, ProcessSpec, Release, ReleaseKind, ReleaseStatus
 from paas.requests.deploys import ListReleases, Rollback, ShowRelease
 from paas.usecases.bindings import bound
 from paas.usecases.context import Act, Context
@@ -63,9 +63,14 @@ def since(base: Release, wanted: Release) -> Mapping[str, int]:
     ) and source_version(base) == source_version(wanted)
     carried = base.image and shared
     return {
-        process.name: base.since.get(process.name, 0) if carried and base.process(process.name) == process else 0
+        process.name: base.since.get(process.name, 0) if carried and _same(base.process(process.name), process) else 0
         for process in wanted.processes
     }
+
+
+def _same(one: ProcessSpec | None, other: ProcessSpec) -> bool:
+    """Whether replicas of one are replicas of the other: by which rules there are more or fewer changes none."""
+    return one is not None and replace(one, autoscale=None) == replace(other, autoscale=None)
 
 
 # --- the handlers ------------------------------------------------------------------------------------------------

@@ -52,6 +52,7 @@ def _process(name: str, command: str, manifest: Manifest, base: Release) -> Proc
         ),
         health=options.health or (WEB_HEALTH if name == "web" else RUNNING),
         stop_grace=30.0 if options.stop_grace is None else options.stop_grace,
+        autoscale=options.autoscale,
     )
 
 
@@ -64,6 +65,8 @@ def formation(shape: Shape, app: App, wanted: tuple[ProcessSpec, ...], *, first:
             continue
         said = shape.manifest.processes.get(process.name, NOT_SAID).replicas
         start = said if said is not None else int(process.name == "web")
+        if start and (rules := process.autoscale):
+            start = min(max(start, rules.least), rules.most)
         if first or process.name not in found:
             found[process.name] = start
     return found

@@ -178,14 +178,6 @@ def test_schedules_at_the_same_moment_with_the_same_bounds_do_not_fight() -> Non
     assert len(rules(text).schedules) == 3
 
 
-def test_rules_are_not_silently_taken() -> None:
-    _, warnings = manifest.read(Files.from_mapping({"paas.toml": WHOLE}))
-    assert warnings == (
-        "paas.toml: processes.web: autoscale rules are not acted upon yet; `paas autoscale simulate` tries them",
-    )
-    assert manifest.read(Files.from_mapping({"paas.toml": "[processes.web]\nreplicas = 2"}))[1] == ()
-
-
 def test_a_release_command_is_not_scaled() -> None:
     with pytest.raises(ConfigError, match="release runs once and is not scaled"):
         manifest.load(Files.from_mapping({"paas.toml": "[processes.release.autoscale]"}))

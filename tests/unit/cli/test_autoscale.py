@@ -127,10 +127,3 @@ def test_a_wrong_paas_toml_is_told_with_its_key(paas: Paas, trace: Path) -> None
     ran = paas("autoscale", "simulate", "--trace", "load.csv")
     assert ran.code == 5
     assert "paas.toml: processes.web.autoscale: min (5) is more than max (2)" in ran.err
-
-
-def test_check_says_that_rules_are_not_acted_upon(paas: Paas) -> None:
-    Path("index.html").write_text("hello")
-    Path("paas.toml").write_text("[processes.web.autoscale]\nmax = 4\n")
-    ran = paas("check")
-    assert "autoscale rules are not acted upon yet" in ran.err

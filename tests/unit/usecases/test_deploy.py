@@ -359,9 +359,10 @@ def test_a_plan_lists_the_config_that_is_missing(platform: Parts) -> None:
     assert plan_app(platform.context, request, platform.act).missing == ("MAIL_SERVER",)
 
 
-def test_a_deploy_says_that_autoscale_rules_are_not_acted_upon(platform: Parts) -> None:
+def test_a_first_deploy_starts_within_the_bounds_of_its_rules_and_keeps_them(platform: Parts) -> None:
     deployed = deploy(platform, toml("[processes.web.autoscale]\nmin = 3\n"))
-    (told,) = [text for text in platform.said("warning") if "autoscale" in text]
-    assert "not acted upon yet" in told
-    assert deployed.warnings == (told,)
-    assert deployed.processes["web"] == 1
+    assert deployed.processes["web"] == 3
+    web = platform.store.releases(platform.store.app("shop").id)[0].process("web")
+    assert web is not None
+    assert web.autoscale is not None
+    assert web.autoscale.least == 3

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from paas.engines.memory import Behaviour
 from paas.errors import Conflict, DeployFailed, NotFound, UsageError
 from paas.requests.processes import ListReplicas, Restart, Scale, SetLimits
 from paas.requests.sessions import ExecCommand, RunCommand
+from paas.usecases import room
 from paas.usecases.processes import list_replicas, scale, set_limits
 from paas.usecases.restart import restart
 from paas.usecases.sessions import exec_command, run_command
@@ -52,9 +55,32 @@ def test_scaling_before_the_first_deploy_is_refused_with_what_to_do(platform: Pa
 def test_more_memory_than_the_machine_has_is_refused_with_numbers(platform: Parts) -> None:
     app = platform.app(web=1)
     platform.release(app)
-    with pytest.raises(Conflict, match="8704 MiB together; this machine has 8192 MiB"):
-        scale(platform.context, Scale(app="shop", counts={"web": 17}), platform.act)
+    with pytest.raises(
+        Conflict, match="for 29 more of web: each may use 512 MiB; this machine has 8192 MiB"
+    ) as refused:
+        scale(platform.context, Scale(app="shop", counts={"web": 30}), platform.act)
+    assert refused.value.hint.startswith("paas scale web=22, or ")
     assert platform.running(app) == {"web v1": 1}
+
+
+def test_what_the_neighbours_were_promised_is_theirs(platform: Parts) -> None:
+    platform.release(platform.app("blog", "b1b2b3b4", web=20))
+    platform.release(platform.app(web=1))
+    with pytest.raises(Conflict, match="10752 MiB are promised by limits already"):
+        scale(platform.context, Scale(app="shop", counts={"web": 4}), platform.act)
+    scale(platform.context, Scale(app="shop", counts={"web": 2}), platform.act)
+
+
+def test_what_is_free_now_counts_and_an_engine_elsewhere_has_no_meminfo_here(tmp_path: Path) -> None:
+    meminfo = tmp_path / "meminfo"
+    meminfo.write_text("MemTotal:        8388608 kB\nMemFree: 1 kB\nMemAvailable:    1048576 kB\n")
+    machine = 8 << 30
+    assert room.available(machine, meminfo) == 1 << 30
+    assert room.available(4 << 30, meminfo) is None
+    assert room.available(machine, tmp_path / "none") is None
+    tight = room.Room(machine=machine, free=1 << 30, promised=0, overcommit=1.5)
+    assert tight.holds(512 << 20, 5) == 1, "the reserve was given away"
+    assert tight.holds(0, 5) == 5
 
 
 def test_replicas_that_do_not_get_healthy_are_taken_back(platform: Parts) -> None:

@@ -1,0 +1,259 @@
+"""Rules of autoscaling: which ones hold for a process, changing them by command, and telling what came of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from paas.build.autoscale import AutoscaleTable, consistent
+from paas.build.manifest import validated
+from paas.errors import ConfigError, UsageError
+from paas.model import schedule
+from paas.model.app import App, Release
+from paas.model.autoscaling import Override, Recorded
+from paas.model.scaling import DEFAULT, Autoscale, Decision, Sample, ScheduleRule, StepRule, TargetRule
+from paas.requests.autoscale import (
+    ExplainAutoscale,
+    ListAutoscale,
+    PauseAutoscale,
+    RecordedLoad,
+    SetAutoscale,
+    UnsetAutoscale,
+)
+from paas.usecases.apps import wanted_counts
+from paas.usecases.context import Act, Context
+from paas.usecases.switch import base_release
+
+BY_FILE, BY_COMMAND = "paas.toml", "set by command"
+SPARED = ("least", "most", "rules", "schedules", "paused")
+"""Fields that are shown in words of their own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RulesLine:
+    """The rules of one process. `origin` is `paas.toml` or `set by command`; `rules` and `schedules` are tables as in
+    `paas.toml`. `least` and `most` are those of now, `scheduled` the schedule they come from (empty: none). Seconds."""
+
+    process: str
+    replicas: int
+    origin: str
+    least: int
+    most: int
+    scheduled: str
+    targets: Mapping[str, float]
+    steps: tuple[StepRule, ...]
+    schedules: tuple[ScheduleRule, ...]
+    tolerance: float
+    out_window: float
+    in_window: float
+    warm_up: float
+    max_alarm: float
+    scale_in: bool
+    paused: bool
+    actor: str = ""
+    at: float = 0.0
+    last: Decision | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppRules:
+    """All processes of an app that are scaled by rules."""
+
+    app: str
+    processes: tuple[RulesLine, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explained:
+    """Decisions of an app, oldest first."""
+
+    app: str
+    decisions: tuple[Recorded, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """What was measured of a process, oldest first."""
+
+    app: str
+    process: str
+    samples: tuple[Sample, ...]
+
+
+def effective(release: Release, overrides: Sequence[Override]) -> dict[str, Autoscale]:
+    """The rules that hold, by process: those set by command over those of the release. Processes without rules are
+    not there."""
+    found: dict[str, Autoscale] = {}
+    for process in release.processes:
+        if process.name == "release":
+            continue
+        override = next((one for one in overrides if one.process == process.name), None)
+        rules = override.rules if override and override.rules else process.autoscale
+        if rules and override and override.paused is not None:
+            rules = replace(rules, paused=override.paused)
+        if rules:
+            found[process.name] = rules
+    return found
+
+
+def rules_of(context: Context, app: App, release: Release) -> dict[str, Autoscale]:
+    """The rules that hold for an app's processes."""
+    return effective(release, context.store.overrides(app.id))
+
+
+# --- the handlers --------------------------------------------------------------------------------------------------
+
+
+def list_autoscale(context: Context, request: ListAutoscale, act: Act) -> AppRules:
+    """The rules that hold; empty where nothing is scaled by rules."""
+    app = context.store.app(request.app)
+    return _shown(context, app)
+
+
+def set_autoscale(context: Context, request: SetAutoscale, act: Act) -> AppRules:
+    """Keep rules over those of the release. Raises UsageError naming what is wrong of them."""
+    app, before = _process(context, request.app, request.process)
+    given = parsed(request.table)
+    merged = _merged(before or Autoscale(rules=(DEFAULT,)), given, request.table)
+    known = _override(context, app.id, request.process)
+    paused = None if "paused" in request.table else known.paused if known else None
+    override = Override(
+        app_id=app.id, process=request.process, at=context.clock.now(), actor=act.actor, rules=merged, paused=paused
+    )
+    context.store.put_override(override)
+    return _shown(context, app)
+
+
+def unset_autoscale(context: Context, request: UnsetAutoscale, act: Act) -> AppRules:
+    """What the release says holds again. Idempotent."""
+    app, _ = _process(context, request.app, request.process)
+    context.store.delete_override(app.id, request.process)
+    return _shown(context, app)
+
+
+def pause_autoscale(context: Context, request: PauseAutoscale, act: Act) -> AppRules:
+    """Nothing but the bounds holds, or everything again. Raises UsageError where nothing is scaled by rules."""
+    app, rules = _process(context, request.app, request.process)
+    if rules is None:
+        raise UsageError(
+            f"{app.name} {request.process} is not scaled by rules", hint=f"paas autoscale set {request.process} --max 5"
+        )
+    known = _override(context, app.id, request.process)
+    override = Override(
+        app_id=app.id, process=request.process, at=context.clock.now(), actor=act.actor,
+        rules=known.rules if known else None, paused=request.paused,
+    )  # fmt: skip
+    context.store.put_override(override)
+    return _shown(context, app)
+
+
+def explain_autoscale(context: Context, request: ExplainAutoscale, act: Act) -> Explained:
+    """The last decisions that are kept."""
+    app = context.store.app(request.app)
+    return Explained(app=app.name, decisions=context.store.decisions(app.id, request.process, request.limit))
+
+
+def recorded_load(context: Context, request: RecordedLoad, act: Act) -> Load:
+    """The history of a process; empty where nothing was measured."""
+    app = context.store.app(request.app)
+    now = context.clock.now()
+    samples = context.signals.history(app.id, request.process, now - request.seconds, now, request.points)
+    return Load(app=app.name, process=request.process, samples=samples)
+
+
+# --- rules that are given ------------------------------------------------------------------------------------------
+
+
+def parsed(table: Mapping[str, Any]) -> Autoscale:
+    """The rules of a table as in `paas.toml`. Raises UsageError with the key and the rule it breaks."""
+    try:
+        found = validated(AutoscaleTable, table, "autoscale")
+        return consistent(found).rules()
+    except ConfigError as error:
+        raise UsageError(error.message, hint=error.hint, details=error.details) from None
+    except ValueError as error:
+        raise UsageError(f"autoscale: {error}") from None
+
+
+def _merged(before: Autoscale, given: Autoscale, table: Mapping[str, Any]) -> Autoscale:
+    """`before`, with what the table says. Raises UsageError where both do not fit together."""
+    trigger = table.get("trigger") or {}
+    changes: dict[str, Any] = {
+        name: getattr(given, name) for name in Autoscale.__slots__ if name in table and name not in SPARED
+    }
+    if "min" in table or "MinSize" in trigger:
+        changes["least"] = given.least
+    if "max" in table or "MaxSize" in trigger:
+        changes["most"] = given.most
+    if "schedule" in table:
+        changes["schedules"] = given.schedules
+    changes["paused"] = given.paused if "paused" in table else before.paused
+    changes["rules"] = _rules(before, given, table)
+    merged = replace(before, **changes)
+    if merged.least > merged.most:
+        raise UsageError(f"min ({merged.least}) is more than max ({merged.most})", hint="give both: --min and --max")
+    if words := schedule.fight(merged.schedules):
+        raise UsageError(words)
+    return merged
+
+
+def _rules(before: Autoscale, given: Autoscale, table: Mapping[str, Any]) -> tuple[TargetRule | StepRule, ...]:
+    """Targets that are given replace all targets, steps all steps; without any rule CPU is followed."""
+    chosen = given if "targets" in table else before
+    targets = [one for one in chosen.rules if isinstance(one, TargetRule)] if chosen.rules else []
+    if "targets" in table and not table["targets"]:
+        targets = []
+    chosen = given if "step" in table or "trigger" in table else before
+    steps = [one for one in chosen.rules if isinstance(one, StepRule)]
+    if steps and "targets" not in table and targets == [DEFAULT]:
+        targets = []
+    return (*targets, *steps) or (DEFAULT,)
+
+
+def _process(context: Context, name: str, process: str) -> tuple[App, Autoscale | None]:
+    """The app and the rules that hold for a process of it. Raises UsageError where the release has no such process."""
+    app = context.store.app(name)
+    release = base_release(context.store, app)
+    known = [one.name for one in release.processes if one.name != "release"]
+    if release.image and process not in known:
+        raise UsageError(f"{app.name} has no process {process!r} that stays up", hint=f"it has: {', '.join(known)}")
+    if process == "release":
+        raise UsageError("release runs once and is not scaled")
+    if not release.image:
+        override = _override(context, app.id, process)
+        return app, override.rules if override else None
+    return app, rules_of(context, app, release).get(process)
+
+
+def _override(context: Context, app_id: str, process: str) -> Override | None:
+    return next((one for one in context.store.overrides(app_id) if one.process == process), None)
+
+
+# --- what is shown -------------------------------------------------------------------------------------------------
+
+
+def _shown(context: Context, app: App) -> AppRules:
+    release = base_release(context.store, app)
+    counts = wanted_counts(app, release)
+    lines = [
+        _line(context, app, process, rules, counts.get(process, 0))
+        for process, rules in rules_of(context, app, release).items()
+    ]
+    return AppRules(app=app.name, processes=tuple(lines))
+
+
+def _line(context: Context, app: App, process: str, rules: Autoscale, replicas: int) -> RulesLine:
+    override = _override(context, app.id, process)
+    least, most, scheduled = schedule.bounds(rules, context.clock.now())
+    last = context.store.decisions(app.id, process, 1)
+    return RulesLine(
+        process=process, replicas=replicas, origin=BY_COMMAND if override and override.rules else BY_FILE,
+        least=least, most=most, scheduled=scheduled,
+        targets={one.metric: one.target for one in rules.rules if isinstance(one, TargetRule)},
+        steps=tuple(one for one in rules.rules if isinstance(one, StepRule)), schedules=rules.schedules,
+        tolerance=rules.tolerance, out_window=rules.out_window, in_window=rules.in_window, warm_up=rules.warm_up,
+        max_alarm=rules.max_alarm, scale_in=rules.scale_in, paused=rules.paused,
+        actor=override.actor if override else "", at=override.at if override else 0.0,
+        last=last[-1].decision if last else None,
+    )  # fmt: skip

@@ -1,0 +1,308 @@
+"""The loop of autoscaling: samples → a decision → the number of replicas. Which number is `plan/scaling.py`'s business.
+
+A step looks at every process that is scaled by rules and returns at once: what takes time, starting and draining
+replicas, is done in a thread of that app, under its lock, the same way `paas scale` does it. While somebody else has
+the lock (a deploy, a restart), and where a process was scaled to 0, the number stays as it is.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from paas.errors import Conflict, NotFound, PaasError
+from paas.model.app import App, Release, ReleaseStatus
+from paas.model.autoscaling import Recorded
+from paas.model.events import Event
+from paas.model.scaling import Autoscale, Decision, Sample, StepRule
+from paas.plan.scaling import MEMORY, PATIENCE, STALE, decide
+from paas.usecases.autoscale import effective
+from paas.usecases.context import Context
+from paas.usecases.processes import change_formation
+from paas.usecases.switch import in_words
+
+log = logging.getLogger("paas.autoscaling")
+
+PERIOD = 5.0
+"""Seconds between two looks."""
+LONGEST = 90_000.0
+"""Seconds of samples that a decision sees at most."""
+SHOWN = 6
+"""Samples that are kept with a decision."""
+BLIND = 60.0
+"""Seconds without metrics after which that is told."""
+FIRST_WAIT, LONGEST_WAIT = 30.0, 600.0
+"""Seconds after a scale-out that failed until the next is tried; doubled each time."""
+HOLDER = "autoscale"
+LATENCIES = ("p50", "p95", "p99")
+
+
+@dataclass(slots=True)
+class _State:
+    """What is known of one process. `app` is as the last look saw it, `count` the number that it saw or made. Times are
+    Unix seconds."""
+
+    app: App
+    process: str
+    history: list[Decision]
+    count: int | None = None
+    kept: Decision | None = None
+    blind_since: float | None = None
+    full_since: float | None = None
+    told: set[str] = field(default_factory=set)
+    wait: float = 0.0
+    not_before: float = 0.0
+
+
+@dataclass(slots=True)
+class Autoscaler:
+    """One per server; a call is one step."""
+
+    context: Context
+    _states: dict[tuple[str, str], _State] = field(default_factory=dict)
+    _releases: dict[str, Release] = field(default_factory=dict)
+    _working: dict[str, threading.Thread] = field(default_factory=dict)
+
+    def __call__(self) -> None:
+        """Look at every process once. What fails with one app is told and keeps no other from its look."""
+        overrides = self.context.store.overrides()
+        seen: set[tuple[str, str]] = set()
+        for app in self.context.store.apps():
+            release = self._release(app)
+            rules = effective(release, [one for one in overrides if one.app_id == app.id]) if release else {}
+            seen |= {(app.id, process) for process in rules}
+            if release and rules:
+                self._guarded(app, release, rules)
+        self._states = {key: state for key, state in self._states.items() if key in seen}
+        self._working = {app_id: thread for app_id, thread in self._working.items() if thread.is_alive()}
+
+    def wait(self, seconds: float = 30.0) -> None:
+        """Until nothing is being carried out, `seconds` at most."""
+        for thread in list(self._working.values()):
+            thread.join(seconds)
+
+    # --- one look -----------------------------------------------------------------------------------------------
+
+    def _guarded(self, app: App, release: Release, rules: Mapping[str, Autoscale]) -> None:
+        try:
+            for process, one in rules.items():
+                self._look(app, release, process, one)
+        except NotFound:
+            log.debug("%s has just gone", app.name)
+        except PaasError as error:
+            log.warning("%s could not be looked at: %s", app.name, error.message)
+
+    def _release(self, app: App) -> Release | None:
+        """The wanted release when it serves. One that succeeded never changes, and reading it means decrypting it."""
+        if not app.wanted:
+            return None
+        known = self._releases.get(app.id)
+        if known is None or known.number != app.wanted or known.status is not ReleaseStatus.SUCCEEDED:
+            known = self._releases[app.id] = self.context.store.release(app.id, app.wanted)
+        return known if known.image and known.status is ReleaseStatus.SUCCEEDED else None
+
+    def _look(self, app: App, release: Release, process: str, rules: Autoscale) -> None:
+        if self._is_working(app.id):
+            return
+        count, now = app.formation.get(process, 0), self.context.clock.now()
+        state = self._state(app, process, rules, now)
+        if count and state.count and count != state.count:
+            by_hand = Decision(at=now, replicas=state.count, wanted=count, why="set by hand")
+            self._remember(state, by_hand, ())
+        state.count = count
+        if not count:
+            return
+        samples = self.samples(app.id, process, rules)
+        decision = decide(rules, count, samples, now, state.history)
+        decision = self._held(app, release, state, decision)
+        self._watch(state, rules, decision)
+        if decision.wanted == count:
+            self._remember(state, decision, samples)
+        else:
+            self._begin(app, process, decision, samples)
+
+    def samples(self, app_id: str, process: str, rules: Autoscale) -> tuple[Sample, ...]:
+        """What was measured, for as long as these rules look back. A process without requests is as quick as can be."""
+        steps = [one.period * max(one.evaluations, one.breach / one.period + 1)
+                 for one in rules.rules if isinstance(one, StepRule)]  # fmt: skip
+        window = max(rules.in_window * PATIENCE, rules.out_window, STALE, *steps, 0.0) + rules.average + 60
+        found = self.context.signals.recent(app_id, process, min(window, LONGEST))
+        return tuple(_idle_is_quick(one) for one in found)
+
+    def _held(self, app: App, release: Release, state: _State, decision: Decision) -> Decision:
+        """The decision, held where it cannot be carried out now."""
+        if decision.wanted == decision.replicas:
+            return decision
+        if holder := self.context.locks.holder(app.id):
+            return _keep(decision, "busy", f"but now the app is busy: {holder}")
+        if decision.wanted < decision.replicas:
+            return self._spared(app, release, decision)
+        if decision.at < state.not_before:
+            return _keep(decision, "back-off", "but the last scale-out failed")
+        return decision
+
+    def _spared(self, app: App, release: Release, decision: Decision) -> Decision:
+        """No fewer than ask to be spared."""
+        asked = {one.replica for one in self.context.store.protections(app.id) if one.until > decision.at}
+        if not asked:
+            return decision
+        services = self.context.engine.observe(app.id)
+        spared = sum(one.id in asked for service in services for one in service.replicas)
+        least = min(max(decision.wanted, spared), decision.replicas)
+        if least == decision.wanted:
+            return decision
+        words = f"{decision.why}, but {spared} asked to be spared"
+        return replace(decision, wanted=least, why=words, limits=(*decision.limits, "protected"))
+
+    # --- carrying out -------------------------------------------------------------------------------------------
+
+    def _is_working(self, app_id: str) -> bool:
+        thread = self._working.get(app_id)
+        return thread is not None and thread.is_alive()
+
+    def _begin(self, app: App, process: str, decision: Decision, samples: Sequence[Sample]) -> None:
+        work = threading.Thread(
+            target=self._carry_out, args=(app, process, decision, samples), name=f"autoscale-{app.id}", daemon=True
+        )
+        self._working[app.id] = work
+        work.start()
+
+    def _carry_out(self, app: App, process: str, decision: Decision, samples: Sequence[Sample]) -> None:
+        """The thread of one change. Whatever happens is told, and the next look begins from what is then."""
+        state = self._states[app.id, process]
+        try:
+            if not self._change(app, process, decision):
+                return
+            state.count, state.wait, state.not_before = decision.wanted, 0.0, 0.0
+            state.told -= {"autoscale.failed", "autoscale.full"}
+            self._remember(state, decision, samples)
+            self._tell(state, "autoscale.scaled", _said(process, decision), decision, samples=samples)
+        except NotFound:
+            log.debug("%s has just gone", app.name)
+        except Exception as error:
+            self._failed(state, decision, error)
+
+    def _change(self, app: App, process: str, decision: Decision) -> bool:
+        """Whether the number is now what was decided: not where somebody else was faster."""
+        with self.context.locks.try_hold(app.id, HOLDER) as held:
+            current = self.context.store.app(app.id)
+            if not held or current.formation.get(process, 0) != decision.replicas or not current.wanted:
+                return False
+            release = self.context.store.release(app.id, current.wanted)
+            if release.status is not ReleaseStatus.SUCCEEDED or release.process(process) is None:
+                return False
+            change_formation(self.context, current, release, {process: decision.wanted}, _noted)
+            return True
+
+    def _failed(self, state: _State, decision: Decision, error: Exception) -> None:
+        """Tell it once, and wait longer each time: what does not boot now will seldom boot in five seconds."""
+        words = in_words(error)
+        if not isinstance(error, PaasError):
+            log.error("scaling %s %s failed", state.app.name, state.process, exc_info=error)
+        state.wait = min(max(FIRST_WAIT, state.wait * 2), LONGEST_WAIT)
+        state.not_before = self.context.clock.now() + state.wait
+        kind = "autoscale.full" if isinstance(error, Conflict) else "autoscale.failed"
+        hint = error.hint if isinstance(error, PaasError) else ""
+        message = f"{_said(state.process, decision)}: not done: {words}"
+        self._once(state, kind, message, decision, hint=hint)
+
+    # --- what is kept and told ----------------------------------------------------------------------------------
+
+    def _state(self, app: App, process: str, rules: Autoscale, now: float) -> _State:
+        """Of a process that is looked at for the first time since the start: with the changes that are kept."""
+        state = self._states.get((app.id, process))
+        if state is None:
+            kept = [one.decision for one in self.context.store.decisions(app.id, process)]
+            state = self._states[app.id, process] = _State(app, process, kept, kept=kept[-1] if kept else None)
+        state.app = app
+        long, short = now - MEMORY * rules.in_window - 60, now - max(rules.out_window, rules.warm_up) - 60
+        state.history = [
+            one for one in state.history if one.at > short or (one.at > long and one.wanted != one.replicas)
+        ]
+        return state
+
+    def _remember(self, state: _State, decision: Decision, samples: Sequence[Sample]) -> None:
+        """To the history always; to the store when it changes something, or holds for another reason than the last."""
+        state.history.append(decision)
+        reason, before = (decision.limits, decision.alarm), state.kept
+        if decision.wanted == decision.replicas and reason == (
+            (before.limits, before.alarm) if before else ((), False)
+        ):
+            return
+        state.kept = decision
+        self.context.store.add_decision(
+            Recorded(app_id=state.app.id, process=state.process, decision=decision, samples=tuple(samples[-SHOWN:]))
+        )
+
+    def _watch(self, state: _State, rules: Autoscale, decision: Decision) -> None:
+        """Tell once when metrics are missing, and when the maximum has not been enough for a while."""
+        now, process = decision.at, state.process
+        state.blind_since = (state.blind_since or now) if decision.alarm else None
+        state.full_since = (state.full_since or now) if _at_maximum(decision) else None
+        if state.blind_since is not None and now - state.blind_since >= BLIND:
+            message = f"{process} has had no metrics for {BLIND:g} s: its {decision.replicas} replicas are held"
+            self._once(state, "autoscale.blind", message, decision)
+        elif state.blind_since is None and "autoscale.blind" in state.told:
+            state.told.discard("autoscale.blind")
+            self._tell(state, "autoscale.sighted", f"{process} has metrics again", decision)
+        if state.full_since is None:
+            state.told.discard("autoscale.maximum")
+        elif now - state.full_since >= rules.max_alarm:
+            beyond = f"more than its maximum of {decision.wanted} for {rules.max_alarm:g} s"
+            message = f"{process} has wanted {beyond}: {decision.why}"
+            self._once(state, "autoscale.maximum", message, decision)
+
+    def _once(self, state: _State, kind: str, message: str, decision: Decision, *, hint: str = "") -> None:
+        if kind not in state.told:
+            state.told.add(kind)
+            self._tell(state, kind, message, decision, hint=hint)
+
+    def _tell(
+        self,
+        state: _State,
+        kind: str,
+        message: str,
+        decision: Decision,
+        *,
+        samples: Sequence[Sample] = (),
+        hint: str = "",
+    ) -> None:
+        data: dict[str, object] = {
+            "process": state.process, "from": decision.replicas, "to": decision.wanted, "why": decision.why,
+            "limits": list(decision.limits), "hint": hint,
+            "samples": [
+                {"at": one.at, "replicas": one.replicas, "values": dict(one.values)} for one in samples[-SHOWN:]
+            ],
+        }  # fmt: skip
+        event = Event(kind=kind, app=state.app.name, message=message, at=self.context.clock.now(), data=data)
+        try:
+            self.context.store.add_event(event, app_id=state.app.id, actor=HOLDER)
+        except PaasError as error:
+            log.warning("%s: %s could not be kept: %s", state.app.name, kind, error.message)
+
+
+def _keep(decision: Decision, limit: str, words: str) -> Decision:
+    return replace(decision, wanted=decision.replicas, why=f"{decision.why}, {words}", limits=(*decision.limits, limit))
+
+
+def _at_maximum(decision: Decision) -> bool:
+    return "max" in decision.limits and "paused" not in decision.limits
+
+
+def _said(process: str, decision: Decision) -> str:
+    return f"{process} {decision.replicas} → {decision.wanted}: {decision.why}"
+
+
+def _idle_is_quick(sample: Sample) -> Sample:
+    """Nobody asked, so there is no latency; that is no reason to be blind about it."""
+    if sample.values.get("requests") != 0 or all(name in sample.values for name in LATENCIES):
+        return sample
+    return replace(sample, values={**dict.fromkeys(LATENCIES, 0.0), **sample.values})
+
+
+def _noted(event: Event) -> None:
+    """Where the steps of a change go: nobody waits for them."""
+    if event.kind != "done":
+        log.info("%s", f"{event.app}: {event.message}" if event.app else event.message)

@@ -1,0 +1,123 @@
+"""Whether this machine has the memory for more replicas. Only counts; starts nothing.
+
+Two rules, both after a reserve of a twentieth of the machine (128 MiB at least) is set aside:
+
+* promised: the memory limits of everything the platform runs, the new replicas included, come to no more than
+  `PAAS_MEMORY_OVERCOMMIT` times what is left (1.5);
+* free: what is available right now holds the new replicas at their full limits.
+
+So replicas that are started can fill up to their limits without taking memory that a neighbour uses now. With an
+overcommit of 1, all of them can do so for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from paas.errors import Conflict
+from paas.model.app import Release
+from paas.model.service import Limits
+from paas.usecases.apps import wanted_counts
+from paas.usecases.context import Context
+from paas.usecases.switch import base_release
+
+MEMINFO = Path("/proc/meminfo")
+RESERVE = 0.05
+LEAST_RESERVE = 128 * 1024**2
+MIB = 1024**2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """The memory of the machine, in bytes. `free` None: it cannot be known here (the Engine is elsewhere).
+    `promised` are the limits of all that is wanted now."""
+
+    machine: int
+    free: int | None
+    promised: int
+    overcommit: float
+
+    @property
+    def reserve(self) -> int:
+        """What stays untouched."""
+        return max(LEAST_RESERVE, int(self.machine * RESERVE))
+
+    def holds(self, size: int, count: int) -> int:
+        """How many of `count` replicas with this limit there is room for. No limit: as many as are asked for."""
+        if not size or not self.machine:
+            return count
+        rooms = [(self.machine - self.reserve) * self.overcommit - self.promised]
+        rooms += [self.free - self.reserve] if self.free is not None else []
+        return max(0, min(count, int(min(rooms) // size)))
+
+
+def look(context: Context) -> Room:
+    """The room there is now. Raises EngineUnavailable."""
+    machine = context.engine.info().memory
+    return Room(
+        machine=machine,
+        free=available(machine),
+        promised=_promised(context),
+        overcommit=max(0.1, context.settings.memory_overcommit),
+    )
+
+
+def check(context: Context, release: Release, before: Mapping[str, int], after: Mapping[str, int]) -> None:
+    """Raise Conflict, with numbers, when there is no room for the replicas that `after` has more than `before`."""
+    more = {
+        process.name: (process.limits.memory, after.get(process.name, 0) - before.get(process.name, 0))
+        for process in release.processes
+        if process.name != "release" and after.get(process.name, 0) > before.get(process.name, 0)
+    }
+    if not more:
+        return
+    found = look(context)
+    for name, (size, count) in more.items():
+        fits = found.holds(size, count)
+        if fits < count:
+            raise Conflict(
+                f"there is no memory for {count} more of {name}: {in_words(found, size)}",
+                hint=_advice(name, before.get(name, 0) + fits, fits),
+            )
+
+
+def in_words(found: Room, size: int) -> str:
+    """The numbers of a refusal."""
+    free = f", {_mib(found.free)} of it free" if found.free is not None else ""
+    return (
+        f"each may use {_mib(size)}; this machine has {_mib(found.machine)}{free}, "
+        f"{_mib(found.promised)} are promised by limits already (at most {found.overcommit:g} times what it has), "
+        f"and {_mib(found.reserve)} stay in reserve"
+    )
+
+
+def _advice(name: str, count: int, fits: int) -> str:
+    fewer = f"paas scale {name}={count}, or " if fits else ""
+    return f"{fewer}a lower limit (paas limits {name} --memory), fewer of another app, or PAAS_MEMORY_OVERCOMMIT"
+
+
+def available(machine: int, path: Path = MEMINFO) -> int | None:
+    """Bytes that programs may take without swapping, by the kernel's own estimate. None where it does not say, and
+    where the Engine is on another machine: one that has not `machine` bytes."""
+    try:
+        rows = [line.split() for line in path.read_text().splitlines()]
+        found = {row[0]: int(row[1]) * 1024 for row in rows if row[0] in ("MemTotal:", "MemAvailable:")}
+        return found["MemAvailable:"] if abs(found["MemTotal:"] - machine) <= machine * RESERVE else None
+    except (OSError, ValueError, IndexError, KeyError):
+        return None
+
+
+def _promised(context: Context) -> int:
+    """The limits of all replicas that are wanted, and of the addons that run."""
+    apps = 0
+    for app in context.store.apps():
+        release = base_release(context.store, app)
+        counts = wanted_counts(app, release) if release.image else {}
+        apps += sum(one.limits.memory * counts.get(one.name, 0) for one in release.processes)
+    return apps + len(context.store.addons()) * Limits().memory
+
+
+def _mib(size: int) -> str:
+    return f"{size // MIB} MiB"

@@ -1,0 +1,232 @@
+"""The loop: what it does with decisions, on a platform in memory. Which number is right is tested in plan/."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from paas.errors import Conflict
+from paas.model.app import App, ProcessSpec, Release, ReleaseKind
+from paas.model.autoscaling import Protection
+from paas.model.scaling import Autoscale, Sample, TargetRule
+from paas.requests.processes import Scale
+from paas.usecases.autoscaling import BLIND, FIRST_WAIT, PERIOD, Autoscaler
+from paas.usecases.processes import scale
+from paas.usecases.releases import change_release
+from tests.unit.usecases.parts import BAD, GOOD, HTTP, Parts, parts
+
+RULES = Autoscale(least=1, most=6, rules=(TargetRule(metric="requests", target=10.0),))
+
+
+class Fed:
+    """Signals that a test writes, `requests` per second for all replicas together."""
+
+    def __init__(self, platform: Parts) -> None:
+        self.platform = platform
+        self.kept: list[Sample] = []
+
+    def recent(self, app_id: str, process: str, seconds: float) -> tuple[Sample, ...]:
+        since = self.platform.clock.now() - seconds
+        return tuple(one for one in self.kept if one.at > since)
+
+    def history(self, app_id: str, process: str, since: float, until: float, points: int = 0) -> tuple[Sample, ...]:
+        return tuple(one for one in self.kept if since <= one.at <= until)
+
+
+class Lab:
+    """An app with rules, its load, and the loop."""
+
+    def __init__(self, home: Path, rules: Autoscale = RULES, image: str = GOOD) -> None:
+        made = parts(home)
+        self.signals = Fed(made)
+        self.platform = replace(made, context=replace(made.context, signals=self.signals))
+        self.app = self.platform.app(web=1)
+        self.deploy(rules)
+        self.loop = Autoscaler(self.platform.context)
+
+    def deploy(self, rules: Autoscale | None, image: str = GOOD) -> Release:
+        self.platform.builder.add("paas/shop:1", image, self.app.id)
+
+        def change(base: Release) -> Release:
+            web = ProcessSpec(name="web", command="run web", health=HTTP, autoscale=rules)
+            return replace(base, image=image, image_ref="paas/shop:1", processes=(web,))
+
+        return change_release(
+            self.platform.context, self.app, self.platform.act, kind=ReleaseKind.DEPLOY, description="deploy",
+            change=change,
+        )  # fmt: skip
+
+    def load(self, values: Mapping[str, float] | None, seconds: float) -> list[int]:
+        """The counts after every look while this is what is measured; None: nothing is."""
+        counts = []
+        for _ in range(int(seconds / PERIOD)):
+            self.platform.clock.sleep(PERIOD)
+            if values is not None:
+                self.signals.kept.append(Sample(self.platform.clock.now(), self.count, values))
+            self.loop()
+            self.loop.wait()
+            counts.append(self.count)
+        return counts
+
+    @property
+    def count(self) -> int:
+        return int(self.platform.store.app(self.app.id).formation["web"])
+
+    def kinds(self) -> list[str]:
+        events = self.platform.store.events(self.app.id)
+        return [event.kind for _, event in events if event.kind.startswith("autoscale.")]
+
+    def whys(self) -> Sequence[str]:
+        return [one.decision.why for one in self.platform.store.decisions(self.app.id, "web")]
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    return Lab(tmp_path)
+
+
+def test_a_step_in_the_load_is_followed_and_replicas_run(lab: Lab) -> None:
+    assert lab.load({"requests": 5.0}, 60)[-1] == 1
+    assert lab.load({"requests": 45.0}, 20)[-1] == 5
+    assert lab.platform.running(lab.app) == {"web v1": 5}
+    (event,) = [event for _, event in lab.platform.store.events(lab.app.id) if event.kind == "autoscale.scaled"]
+    assert event.message.startswith("web 1 → 5: requests 45 of 10 requests/s per replica wants 5")
+    assert event.data["samples"], "the why without its samples"
+
+
+def test_when_the_load_has_gone_it_goes_back_to_the_minimum(lab: Lab) -> None:
+    lab.load({"requests": 45.0}, 200)
+    counts = lab.load({"requests": 1.0}, RULES.in_window + 30)
+    assert counts[-1] == 1
+    assert lab.platform.running(lab.app) == {"web v1": 1}
+    assert counts == sorted(counts, reverse=True)
+
+
+def test_the_bounds_hold_without_any_metrics(tmp_path: Path) -> None:
+    lab = Lab(tmp_path, replace(RULES, least=2))
+    assert lab.load(None, 10)[-1] == 2
+
+
+def test_dead_metrics_hold_the_number_and_are_told_once(lab: Lab) -> None:
+    lab.load({"requests": 45.0}, 200)
+    assert lab.load(None, BLIND * 3)[-1] == 5
+    assert lab.kinds().count("autoscale.blind") == 1
+    lab.load({"requests": 45.0}, 20)
+    assert lab.kinds().count("autoscale.sighted") == 1
+
+
+def test_a_maximum_that_is_not_enough_is_told_once(lab: Lab) -> None:
+    lab.load({"requests": 500.0}, RULES.max_alarm - 30)
+    assert "autoscale.maximum" not in lab.kinds()
+    lab.load({"requests": 500.0}, 300)
+    assert lab.count == RULES.most
+    assert lab.kinds().count("autoscale.maximum") == 1
+
+
+def test_a_locked_app_stays_as_it_is_and_goes_on_afterwards(lab: Lab) -> None:
+    lab.load({"requests": 45.0}, 200)
+    with lab.platform.context.locks.hold(lab.app.id, "bob: deploy", lambda event: None):
+        assert lab.load({"requests": 1.0}, 200)[-1] == 5
+    assert "busy" in lab.platform.store.decisions(lab.app.id)[-1].decision.limits
+    assert lab.load({"requests": 1.0}, 10)[-1] == 1
+
+
+def test_one_app_that_waits_keeps_no_other_from_scaling(lab: Lab) -> None:
+    other = lab.platform.app("blog", "b1b2b3b4", web=1)
+    lab.platform.release(other)
+    with lab.platform.context.locks.hold(other.id, "bob: deploy", lambda event: None):
+        assert lab.load({"requests": 45.0}, 20)[-1] == 5
+
+
+def test_replicas_that_never_get_well_are_put_back_and_tried_less_and_less_often(tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    app = lab.platform.store.app(lab.app.id)
+    release = lab.platform.store.release(app.id, app.wanted)
+    lab.platform.engine.behaviours[release.image] = lab.platform.engine.behaviours[BAD]
+    assert lab.load({"requests": 45.0}, FIRST_WAIT)[-1] == 1
+    assert lab.kinds() == ["autoscale.failed"]
+    lab.platform.engine.behaviours.pop(release.image)
+    assert lab.load({"requests": 45.0}, 2 * FIRST_WAIT + 10)[-1] == 5
+
+
+def test_decisions_survive_a_restart(lab: Lab) -> None:
+    lab.load({"requests": 45.0}, 60)
+    lab.loop = Autoscaler(lab.platform.context)
+    assert lab.load({"requests": 1.0}, 60)[-1] == 5, "the window after a scale-out was forgotten"
+    assert any("wants 5" in why for why in lab.whys())
+
+
+def test_an_app_that_is_idle_is_not_blind_about_its_latency(tmp_path: Path) -> None:
+    lab = Lab(tmp_path, replace(RULES, rules=(TargetRule(metric="p95", target=0.3),)))
+    lab.load({"requests": 20.0, "p95": 0.9}, 60)
+    assert lab.count > 1
+    assert lab.load({"requests": 0.0}, 8 * RULES.in_window)[-1] == 1
+    assert "autoscale.blind" not in lab.kinds()
+
+
+def test_by_hand_within_the_bounds_it_holds_for_a_window(lab: Lab) -> None:
+    lab.load({"requests": 5.0}, 200)
+    scale(lab.platform.context, Scale(app="shop", counts={"web": 4}), lab.platform.act)
+    counts = lab.load({"requests": 5.0}, RULES.in_window + 30)
+    assert counts[int(RULES.in_window / PERIOD) - 2] == 4
+    assert counts[-1] == 1
+    assert "set by hand" in lab.whys()
+
+
+def test_by_hand_beyond_the_bounds_is_refused_with_the_command_that_allows_it(lab: Lab) -> None:
+    with pytest.raises(Conflict, match="between 1 and 6; 7 would not stay") as refused:
+        scale(lab.platform.context, Scale(app="shop", counts={"web": 7}), lab.platform.act)
+    assert refused.value.hint == "paas autoscale set web --max 7"
+
+
+def test_a_process_that_was_scaled_to_nothing_is_left_alone(lab: Lab) -> None:
+    scale(lab.platform.context, Scale(app="shop", counts={"web": 0}), lab.platform.act)
+    assert lab.load({"requests": 45.0}, 60)[-1] == 0
+
+
+def test_a_replica_that_asks_is_spared_and_one_that_asked_long_ago_is_not(lab: Lab) -> None:
+    lab.load({"requests": 45.0}, 60)
+    (service,) = lab.platform.engine.observe(lab.app.id)
+    spared = service.replicas[-1].id
+    until = lab.platform.clock.now() + 400
+    lab.platform.store.put_protection(Protection(app_id=lab.app.id, replica=spared, until=until))
+    lab.load({"requests": 25.0}, 200)
+    (service,) = lab.platform.engine.observe(lab.app.id)
+    assert lab.count == 3
+    assert spared in [one.id for one in service.replicas], "the highest index would have gone"
+    for replica in service.replicas[:2]:
+        lab.platform.store.put_protection(Protection(app_id=lab.app.id, replica=replica.id, until=until))
+    assert lab.load({"requests": 1.0}, 190)[-1] == 3
+    assert "protected" in lab.platform.store.decisions(lab.app.id)[-1].decision.limits
+    assert lab.load({"requests": 1.0}, 60)[-1] == 1
+
+
+def test_a_full_machine_refuses_with_numbers_and_says_it_once(lab: Lab) -> None:
+    lab.platform.engine.memory = 1 << 30  # two replicas of 512 MiB, and what may be promised beyond
+    lab.load({"requests": 55.0}, 120)
+    assert lab.count == 1
+    assert lab.kinds() == ["autoscale.full"]
+    (event,) = [event for _, event in lab.platform.store.events(lab.app.id) if event.kind == "autoscale.full"]
+    assert "there is no memory for 5 more of web: each may use 512 MiB; this machine has 1024 MiB" in event.message
+
+
+def test_new_rules_change_no_replica(lab: Lab) -> None:
+    lab.deploy(replace(RULES, most=9))
+    assert lab.platform.running(lab.app) == {"web v1": 1}
+
+
+def test_rules_that_go_leave_the_number(lab: Lab) -> None:
+    lab.load({"requests": 45.0}, 60)
+    lab.deploy(None)
+    assert lab.load({"requests": 1.0}, 300)[-1] == 5
+
+
+def test_an_app_that_was_destroyed_is_forgotten(lab: Lab) -> None:
+    lab.load({"requests": 45.0}, 60)
+    app: App = lab.app
+    lab.platform.store.delete_app(app.id)
+    lab.loop()
+    assert lab.platform.store.decisions(app.id) == ()
