@@ -23,9 +23,9 @@ def text(run: Run, world: World, *, width: int = WIDTH) -> list[str]:
     over = "".join("!" if any(point.p95 > world.target for point in column) else "·" for column in columns)
     start, end = run.points[0].at, run.points[-1].at + 1
     return [
-        *_rows("requests/s", load, 4),
-        *_rows("replicas", [float(one) for one in replicas], 4),
-        *_rows("p95, s", p95, 3),
+        *rows("requests/s", load, 4),
+        *rows("replicas", [float(one) for one in replicas], 4),
+        *rows("p95, s", p95, 3),
         f"{'over target':>{_SIDE}} {over}",
         f"{'':>{_SIDE}} 0{_length(end - start):>{len(columns) - 1}}",
     ]
@@ -37,10 +37,11 @@ def _columns(points: Sequence[Point], width: int) -> list[Sequence[Point]]:
     return [points[start:end] for start, end in pairwise(edges)]
 
 
-def _rows(label: str, values: Sequence[float], height: int) -> Iterator[str]:
-    """Bars `height` lines tall, eight steps a line; the highest value beside the first line."""
-    top = max(values) or 1.0
-    eighths = [math.ceil(value / top * height * 8 - 1e-9) for value in values]
+def rows(label: str, values: Sequence[float], height: int) -> Iterator[str]:
+    """Bars `height` lines tall, eight steps a line; the highest value beside the first line. NaN: nothing known."""
+    known = [value for value in values if not math.isnan(value)]
+    top = max(known, default=0.0) or 1.0
+    eighths = [0 if math.isnan(value) else math.ceil(value / top * height * 8 - 1e-9) for value in values]
     for line in range(height - 1, -1, -1):
         bars = "".join(_BARS[min(8, max(0, one - line * 8))] for one in eighths)
         side = f"{label} {top:.3g}" if line == height - 1 else ""

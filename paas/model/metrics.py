@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from paas.model.route import Traffic
+from paas.model.scaling import SIGNALS
 from paas.model.service import Measured
 
 STATUS = ("1xx", "2xx", "3xx", "4xx", "5xx")
@@ -16,6 +17,11 @@ ABSOLUTE = {"cpu_cores": "cores", "memory_bytes": "bytes"}
 
 PEAKS = ("cpu", "memory", "cpu_cores", "memory_bytes")
 """Values whose highest is kept beside the average when samples are taken together, as `memory_bytes_max`."""
+
+
+def is_custom(name: str) -> bool:
+    """Whether this is none of the platform's own values but a signal that an app declares."""
+    return name.removesuffix("_max") not in {*SIGNALS, *STATUS, *ABSOLUTE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

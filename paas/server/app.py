@@ -44,6 +44,7 @@ from paas.server.uploads import receive
 from paas.settings import Settings
 from paas.usecases.answers import as_json
 from paas.usecases.backups import BackupFile
+from paas.usecases.metrics import Page
 from paas.usecases.operations import as_paas_error
 
 NDJSON = "application/x-ndjson"
@@ -116,6 +117,8 @@ def _answer(parts: Parts, kind: type[Request]) -> Endpoint:
         actor = _actor(parts, http)
         request = parse(kind, await fields_of(kind, http))
         answer = await in_thread(partial(_run, parts, request, actor))
+        if isinstance(answer, Page):
+            return Response(answer.text, media_type=answer.media_type)
         return _json(as_json(answer))
 
     return endpoint

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from paas.model.metrics import Series
+from paas.model.metrics import Look, Series
 from paas.model.scaling import Sample
 from paas.signals import points
 
@@ -70,6 +70,7 @@ class Ring:
         self._numbers: dict[str, int] = {}
         self._names: dict[int, str] = {}
         self._trouble = ""
+        self._look: Look | None = None
         self._db: sqlite3.Connection | None = None
         self._finalizer: weakref.finalize[..., Ring] | None = None
         with self._guard, self._told():
@@ -84,8 +85,10 @@ class Ring:
 
     # --- writing ---------------------------------------------------------------------------------------------------
 
-    def add(self, samples: Mapping[Series, Sample]) -> None:
-        """Keep one sample of each series. Never raises: what cannot be written is told and held in memory."""
+    def add(self, samples: Mapping[Series, Sample], look: Look | None = None) -> None:
+        """Keep one sample of each series, and the look they came from. Never raises: what cannot be written is told and
+        held in memory."""
+        self._look = look or self._look
         if not samples:
             return
         at = max(one.at for one in samples.values())
@@ -171,14 +174,18 @@ class Ring:
         return _fewer(self._read(Series(app_id, process), since, until), since, until, points)
 
     def names(self, app_id: str) -> tuple[str, ...]:
-        """Processes and replicas of an app that something is known of, sorted."""
+        """See `interfaces.Signals`."""
         with self._guard:
             return tuple(sorted({one.name for one in (*self._ids, *self._tail) if one.app_id == app_id}))
 
     def last(self) -> Mapping[Series, Sample]:
-        """The latest sample of each series that is being measured."""
+        """See `interfaces.Signals`."""
         with self._guard:
             return {series: held[-1] for series, held in self._tail.items() if held}
+
+    def look(self) -> Look | None:
+        """See `interfaces.Signals`."""
+        return self._look
 
     def _read(self, series: Series, since: float, until: float) -> list[Sample]:
         with self._guard:

@@ -49,6 +49,7 @@ from paas.requests.deploy_hooks import (
 )
 from paas.requests.deploys import DeployApp, ListReleases, PlanApp, Rollback, ShowRelease
 from paas.requests.git import AddKey, GitSession, ListKeys, RemoveKey
+from paas.requests.metrics import ScrapeMetrics, ShowMetrics
 from paas.requests.platform import (
     Doctor,
     ListOperations,
@@ -74,6 +75,7 @@ from paas.usecases import (
     history,
     keys,
     logs,
+    metrics,
     platform,
     processes,
     releases,
@@ -111,6 +113,8 @@ HANDLERS: Mapping[type[Request], Handler] = {
     RecordedLoad: autoscale.recorded_load,
     ReadLogs: logs.read_logs,
     ListEvents: history.list_events,
+    ShowMetrics: metrics.show_metrics,
+    ScrapeMetrics: metrics.scrape_metrics,
     ShowConfig: config.show_config,
     ChangeConfig: config.change_config,
     ListDomains: domains.list_domains,

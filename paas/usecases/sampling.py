@@ -22,8 +22,8 @@ log = logging.getLogger("paas.sampling")
 class Kept(Protocol):
     """Where samples go."""
 
-    def add(self, samples: Mapping[Series, Sample]) -> None:
-        """Keep one of each series."""
+    def add(self, samples: Mapping[Series, Sample], look: Look | None = None) -> None:
+        """Keep one of each series, and the look they came from."""
 
 
 @dataclass(slots=True)
@@ -44,7 +44,7 @@ class Sampler:
         while self._looks and look.clock - self._looks[0].clock > 2 * PATIENCE:
             self._looks.popleft()
         self._looks.append(look)
-        self.kept.add(samples(tuple(self._looks), machine))
+        self.kept.add(samples(tuple(self._looks), machine), look)
 
     def _known_machine(self) -> Machine:
         info = self.context.engine.info()

@@ -1,0 +1,160 @@
+"""`paas metrics`: what was measured, drawn on a terminal."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from itertools import pairwise
+from statistics import median_high
+from typing import Annotated, Any
+
+import typer
+
+from paas.cli.connection import ask
+from paas.cli.lazy import new_app
+from paas.cli.options import AppOption, JsonOption
+from paas.cli.output import put, put_json, say, size
+from paas.cli.target import app_of
+from paas.errors import UsageError
+
+app = new_app()
+
+EVERY = 5.0
+"""Seconds between two drawings while watching: the period of measuring."""
+
+WEEK = 7 * 86_400
+
+_SHOWN = {
+    "requests": ("requests/s", 3), "p95": ("p95, s", 2), "in_flight": ("in flight", 2), "cpu": ("cpu, %", 2),
+    "memory": ("memory, %", 2),
+}  # fmt: skip
+"""What is drawn where it is known, in this order: label and lines of a terminal. Signals of the app's own follow."""
+
+
+@app.command()
+def metrics(
+    *,
+    name: Annotated[str, typer.Argument(metavar="[APP]", help="The app; else as with --app.", show_default=False)] = "",
+    app: AppOption = "",
+    process: Annotated[
+        str, typer.Option("--process", metavar="NAME", help="One process or replica: web, web.1; else all processes.")
+    ] = "",
+    last: Annotated[str, typer.Option("--last", metavar="TIME", help="How far back: 10m, 1h, 7d.")] = "1h",
+    watch: Annotated[bool, typer.Option("--watch", help="Draw it again every few seconds.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show CPU, memory, requests, latency and what the app declares, over time.
+
+    With --json --watch there is one line of JSON each time, with what came since the last.
+    """
+    from paas.requests.metrics import ShowMetrics
+
+    seconds = span(last)
+    target = app_of(name or app)
+    points = 0 if as_json else 72
+    while True:
+        answer = ask(ShowMetrics(app=target, process=process, last=seconds, points=points))
+        if as_json and watch:
+            _line(answer)
+            seconds = 2 * EVERY
+        elif as_json:
+            put_json(answer)
+        else:
+            _drawn(answer, clear=watch and sys.stdout.isatty())
+        if not watch:
+            return
+        time.sleep(EVERY)
+
+
+def span(text: str) -> float:
+    """Seconds of `90`, `10m`, `1h`, `7d`. Raises UsageError."""
+    from paas.build import sizes
+
+    number, day = (text.strip()[:-1], True) if text.strip().endswith("d") else (text.strip(), False)
+    try:
+        found = sizes.seconds(f"{number}h", most=WEEK) * 24 if day else sizes.seconds(number, most=WEEK)
+    except ValueError:
+        found = math.nan
+    if not 10 <= found <= WEEK:
+        raise UsageError(f"--last {text} is no time between 10 seconds and 7 days", hint="10m, 1h, 7d")
+    return found
+
+
+def _line(answer: dict[str, Any]) -> None:
+    import json
+
+    print(json.dumps(answer), flush=True)
+
+
+def _drawn(answer: dict[str, Any], *, clear: bool) -> None:
+    if clear:
+        print("\x1b[H\x1b[2J", end="")
+    if not any(one["samples"] for one in answer["series"]):
+        say("nothing was measured yet: it is, every few seconds, once a replica runs")
+        return
+    for one in answer["series"]:
+        if one["samples"]:
+            _series(answer, one)
+    sys.stdout.flush()
+
+
+def _series(answer: dict[str, Any], one: dict[str, Any]) -> None:
+    from paas.cli import plot
+    from paas.model.metrics import is_custom
+
+    now = one["samples"][-1]
+    put(f"{answer['app']} {one['name']}: {_now(now)}")
+    columns = _columns(one["samples"], answer["since"], answer["until"])
+    replicas = "replicas", [_of(column, "") for column in columns], 2
+    named = [(label, key, height) for key, (label, height) in _SHOWN.items()]
+    own = sorted({key for sample in one["samples"] for key in sample["values"] if is_custom(key)})
+    named += [(key, key, 2) for key in own if not key.endswith("_max")]
+    drawn = [(label, [_of(column, key) for column in columns], height) for label, key, height in named]
+    for label, values, height in [replicas, *drawn] if "." not in one["name"] else drawn:
+        if not all(math.isnan(value) for value in values):
+            for line in plot.rows(label, values, height):
+                put(line)
+    put(f"{'':>16} {time.strftime('%H:%M', time.localtime(answer['since']))}{'now':>{plot.WIDTH - 5}}")
+
+
+def _columns(samples: list[dict[str, Any]], since: float, until: float) -> list[list[dict[str, Any]]]:
+    """As many columns as a plot is wide; empty ones where nothing was measured."""
+    from paas.cli import plot
+
+    columns: list[list[dict[str, Any]]] = [[] for _ in range(plot.WIDTH)]
+    for sample in samples:
+        place = int((sample["at"] - since) / max(1e-9, until - since) * plot.WIDTH)
+        columns[min(plot.WIDTH - 1, max(0, place))].append(sample)
+    return _filled(columns)
+
+
+def _filled(columns: list[list[dict[str, Any]]]) -> list[list[dict[str, Any]]]:
+    """A column between two that know something shows what the one before it does, where samples are that far apart."""
+    known = [number for number, column in enumerate(columns) if column]
+    apart = median_high([after - before for before, after in pairwise(known)] or [1])
+    filled = list(columns)
+    for number in range(1, len(columns)):
+        near = [columns[back] for back in range(number, max(-1, number - apart), -1) if columns[back]]
+        filled[number] = near[0] if near else []
+    return filled
+
+
+def _of(column: list[dict[str, Any]], key: str) -> float:
+    """The highest value of a column; shares in percent, replicas without a key; NaN: not known."""
+    values = [sample["values"].get(key) if key else sample["replicas"] for sample in column]
+    known = [float(value) for value in values if value is not None]
+    return max(known, default=math.nan) * (100 if key in ("cpu", "memory") else 1)
+
+
+def _now(sample: dict[str, Any]) -> str:
+    values = sample["values"]
+    words = [f"{sample['replicas']} replica{'s' if sample['replicas'] != 1 else ''}"]
+    words += [f"cpu {values['cpu']:.0%}"] if "cpu" in values else []
+    if "memory" in values:
+        words.append(f"memory {values['memory']:.0%} ({size(values['memory_bytes'])})")
+    words += [f"{values['requests']:.3g} requests/s"] if "requests" in values else []
+    words += [f"p95 {values['p95'] * 1000:.0f} ms"] if values.get("p95") else []
+    words += [f"{values['5xx']:.3g} errors/s"] if values.get("5xx") else []
+    words += [f"{values['unhealthy']:.0f} unhealthy"] if values.get("unhealthy") else []
+    return ", ".join(words)
