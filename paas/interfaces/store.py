@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Protocol
 
 from paas.interfaces.autoscaling import AutoscaleStore
-from paas.interfaces.autoscaling import AutoscaleStore
 from paas.interfaces.deploy_hooks import DeployHookStore
 from paas.interfaces.people import AuditStore, PeopleStore
 from paas.model.app import Addon, App, Attachment, Operation, Release
@@ -14,7 +13,7 @@ from paas.model.events import Event
 from paas.model.route import Certificate
 
 
-class Store(PeopleStore, AuditStore, AutoscaleStore, AutoscaleStore, DeployHookStore, Protocol):
+class Store(PeopleStore, AuditStore, AutoscaleStore, DeployHookStore, Protocol):
     """What we want, and history. Every method is one transaction; ids and names are unique as said.
 
     Secrets are encrypted at rest with the app id and key bound into the ciphertext.

@@ -15,7 +15,6 @@ from paas.model.route import Certificate
 from paas.store import words
 from paas.store.memory_audit import MemoryAudit
 from paas.store.memory_autoscaling import MemoryAutoscaling
-from paas.store.memory_autoscaling import MemoryAutoscaling
 from paas.store.memory_deploy_hooks import MemoryDeployHooks
 from paas.store.memory_parts import State, transaction
 from paas.store.memory_people import MemoryPeople
@@ -23,7 +22,7 @@ from paas.store.memory_people import MemoryPeople
 Named = TypeVar("Named", App, Addon)
 
 
-class MemoryStore(MemoryPeople, MemoryAudit, MemoryAutoscaling, MemoryAutoscaling, MemoryDeployHooks):
+class MemoryStore(MemoryPeople, MemoryAudit, MemoryAutoscaling, MemoryDeployHooks):
     """A `Store` of dictionaries."""
 
     # --- apps ---------------------------------------------------------------------------------------------------
@@ -53,7 +52,6 @@ class MemoryStore(MemoryPeople, MemoryAudit, MemoryAutoscaling, MemoryAutoscalin
         state.apps.pop(app_id, None)
         state.numbers.pop(app_id, None)
         self._forget_app(app_id)
-        self._forget_autoscaling_of(app_id)
         self._forget_autoscaling_of(app_id)
         self._forget_hooks_of(app_id)
         state.releases = {key: value for key, value in state.releases.items() if key[0] != app_id}

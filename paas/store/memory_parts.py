@@ -11,7 +11,6 @@ from typing import Concatenate, ParamSpec, TypeVar
 from paas.model.app import Addon, App, Attachment, Operation, Release
 from paas.model.audit import Record
 from paas.model.autoscaling import Override, Protection, Recorded
-from paas.model.autoscaling import Override, Protection, Recorded
 from paas.model.deploy_hook import DeployHook, HookDelivery, HookState
 from paas.model.events import Event
 from paas.model.people import Grant, Invite, KeyOwner, Membership, Team, Token, User
@@ -64,18 +63,6 @@ class Autoscaling:
 
 
 @dataclass(slots=True)
-class Autoscaling:
-    """What is kept of autoscaling: by app and process, by app and replica; decisions oldest first."""
-
-    overrides: dict[tuple[str, str], Override] = field(default_factory=dict)
-    decisions: list[Recorded] = field(default_factory=list)
-    protections: dict[tuple[str, str], Protection] = field(default_factory=dict)
-
-    def __copy__(self) -> Autoscaling:
-        return Autoscaling(dict(self.overrides), list(self.decisions), dict(self.protections))
-
-
-@dataclass(slots=True)
 class State:
     """Everything that is kept. A new noun is one more field."""
 
@@ -90,7 +77,6 @@ class State:
     events: list[tuple[int, str, str, Event]] = field(default_factory=list)
     people: People = field(default_factory=People)
     audit: list[Record] = field(default_factory=list)
-    autoscaling: Autoscaling = field(default_factory=Autoscaling)
     autoscaling: Autoscaling = field(default_factory=Autoscaling)
     hooks: Hooks = field(default_factory=Hooks)
 

@@ -22,7 +22,6 @@ from paas.store.crypto import Vault
 from paas.store.file import first, rows_of
 from paas.store.sql_audit import SqlAudit
 from paas.store.sql_autoscaling import SqlAutoscaling
-from paas.store.sql_autoscaling import SqlAutoscaling
 from paas.store.sql_deploy_hooks import SqlDeployHooks
 from paas.store.sql_people import SqlPeople
 from paas.store.tables import (
@@ -44,7 +43,7 @@ KEPT_EVENTS = 50_000
 KEPT_OPERATIONS = 2_000
 
 
-class SqlStore(SqlPeople, SqlAudit, SqlAutoscaling, SqlAutoscaling, SqlDeployHooks):
+class SqlStore(SqlPeople, SqlAudit, SqlAutoscaling, SqlDeployHooks):
     """A `Store` in `<home>/paas.db`, its keys in `<home>/secret.key`. Close it when done."""
 
     @classmethod
@@ -315,7 +314,6 @@ class SqlStore(SqlPeople, SqlAudit, SqlAutoscaling, SqlAutoscaling, SqlDeployHoo
             for app in self.apps():
                 self.releases(app.id)
             self.addons(), self.attachments(), self.certificates(), self.operations(limit=0)
-            self.overrides()
             self.overrides()
             self.users(), self.teams(), self.memberships(), self.grants(), self.tokens(), self.invites()
             self.deploy_hooks()
