@@ -89,6 +89,7 @@ class Settings:
     memory_overcommit: float = setting(
         1.5, "PAAS_MEMORY_OVERCOMMIT", "So many times the machine's memory may the limits of all replicas come to."
     )
+    sample: float = setting(5.0, "PAAS_SAMPLE", "Seconds between two measurements of every process.")
     tick: float = setting(5.0, "PAAS_TICK", "Seconds between two looks of the controller at every app.")
     log_level: str = setting("info", "PAAS_LOG_LEVEL", "debug, info, warning or error.")
 
@@ -108,7 +109,6 @@ def keep(home: Path, **changes: str | int) -> bool:
     if wanted == before:
         return False
     lines = path.read_text().splitlines() if path.exists() else []
-    sample: float = setting(5.0, "PAAS_SAMPLE", "Seconds between two measurements of every process.")
     lines = [line for line in lines if line.partition("=")[0].strip().strip("\"'") not in changes]
     lines += [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in changes.items() if value != ""]
     text = "\n".join(lines) + "\n"
