@@ -76,6 +76,9 @@ class Settings:
         "PAAS_SSH_KEYS",
         "File that `paas keys` keeps SSH keys in; empty: ~/.ssh/authorized_keys of the server's user.",
     )
+    backup_silence: int = setting(
+        48, "PAAS_BACKUP_SILENCE", "Hours without a backup of an addon after which an event says so; 0: never."
+    )
     egress_allow: str = setting(
         "",
         "PAAS_EGRESS_ALLOW",

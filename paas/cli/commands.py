@@ -68,6 +68,7 @@ SECTIONS: dict[str, dict[str, Command]] = {
         "up": Command("platform", "Have the platform run; safe to repeat."),
         "down": Command("platform", "Stop server and router; apps and data stay."),
         "status": Command("platform", "Show how the platform is."),
+        "notifications": Command("notifications", "Tell of deploys, crashes and more: webhook, Slack, mail.", group=True),
         "doctor": Command("platform", "Check everything the platform stands on."),
         "completion": Command("completion", "Print the completion script of a shell."),
     },

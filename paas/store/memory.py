@@ -16,13 +16,14 @@ from paas.store import words
 from paas.store.memory_audit import MemoryAudit
 from paas.store.memory_autoscaling import MemoryAutoscaling
 from paas.store.memory_deploy_hooks import MemoryDeployHooks
+from paas.store.memory_notifications import MemoryNotifications
 from paas.store.memory_parts import State, transaction
 from paas.store.memory_people import MemoryPeople
 
 Named = TypeVar("Named", App, Addon)
 
 
-class MemoryStore(MemoryPeople, MemoryAudit, MemoryAutoscaling, MemoryDeployHooks):
+class MemoryStore(MemoryPeople, MemoryAudit, MemoryAutoscaling, MemoryDeployHooks, MemoryNotifications):
     """A `Store` of dictionaries."""
 
     # --- apps ---------------------------------------------------------------------------------------------------
@@ -54,6 +55,7 @@ class MemoryStore(MemoryPeople, MemoryAudit, MemoryAutoscaling, MemoryDeployHook
         self._forget_app(app_id)
         self._forget_autoscaling_of(app_id)
         self._forget_hooks_of(app_id)
+        self._forget_targets_of(app_id)
         state.releases = {key: value for key, value in state.releases.items() if key[0] != app_id}
         state.domains = {host: owner for host, owner in state.domains.items() if owner != app_id}
         state.attachments = {key: value for key, value in state.attachments.items() if key[0] != app_id}

@@ -13,6 +13,7 @@ from paas.model.audit import Record
 from paas.model.autoscaling import Override, Protection, Recorded
 from paas.model.deploy_hook import DeployHook, HookDelivery, HookState
 from paas.model.events import Event
+from paas.model.notification import Notification, Target
 from paas.model.people import Grant, Invite, KeyOwner, Membership, Team, Token, User
 from paas.model.route import Certificate
 
@@ -63,6 +64,18 @@ class Autoscaling:
 
 
 @dataclass(slots=True)
+class Told:
+    """What is kept of notifications: targets by id, what waits and what ended, oldest first."""
+
+    targets: dict[str, Target] = field(default_factory=dict)
+    queue: list[Notification] = field(default_factory=list)
+    read: int = -1
+
+    def __copy__(self) -> Told:
+        return Told(dict(self.targets), list(self.queue), self.read)
+
+
+@dataclass(slots=True)
 class State:
     """Everything that is kept. A new noun is one more field."""
 
@@ -79,6 +92,7 @@ class State:
     audit: list[Record] = field(default_factory=list)
     autoscaling: Autoscaling = field(default_factory=Autoscaling)
     hooks: Hooks = field(default_factory=Hooks)
+    told: Told = field(default_factory=Told)
 
 
 def transaction(method: Callable[Concatenate[M, P], T]) -> Callable[Concatenate[M, P], T]:

@@ -23,6 +23,7 @@ from paas.store.file import first, rows_of
 from paas.store.sql_audit import SqlAudit
 from paas.store.sql_autoscaling import SqlAutoscaling
 from paas.store.sql_deploy_hooks import SqlDeployHooks
+from paas.store.sql_notifications import SqlNotifications
 from paas.store.sql_people import SqlPeople
 from paas.store.tables import (
     addons,
@@ -43,7 +44,7 @@ KEPT_EVENTS = 50_000
 KEPT_OPERATIONS = 2_000
 
 
-class SqlStore(SqlPeople, SqlAudit, SqlAutoscaling, SqlDeployHooks):
+class SqlStore(SqlPeople, SqlAudit, SqlAutoscaling, SqlDeployHooks, SqlNotifications):
     """A `Store` in `<home>/paas.db`, its keys in `<home>/secret.key`. Close it when done."""
 
     @classmethod
@@ -316,7 +317,7 @@ class SqlStore(SqlPeople, SqlAudit, SqlAutoscaling, SqlDeployHooks):
             self.addons(), self.attachments(), self.certificates(), self.operations(limit=0)
             self.overrides()
             self.users(), self.teams(), self.memberships(), self.grants(), self.tokens(), self.invites()
-            self.deploy_hooks()
+            self.deploy_hooks(), self.targets()
         except PaasError as error:
             raise PlatformError(error.message, hint=schema.repair(self.path)) from error
 

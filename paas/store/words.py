@@ -93,6 +93,16 @@ def no_delivery(wanted: str) -> NotFound:
     return NotFound(f"no delivery {wanted[:80]!r} is kept", hint="the oldest are forgotten")
 
 
+def target_taken(name: str) -> Conflict:
+    """A target of notifications has that name."""
+    return Conflict(f"there is a target {name!r} already", hint="choose another name")
+
+
+def no_target(name: str) -> NotFound:
+    """No target of that name. Names no others: who asks may not know them."""
+    return NotFound(f"no target {name[:80]!r}", hint="`paas notifications` lists them")
+
+
 def _nearest(wanted: str, names: Iterable[str], listing: str) -> str:
     near = difflib.get_close_matches(wanted, list(names), n=1)
     return f"did you mean {near[0]!r}?" if near else f"`{listing}` lists them"

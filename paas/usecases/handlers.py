@@ -50,6 +50,13 @@ from paas.requests.deploy_hooks import (
 from paas.requests.deploys import DeployApp, ListReleases, PlanApp, Rollback, ShowRelease
 from paas.requests.git import AddKey, GitSession, ListKeys, RemoveKey
 from paas.requests.metrics import ScrapeMetrics, ShowMetrics
+from paas.requests.notifications import (
+    AddNotification,
+    ListNotificationDeliveries,
+    ListNotifications,
+    RemoveNotification,
+    TestNotification,
+)
 from paas.requests.platform import (
     Doctor,
     ListOperations,
@@ -75,6 +82,7 @@ from paas.usecases import (
     history,
     keys,
     logs,
+    notifications,
     metrics,
     platform,
     processes,
@@ -142,6 +150,11 @@ HANDLERS: Mapping[type[Request], Handler] = {
     ListOperations: history.list_operations,
     ListKeys: keys.list_keys,
     AddKey: keys.add_key,
+    ListNotifications: notifications.list_notifications,
+    AddNotification: notifications.add_notification,
+    TestNotification: notifications.test_notification,
+    RemoveNotification: notifications.remove_notification,
+    ListNotificationDeliveries: notifications.list_notification_deliveries,
     ListDeployHooks: deploy_hooks.list_deploy_hooks,
     AddDeployHook: deploy_hooks.add_deploy_hook,
     ShowDeployHook: deploy_hooks.show_deploy_hook,
