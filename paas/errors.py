@@ -14,7 +14,9 @@
     │   ├── RouterError          9   Traefik did not take over the routes
     │   └── ServerUnavailable    9   the paas server does not answer
     ├── Unsupported             10   this engine or stack cannot do it
-    ├── Denied                  11   not allowed, or not logged in
+    ├── Denied                  11   not allowed
+    │   ├── NotLoggedIn         11   no token, or one that does not count (any more)
+    │   └── TooManyAttempts     11   too many wrong ones from the same address
     └── Cancelled              130   stopped by the person (Ctrl-C)
 
 Caught in two places only: the CLI's main and the server. Anything else is our bug and keeps its traceback.
@@ -136,10 +138,22 @@ class Unsupported(PaasError):
 
 
 class Denied(PaasError):
-    """Not allowed, or not logged in."""
+    """Not allowed."""
 
     exit_code = 11
     status = 403
+
+
+class NotLoggedIn(Denied):
+    """No token, or one that does not count (any more)."""
+
+    status = 401
+
+
+class TooManyAttempts(Denied):
+    """Too many wrong tokens or codes from the same address."""
+
+    status = 429
 
 
 class Cancelled(PaasError):

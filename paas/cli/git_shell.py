@@ -33,11 +33,11 @@ def git_shell(key: Annotated[str, typer.Argument(metavar="KEY", help="The name o
     """What sshd runs for a key that may push: the two git commands, for an app, and nothing else."""
     from paas.cli.terminal import LocalTerminal
     from paas.client import Client
-    from paas.model.names import key_name
+    from paas.model.names import owned_key_name
     from paas.requests.git import GitSession
     from paas.settings import load
 
-    name = key_name(key)
+    name = owned_key_name(key)
     asked = asked_for(os.environ.get("SSH_ORIGINAL_COMMAND", ""), name)
     with (
         Client.connect(load(server=""), f"key {name}") as client,

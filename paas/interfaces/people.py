@@ -11,6 +11,9 @@ from paas.model.people import Grant, Invite, KeyOwner, Membership, Role, Team, T
 class PeopleStore(Protocol):
     """Every method is one transaction. What belongs to a user goes with the user, what belongs to an app with it."""
 
+    def people_changes(self) -> int:
+        """A number that changes whenever any of this does (but for uses of tokens), in this process."""
+
     def add_user(self, user: User) -> None:
         """Raises Conflict when the name is taken."""
 

@@ -15,10 +15,15 @@ IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,510}")
 CONFIG_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
 ALIAS = re.compile(r"[A-Z][A-Z0-9_]{0,62}")
 KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,62}")
+USER = re.compile(r"[a-z]([a-z0-9._-]{0,38}[a-z0-9])?")
+TOKEN = re.compile(r"[A-Za-z0-9]([A-Za-z0-9 ._@-]{0,61}[A-Za-z0-9])?")
 LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 RESERVED_APPS = frozenset({"paas", "traefik", "registry", "admin", "api", "www-data", "localhost"})
 """Names that the platform itself uses as hosts, containers or networks."""
+
+RESERVED_USERS = frozenset({"root", "server", "token", "key", "paas", "nobody", "local"})
+"""Names under which the platform itself acts."""
 
 RESERVED_CONFIG = frozenset({"PORT", "SOURCE_VERSION"})
 """Keys that the platform sets itself, with everything that starts with `PAAS_`."""
@@ -63,6 +68,43 @@ def key_name(value: str) -> str:
     if not KEY.fullmatch(value):
         raise UsageError(
             f"{value!r} cannot name a key", hint="use up to 63 letters, digits, dots, dashes, underscores and @"
+        )
+    return value
+
+
+def owned_key_name(value: str) -> str:
+    """The same for a key of a user, which begins with the user's name: `bob:laptop`. Raises UsageError."""
+    user, colon, name = value.partition(":")
+    return f"{user_name(user)}:{key_name(name)}" if colon else key_name(value)
+
+
+def user_name(value: str) -> str:
+    """`value` if it can name a user. Raises UsageError."""
+    if not USER.fullmatch(value):
+        raise UsageError(
+            f"{value[:80]!a} cannot name a user",
+            hint="use 1 to 40 lower-case letters, digits, dots, dashes and underscores; start with a letter",
+        )
+    if value in RESERVED_USERS:
+        raise UsageError(f"{value!r} is a name the platform uses itself", hint="choose another name")
+    return value
+
+
+def team_name(value: str) -> str:
+    """`value` if it can name a team. Raises UsageError."""
+    if not USER.fullmatch(value):
+        raise UsageError(
+            f"{value[:80]!a} cannot name a team",
+            hint="use 1 to 40 lower-case letters, digits, dots, dashes and underscores; start with a letter",
+        )
+    return value
+
+
+def token_name(value: str) -> str:
+    """`value` if it can name a token or a session. Raises UsageError."""
+    if not TOKEN.fullmatch(value):
+        raise UsageError(
+            f"{value[:80]!a} cannot name a token", hint="use up to 63 letters, digits, blanks, dots, dashes and @"
         )
     return value
 

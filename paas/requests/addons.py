@@ -8,13 +8,13 @@ from paas.requests.base import Name, Request
 class ListAddonKinds(Request):
     """The kinds of addon this installation carries, with versions."""
 
-    path = "/addon-kinds"
+    path, everyone = "/addon-kinds", True
 
 
 class ListAddons(Request):
-    """Addons; of one app when given."""
+    """Addons that one may see; of one app when given."""
 
-    path = "/addons"
+    path, everyone = "/addons", True
     app: str = ""
 
 

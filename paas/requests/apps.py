@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from paas.requests.base import Name, Request
+from collections.abc import Mapping
+from typing import ClassVar
+
+from paas.requests.base import Name, Permission, Request
 
 
 class ListApps(Request):
-    """All apps, with status and URL."""
+    """All apps that one may see, with status and URL."""
 
-    path = "/apps"
+    path, everyone = "/apps", True
 
 
 class CreateApp(Request):
-    """A new, empty app."""
+    """A new, empty app. Who makes it owns it; `team` gets the role deployer."""
 
-    method, path, permission = "POST", "/apps", "deployer"
+    method, path, permission, everyone = "POST", "/apps", "deployer", True
+    team_fields: ClassVar[Mapping[str, Permission]] = {"team": "viewer"}
     name: Name
+    team: str = ""
 
 
 class ShowApp(Request):

@@ -32,10 +32,27 @@ class Request:
     method: ClassVar[str] = "GET"
     path: ClassVar[str] = ""
     permission: ClassVar[Permission] = "viewer"
+    """The role it needs on what it names: an app (`app`), an addon (`addon`), an operation (`operation`), else on the
+    platform. See `usecases/door.py`, which reads this and what follows, and refuses what nothing here allows."""
     shape: ClassVar[Shape] = "answer"
+    everyone: ClassVar[bool] = False
+    """Names no app, and answers each person only with what is theirs. Without it, a request that names nothing is for
+    the platform's own operators and owners."""
+    personal: ClassVar[bool] = False
+    """Acts on somebody's own ways in: not for a token with limits, which could make itself one without."""
+    anyone: ClassVar[bool] = False
+    """Answered without a login. Its handler checks what is shown instead."""
+    app_fields: ClassVar[Mapping[str, Permission]] = {}
+    """More fields that name apps (or tuples of them), and the role needed there."""
+    team_fields: ClassVar[Mapping[str, Permission]] = {}
+    """Fields that name teams, and the role needed there."""
 
     def __init_subclass__(cls) -> None:
         dataclass(frozen=True, kw_only=True)(cls)
+
+    def makes_app(self) -> bool:
+        """Whether it makes the app it names, if there is none."""
+        return False
 
 
 R = TypeVar("R", bound=Request)

@@ -42,14 +42,20 @@ class DeployApp(Request):
     no_cache: bool = False
     force: bool = False
 
+    def makes_app(self) -> bool:
+        return self.create
+
 
 class PlanApp(Request):
-    """What a deploy of this source would do, and why. Changes nothing, builds nothing."""
+    """What a deploy of this source would do, and why. Changes nothing, builds nothing, but fetches what it names."""
 
-    method, path, shape = "POST", "/apps/{app}/plan", "answer"
+    method, path, permission = "POST", "/apps/{app}/plan", "deployer"
     app: Name
     source: SourceRef | None = None
     buildpack: str = ""
+
+    def makes_app(self) -> bool:
+        return self.source is not None
 
 
 class ListReleases(Request):

@@ -22,17 +22,21 @@ class GitSession(Session):
     service: Literal["receive-pack", "upload-pack"]
     step: Literal["", "refs", "rpc"] = ""
 
+    def makes_app(self) -> bool:
+        # asked before the session is opened, nothing is known but the app
+        return getattr(self, "service", "receive-pack") == "receive-pack"
+
 
 class ListKeys(Request):
-    """The SSH keys that may push and fetch."""
+    """The SSH keys that may push and fetch: one's own, and all of them for the platform's owner."""
 
-    path, permission = "/keys", "operator"
+    path, everyone = "/keys", True
 
 
 class AddKey(Request):
-    """Let an SSH key push and fetch. `public` is the line of its .pub file."""
+    """Let an SSH key push and fetch, as whoever asks. `public` is the line of its .pub file."""
 
-    method, path, permission = "POST", "/keys", "owner"
+    method, path, everyone, personal = "POST", "/keys", True, True
     name: Name
     public: Annotated[str, MaxLen(20_000)]
 
@@ -40,5 +44,5 @@ class AddKey(Request):
 class RemoveKey(Request):
     """Let an SSH key push and fetch no more."""
 
-    method, path, permission = "DELETE", "/keys/{name}", "owner"
+    method, path, everyone, personal = "DELETE", "/keys/{name}", True, True
     name: Name

@@ -22,7 +22,7 @@ class PlatformDown(Request):
 class PlatformStatus(Request):
     """Versions, addresses, counts, health of the parts."""
 
-    path = "/platform"
+    path, everyone = "/platform", True
 
 
 class PlatformLogs(Request):
@@ -36,14 +36,14 @@ class PlatformLogs(Request):
 class Doctor(Request):
     """Checks of everything the platform stands on, each with what is wrong and the command that mends it."""
 
-    path, permission = "/platform/doctor", "viewer"
+    path, permission = "/platform/doctor", "operator"
     build: bool = True
 
 
 class ListOperations(Request):
-    """Operations, newest first."""
+    """Operations that one may see, newest first."""
 
-    path = "/operations"
+    path, everyone = "/operations", True
     app: str = ""
     status: Literal["", "running", "succeeded", "failed", "interrupted"] = ""
 

@@ -84,6 +84,8 @@ def _server(settings: Settings, platform: Platform) -> Server:
         settings=settings,
         stop=lambda: os.kill(os.getpid(), signal.SIGTERM),
         streams=streams,
+        logins=platform.door.logins,
+        presence=platform.door.presence,
         vouched=vouch.word(settings.home),
     )
     config = uvicorn.Config(

@@ -23,29 +23,33 @@ from fastapi import FastAPI, Response, WebSocket
 from fastapi import Request as HttpRequest
 from fastapi.responses import FileResponse, StreamingResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 
 import paas
-from paas.errors import NotFound, PaasError, UsageError
+from paas.errors import Cancelled, NotFound, NotLoggedIn, PaasError, UsageError
 from paas.interfaces import Terminal
 from paas.model.app import Operation
 from paas.model.events import Emit, Event, silent
+from paas.model.people import Actor
 from paas.model.secret import Secret
 from paas.model.service import LogLine
 from paas.requests.all import all_requests
 from paas.requests.base import Request, parse
 from paas.requests.platform import PlatformDown, WatchOperation
-from paas.server.auth import Actor, identify
-from paas.server.gate import Gate, networks
+from paas.server.auth import Authenticator, LoginsLike, NoLogins
+from paas.server.gate import Gate, networks, peer_address
 from paas.server.git import add_git
+from paas.server.guesses import Guesses
 from paas.server.parsing import fields_of
 from paas.server.sessions import converse
-from paas.server.streams import Streams, in_thread
+from paas.server.streams import Here, Streams, in_thread
 from paas.server.uploads import receive
 from paas.settings import Settings
 from paas.usecases.answers import as_json
 from paas.usecases.backups import BackupFile
 from paas.usecases.metrics import Page
 from paas.usecases.operations import as_paas_error
+from paas.usecases.presence import Presence
 
 NDJSON = "application/x-ndjson"
 Endpoint = Callable[[HttpRequest], Awaitable[Response]]
@@ -54,17 +58,20 @@ Endpoint = Callable[[HttpRequest], Awaitable[Response]]
 class DoorLike(Protocol):
     """What runs requests: `usecases.door.Door`."""
 
-    def run(self, request: Request, actor: str, emit: Emit, operation: str = "", *, role: str = "owner") -> object:
+    def run(self, request: Request, actor: Actor, emit: Emit, operation: str = "") -> object:
         """The answer, or an iterator for a stream."""
 
-    def session(self, request: Request, actor: str, emit: Emit, terminal: Terminal, *, role: str = "owner") -> int:
+    def admit(self, kind: type[Request], path: Mapping[str, str], actor: Actor) -> None:
+        """Raises what a session of this kind would be refused with, before there is one."""
+
+    def session(self, request: Request, actor: Actor, emit: Emit, terminal: Terminal) -> int:
         """The exit code of a command."""
 
 
 class OperationsLike(Protocol):
     """What starts work that outlives its client: `usecases.operations.Operations`."""
 
-    def start(self, request: Request, actor: str, *, role: str = "owner") -> Operation:
+    def start(self, request: Request, actor: Actor) -> Operation:
         """Start it and answer at once."""
 
     def follow(self, operation_id: str) -> Iterator[Event]:
@@ -82,6 +89,14 @@ class Parts:
     stop: Callable[[], None] = lambda: None
     streams: Streams = field(default_factory=Streams)
     vouched: Secret = field(default_factory=lambda: Secret(""))
+    logins: LoginsLike = field(default_factory=NoLogins)
+    presence: Presence = field(default_factory=Presence)
+    guesses: Guesses = field(default_factory=Guesses)
+
+    @property
+    def auth(self) -> Authenticator:
+        """Who is asking."""
+        return Authenticator(self.settings.token, self.logins, self.guesses)
 
 
 def create(parts: Parts) -> FastAPI:
@@ -98,7 +113,7 @@ def create(parts: Parts) -> FastAPI:
         else:
             endpoint = _ENDPOINTS[kind.shape](parts, kind)
             app.add_api_route(kind.path, endpoint, methods=[kind.method], name=kind.__name__, response_model=None)
-    add_git(app, partial(_in_session, parts), parts.settings.token)
+    add_git(app, partial(_in_session, parts), partial(_git_actor, parts))
     return app
 
 
@@ -114,7 +129,7 @@ def _add_gate(app: FastAPI, parts: Parts) -> None:
 
 def _answer(parts: Parts, kind: type[Request]) -> Endpoint:
     async def endpoint(http: HttpRequest) -> Response:
-        actor = _actor(parts, http)
+        actor = _stranger(parts, http) if kind.anyone else await _actor(parts, http)
         request = parse(kind, await fields_of(kind, http))
         answer = await in_thread(partial(_run, parts, request, actor))
         if isinstance(answer, Page):
@@ -126,28 +141,30 @@ def _answer(parts: Parts, kind: type[Request]) -> Endpoint:
 
 def _stream(parts: Parts, kind: type[Request]) -> Endpoint:
     async def endpoint(http: HttpRequest) -> Response:
-        actor = _actor(parts, http)
+        actor = await _actor(parts, http)
         request = parse(kind, await fields_of(kind, http))
         answer = await in_thread(partial(_run, parts, request, actor))
         if isinstance(answer, BackupFile):
             return FileResponse(answer.path, filename=answer.name, media_type="application/octet-stream")
         if not isinstance(answer, Iterator):
             raise TypeError(f"{kind.__name__} answered {type(answer).__name__}, not a stream")
-        return _streamed(parts, answer, endless=kind is not WatchOperation)
+        here = partial(parts.presence.here, actor, request)
+        return _streamed(parts, answer, here, endless=kind is not WatchOperation)
 
     return endpoint
 
 
 def _operation(parts: Parts, kind: type[Request]) -> Endpoint:
     async def endpoint(http: HttpRequest) -> Response:
-        actor = _actor(parts, http)
+        actor = await _actor(parts, http)
         request = parse(kind, await fields_of(kind, http))
         operation = await in_thread(partial(_started, parts, request, actor))
         if kind is PlatformDown:
             _stop_after(parts, operation.id)
         events = parts.operations.follow(operation.id)
         first = Event(kind="operation", at=operation.started_at, data={"id": operation.id})
-        return _streamed(parts, events, endless=False, first=first)
+        here = partial(parts.presence.here, actor, WatchOperation(operation=operation.id))
+        return _streamed(parts, events, here, endless=False, first=first)
 
     return endpoint
 
@@ -162,7 +179,8 @@ _ENDPOINTS: Mapping[str, Callable[[Parts, type[Request]], Endpoint]] = {
 def _session(parts: Parts, kind: type[Request]) -> Callable[[WebSocket], Awaitable[None]]:
     async def endpoint(web: WebSocket) -> None:
         try:
-            actor = identify(web.scope, web.headers, parts.settings.token)
+            actor = await _actor(parts, web)
+            await in_thread(partial(parts.door.admit, kind, web.path_params, actor))
         except PaasError as error:
             await web.send_denial_response(_json(error.as_dict(), error.status))
             return
@@ -173,8 +191,8 @@ def _session(parts: Parts, kind: type[Request]) -> Callable[[WebSocket], Awaitab
 
 def _upload(parts: Parts) -> Endpoint:
     async def endpoint(http: HttpRequest) -> Response:
-        _actor(parts, http)
-        return _json(await receive(http, parts.settings))
+        actor = await _actor(parts, http)
+        return _json(await receive(http, parts.settings, actor))
 
     return endpoint
 
@@ -186,8 +204,16 @@ async def _health() -> dict[str, str]:
 # --- calls into the core ------------------------------------------------------------------------------------------
 
 
-def _actor(parts: Parts, http: HttpRequest) -> Actor:
-    return identify(http.scope, http.headers, parts.settings.token)
+async def _actor(parts: Parts, http: HTTPConnection) -> Actor:
+    return await in_thread(partial(parts.auth.identify, http.scope, http.headers, peer_address(http.scope)))
+
+
+async def _git_actor(parts: Parts, http: HTTPConnection) -> Actor:
+    return await in_thread(partial(parts.auth.identify_git, http.scope, http.headers, peer_address(http.scope)))
+
+
+def _stranger(parts: Parts, http: HTTPConnection) -> Actor:
+    return parts.auth.stranger(http.scope, peer_address(http.scope))
 
 
 @contextmanager
@@ -203,17 +229,30 @@ def _our_errors() -> Iterator[None]:
 
 def _run(parts: Parts, request: Request, actor: Actor) -> object:
     with _our_errors():
-        return parts.door.run(request, actor.name, silent, role=actor.role)
+        try:
+            return parts.door.run(request, actor, silent)
+        except NotLoggedIn:
+            parts.guesses.failed(actor.peer)
+            raise
 
 
 def _started(parts: Parts, request: Request, actor: Actor) -> Operation:
     with _our_errors():
-        return parts.operations.start(request, actor.name, role=actor.role)
+        return parts.operations.start(request, actor)
 
 
 def _in_session(parts: Parts, actor: Actor, request: Request, terminal: Terminal) -> int:
-    with _our_errors():
-        return parts.door.session(request, actor.name, silent, terminal, role=actor.role)
+    with _our_errors(), parts.presence.here(actor, request, getattr(terminal, "close", _nothing)) as visit:
+        try:
+            return parts.door.session(request, actor, silent, terminal)
+        except Cancelled:
+            if visit.ended:
+                raise NotLoggedIn("what allowed this has ended", hint="paas whoami") from None
+            raise
+
+
+def _nothing() -> None:
+    """There is nothing to end."""
 
 
 def _stop_after(parts: Parts, operation_id: str) -> None:
@@ -230,8 +269,10 @@ def _stop_after(parts: Parts, operation_id: str) -> None:
 # --- the wire -----------------------------------------------------------------------------------------------------
 
 
-def _streamed(parts: Parts, source: Iterator[object], *, endless: bool, first: Event | None = None) -> Response:
-    body = parts.streams.send(_lines(source, first), source, endless=endless)
+def _streamed(
+    parts: Parts, source: Iterator[object], here: Here, *, endless: bool, first: Event | None = None
+) -> Response:
+    body = parts.streams.send(_lines(source, first), source, endless=endless, here=here)
     return StreamingResponse(body, media_type=NDJSON)
 
 

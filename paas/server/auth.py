@@ -1,7 +1,7 @@
-"""Who is asking. On the unix socket the kernel says which user it is; over TCP only the token counts.
+"""Who is asking. On the unix socket the kernel says which user it is; over TCP only tokens count.
 
 The socket's file mode is the lock of the first door (its folder belongs to the server's user); whoever may open it is
-an owner. Host and forwarded headers mean nothing here.
+the platform's owner. Host and forwarded headers mean nothing here: `gate.py` has made the client's address true.
 """
 
 from __future__ import annotations
@@ -13,60 +13,110 @@ import re
 import socket
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
-from paas.errors import Denied
+from paas.errors import NotLoggedIn, TooManyAttempts
+from paas.model.people import NOTHING, Actor, owner
+from paas.server.guesses import Guesses
 
 LOCAL = "unix:"
 """Begins the client's address where the connection came over the unix socket; no TCP peer's address can."""
 
+ACTING = re.compile(r"[A-Za-z0-9_][A-Za-z0-9 _.@:-]{0,159}")
+"""For whom, or in whose name, a program at the socket may say to go on: what tokens, SSH keys and users are called."""
 
-ACTING = re.compile(r"[A-Za-z0-9_][A-Za-z0-9 _.@:-]{0,99}")
-"""In whose name an owner at the socket may say to act: what SSH keys and users are called."""
+
+class LoginsLike(Protocol):
+    """Who somebody is, by what they show: `usecases.logins.Logins`."""
+
+    def by_token(self, text: str, peer: str = "") -> Actor:
+        """Raises NotLoggedIn."""
+
+    def by_acting(self, said: str, user: str) -> Actor:
+        """Raises NotLoggedIn."""
+
+    def recently_good(self, text: str) -> bool:
+        """Whether this token was good a while ago."""
+
+
+class NoLogins:
+    """Nobody has a token."""
+
+    def by_token(self, text: str, peer: str = "") -> Actor:
+        raise NotLoggedIn("not logged in")
+
+    def by_acting(self, said: str, user: str) -> Actor:
+        return owner(said or user, "socket")
+
+    def recently_good(self, text: str) -> bool:
+        return False
 
 
 @dataclass(frozen=True, slots=True)
-class Actor:
-    """Who asks, and what they may."""
+class Authenticator:
+    """Turns a request's headers into an Actor. `token` is the server's own (PAAS_TOKEN), its bearer the platform's
+    owner; empty: there is none. Wrong ones are counted by the peer's address."""
 
-    name: str
-    role: str = "owner"
+    token: str = ""
+    logins: LoginsLike = field(default_factory=NoLogins)
+    guesses: Guesses = field(default_factory=Guesses)
+
+    def identify(self, scope: Mapping[str, Any], headers: Mapping[str, str], peer: str) -> Actor:
+        """The actor of a request from `peer`. Raises NotLoggedIn, TooManyAttempts."""
+        if user := local_user(scope):
+            said = headers.get("paas-as", "")
+            return self.logins.by_acting(said if ACTING.fullmatch(said) else "", user)
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not given.strip():
+            raise NotLoggedIn("not logged in", hint="paas login URL, or set PAAS_TOKEN")
+        return self._by_token(given.strip(), peer)
+
+    def identify_git(self, scope: Mapping[str, Any], headers: Mapping[str, str], peer: str) -> Actor:
+        """The same for git, which knows nothing but user names and passwords: the password is the token."""
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "basic" or local_user(scope):
+            return self.identify(scope, headers, peer)
+        try:
+            _, _, password = base64.b64decode(given.strip(), validate=True).decode().partition(":")
+        except ValueError:
+            raise NotLoggedIn("not logged in", hint="the password is a token: paas tokens create") from None
+        return self._by_token(password, peer)
+
+    def stranger(self, scope: Mapping[str, Any], peer: str) -> Actor:
+        """Who asks without a login. Raises TooManyAttempts."""
+        if not local_user(scope):
+            self._check_guesses(peer)
+        return Actor(name="nobody", via="invite", peer=peer, access=NOTHING)
+
+    def failed(self, peer: str) -> None:
+        """Somebody there showed something wrong."""
+        self.guesses.failed(peer)
+
+    def _by_token(self, given: str, peer: str) -> Actor:
+        # A token that was good lately passes: its owner must not suffer from who guesses behind the same address.
+        if not self.logins.recently_good(given):
+            self._check_guesses(peer)
+        if self.token and hmac.compare_digest(given.encode(), self.token.encode()):
+            return Actor(name="token", via="token", peer=peer)
+        try:
+            return self.logins.by_token(given, peer)
+        except NotLoggedIn:
+            self.failed(peer)
+            raise
+
+    def _check_guesses(self, peer: str) -> None:
+        if wait := self.guesses.wait(peer):
+            raise TooManyAttempts(
+                "too many wrong tokens or codes came from your address", hint=f"try again in {wait:.0f} s"
+            )
 
 
-class NotLoggedIn(Denied):
-    """No token, or a wrong one."""
-
-    status = 401
-
-    @property
-    def code(self) -> str:
-        """On the wire it is a Denied like the others."""
-        return "Denied"
-
-
-def identify(scope: Mapping[str, Any], headers: Mapping[str, str], token: str) -> Actor:
-    """The actor of a request. Raises NotLoggedIn. An empty `token` lets nobody in over TCP."""
+def local_user(scope: Mapping[str, Any]) -> str:
+    """The user at the other end of the unix socket; empty for a connection over TCP."""
     client = scope.get("client")
-    if client and str(client[0]).startswith(LOCAL):
-        said = headers.get("paas-as", "")
-        return Actor(said if ACTING.fullmatch(said) else str(client[0]).removeprefix(LOCAL))
-    scheme, _, given = headers.get("authorization", "").partition(" ")
-    if token and scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), token.encode()):
-        return Actor("token")
-    raise NotLoggedIn("not logged in", hint="set PAAS_TOKEN to the server's token")
-
-
-def identify_git(scope: Mapping[str, Any], headers: Mapping[str, str], token: str) -> Actor:
-    """The same for git, which knows nothing but user names and passwords: the password is the token."""
-    scheme, _, given = headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "basic":
-        return identify(scope, headers, token)
-    try:
-        _, _, password = base64.b64decode(given.strip(), validate=True).decode().partition(":")
-    except ValueError:
-        raise NotLoggedIn("not logged in", hint="the password is the server's token") from None
-    return identify(scope, {"authorization": f"Bearer {password}", "paas-as": headers.get("paas-as", "")}, token)
+    text = str(client[0]) if client else ""
+    return text.removeprefix(LOCAL) if text.startswith(LOCAL) else ""
 
 
 def peer_name(connection: socket.socket) -> str:

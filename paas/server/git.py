@@ -14,6 +14,7 @@ import asyncio
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from concurrent.futures import CancelledError as FutureCancelled
+from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
@@ -22,11 +23,11 @@ from fastapi import Request as HttpRequest
 from fastapi.responses import StreamingResponse
 from starlette.requests import ClientDisconnect
 
-from paas.errors import Cancelled, NotFound, PaasError, PlatformError, UsageError
+from paas.errors import Cancelled, NotFound, NotLoggedIn, PaasError, PlatformError, UsageError
 from paas.interfaces import Resize, Terminal
+from paas.model.people import Actor
 from paas.requests.base import parse
 from paas.requests.git import GitSession
-from paas.server.auth import Actor, NotLoggedIn, identify_git
 from paas.server.streams import in_thread
 
 PIECE = 1 << 16
@@ -37,17 +38,18 @@ SERVICES = {"git-receive-pack": "receive-pack", "git-upload-pack": "upload-pack"
 T = TypeVar("T")
 Run = Callable[[Actor, GitSession, Terminal], int]
 Endpoint = Callable[[HttpRequest], Awaitable[Response]]
+Who = Callable[[HttpRequest], Awaitable[Actor]]
 
 
-def add_git(app: FastAPI, run: Run, token: str) -> None:
-    """Have the application speak it. `run` runs a session and raises nothing but PaasErrors."""
-    app.add_api_route("/git/{app}.git/info/refs", _told(_refs(run, token)), methods=["GET"], response_model=None)
-    app.add_api_route("/git/{app}.git/{service}", _told(_rpc(run, token)), methods=["POST"], response_model=None)
+def add_git(app: FastAPI, run: Run, who: Who) -> None:
+    """Have the application speak it. `run` runs a session and raises nothing but PaasErrors; `who` says who asks."""
+    app.add_api_route("/git/{app}.git/info/refs", _told(_refs(run, who)), methods=["GET"], response_model=None)
+    app.add_api_route("/git/{app}.git/{service}", _told(_rpc(run, who)), methods=["POST"], response_model=None)
 
 
-def _refs(run: Run, token: str) -> Endpoint:
+def _refs(run: Run, who: Who) -> Endpoint:
     async def endpoint(http: HttpRequest) -> Response:
-        actor = identify_git(http.scope, http.headers, token)
+        actor = await who(http)
         name = http.query_params.get("service", "")
         request = _request(http, name, "refs")
         wire = Wire(asyncio.get_running_loop())
@@ -59,9 +61,9 @@ def _refs(run: Run, token: str) -> Endpoint:
     return endpoint
 
 
-def _rpc(run: Run, token: str) -> Endpoint:
+def _rpc(run: Run, who: Who) -> Endpoint:
     async def endpoint(http: HttpRequest) -> Response:
-        actor = identify_git(http.scope, http.headers, token)
+        actor = await who(http)
         name = http.path_params["service"]
         request = _request(http, name, "rpc")
         # No page in a browser can send this kind of body elsewhere, also not with a password the browser knows.
@@ -222,6 +224,11 @@ class Wire:
     def cut(self) -> None:
         """The client has gone, or has all it wanted."""
         self._gone.set()
+
+    def close(self) -> None:
+        """The same, from any thread."""
+        with suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self.cut)
 
     async def _next(self) -> bytes | None:
         if self._output.empty():

@@ -12,7 +12,7 @@ import threading
 import types
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from weakref import WeakSet
@@ -23,6 +23,12 @@ HELD = 1 << 20
 """Bytes that wait for a slow client before the iterator has to wait too."""
 
 T = TypeVar("T")
+Here = Callable[[Callable[[], None]], AbstractContextManager[object]]
+"""Holds, while a stream is open, what ends it."""
+
+
+def _alone(end: Callable[[], None]) -> AbstractContextManager[object]:
+    return nullcontext()
 
 
 async def in_thread(work: Callable[[], T], name: str = "request") -> T:
@@ -140,15 +146,19 @@ class Streams:
 
     _open: WeakSet[Stream] = field(default_factory=WeakSet)
 
-    async def send(self, lines: Iterator[bytes], source: object, *, endless: bool) -> AsyncIterator[bytes]:
-        """What the client gets. `endless` ones are cut when the server stops; others end by themselves."""
+    async def send(
+        self, lines: Iterator[bytes], source: object, *, endless: bool, here: Here = _alone
+    ) -> AsyncIterator[bytes]:
+        """What the client gets. `endless` ones are cut when the server stops; others end by themselves. `here` holds
+        what may cut it earlier."""
         stream = Stream(lines, source, asyncio.get_running_loop())
         if endless:
             self._open.add(stream)
         stream.start()
         try:
-            while (data := await stream.take()) is not None:
-                yield data or b"\n"
+            with here(stream.cut):
+                while (data := await stream.take()) is not None:
+                    yield data or b"\n"
         finally:
             stream.cut()
 

@@ -8,6 +8,7 @@ from functools import partial
 from fastapi import Request as HttpRequest
 
 from paas.errors import PlatformError, UsageError
+from paas.model.people import Actor
 from paas.server.streams import in_thread
 from paas.settings import Settings
 from paas.usecases import uploads
@@ -16,10 +17,10 @@ PART = 1 << 20
 """Bytes that are written at once."""
 
 
-async def receive(http: HttpRequest, settings: Settings) -> dict[str, object]:
+async def receive(http: HttpRequest, settings: Settings, who: Actor) -> dict[str, object]:
     """`{"upload": id, "size": bytes, "sha256": …}`. Raises UsageError when it is too large, PlatformError when it
     cannot be written. An upload that broke off leaves nothing."""
-    upload = await in_thread(partial(uploads.begin, settings))
+    upload = await in_thread(partial(uploads.begin, settings, who))
     digest, size, part = hashlib.sha256(), 0, bytearray()
     try:
         _announced(http, upload.limit)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 from paas.model.app import App
 from paas.model.people import Grant, Invite, KeyOwner, Membership, Role, Team, Token, User, highest
@@ -12,10 +12,30 @@ from paas.store import words
 from paas.store.memory_parts import MemoryParts, People, transaction
 
 Named = TypeVar("Named", User, Team)
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def changing(method: Callable[Concatenate[MemoryPeople, P], T]) -> Callable[Concatenate[MemoryPeople, P], T]:
+    """A transaction after which what was known of people is old."""
+
+    def run(self: MemoryPeople, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return transaction(method)(self, *args, **kwargs)
+        finally:
+            self._changes += 1
+
+    run.__doc__, run.__name__ = method.__doc__, method.__name__
+    return run
 
 
 class MemoryPeople(MemoryParts):
     """A `PeopleStore` of dictionaries."""
+
+    _changes = 0
+
+    def people_changes(self) -> int:
+        return self._changes
 
     @property
     def _people(self) -> People:
@@ -23,7 +43,7 @@ class MemoryPeople(MemoryParts):
 
     # --- users and teams ----------------------------------------------------------------------------------------
 
-    @transaction
+    @changing
     def add_user(self, user: User) -> None:
         _free(self._people.users.values(), "user", user.name, user.id)
         self._people.users[user.id] = user
@@ -34,14 +54,14 @@ class MemoryPeople(MemoryParts):
     def users(self) -> tuple[User, ...]:
         return tuple(sorted(self._people.users.values(), key=lambda user: user.name))
 
-    @transaction
+    @changing
     def save_user(self, user: User) -> None:
         before = self.user(user.id)
         if user.role != "owner":
             self._refuse_last(before)
         self._people.users[user.id] = replace(before, role=user.role)
 
-    @transaction
+    @changing
     def delete_user(self, user_id: str) -> None:
         people = self._people
         if user_id not in people.users:
@@ -54,7 +74,7 @@ class MemoryPeople(MemoryParts):
         people.invites = {key: one for key, one in people.invites.items() if one.user_id != user_id}
         people.keys = {key: one for key, one in people.keys.items() if one.user_id != user_id}
 
-    @transaction
+    @changing
     def add_team(self, team: Team) -> None:
         _free(self._people.teams.values(), "team", team.name, team.id)
         self._people.teams[team.id] = team
@@ -65,7 +85,7 @@ class MemoryPeople(MemoryParts):
     def teams(self) -> tuple[Team, ...]:
         return tuple(sorted(self._people.teams.values(), key=lambda team: team.name))
 
-    @transaction
+    @changing
     def delete_team(self, team_id: str) -> None:
         people = self._people
         people.teams.pop(team_id, None)
@@ -73,13 +93,13 @@ class MemoryPeople(MemoryParts):
         people.grants = {key: one for key, one in people.grants.items() if one.team_id != team_id}
         people.invites = {key: one for key, one in people.invites.items() if one.team_id != team_id}
 
-    @transaction
+    @changing
     def put_membership(self, membership: Membership) -> None:
         team, user = self.team(membership.team_id), self.user(membership.user_id)
         kept = replace(membership, team_id=team.id, user_id=user.id)
         self._people.memberships[team.id, user.id] = kept
 
-    @transaction
+    @changing
     def delete_membership(self, team_id: str, user_id: str) -> None:
         self._people.memberships.pop((team_id, user_id), None)
 
@@ -91,7 +111,7 @@ class MemoryPeople(MemoryParts):
 
     # --- roles on apps ------------------------------------------------------------------------------------------
 
-    @transaction
+    @changing
     def put_grant(self, grant: Grant) -> None:
         self._there(self.state.apps, "app", grant.app_id)
         self._there(self._people.users, "user", grant.user_id)
@@ -100,7 +120,7 @@ class MemoryPeople(MemoryParts):
         self._people.grants.pop(key, None)
         self._people.grants[key] = grant
 
-    @transaction
+    @changing
     def delete_grant(self, app_id: str, *, user_id: str = "", team_id: str = "") -> None:
         self._people.grants.pop((app_id, user_id, team_id), None)
 
@@ -121,7 +141,7 @@ class MemoryPeople(MemoryParts):
 
     # --- tokens -------------------------------------------------------------------------------------------------
 
-    @transaction
+    @changing
     def add_token(self, token: Token) -> None:
         self._there(self._people.users, "user", token.user_id)
         self._people.tokens[token.id] = token
@@ -136,7 +156,7 @@ class MemoryPeople(MemoryParts):
         found = [one for one in list(self._people.tokens.values()) if one.user_id == (user_id or one.user_id)]
         return tuple(sorted(found, key=lambda one: (-one.created_at, one.id)))
 
-    @transaction
+    @changing
     def save_token(self, token: Token) -> None:
         before = self.token(token.id)
         self._people.tokens[token.id] = replace(before, digest=token.digest, expires_at=token.expires_at)
@@ -146,13 +166,13 @@ class MemoryPeople(MemoryParts):
         if token_id in self._people.tokens:
             self._people.tokens[token_id] = replace(self._people.tokens[token_id], used_at=at, used_from=peer[:255])
 
-    @transaction
+    @changing
     def delete_token(self, token_id: str) -> None:
         self._people.tokens.pop(token_id, None)
 
     # --- invites and keys ---------------------------------------------------------------------------------------
 
-    @transaction
+    @changing
     def add_invite(self, invite: Invite) -> None:
         people = self._people
         self._there(people.users, "user", invite.user_id)
@@ -170,16 +190,16 @@ class MemoryPeople(MemoryParts):
     def invites(self) -> tuple[Invite, ...]:
         return tuple(sorted(self._people.invites.values(), key=lambda one: -one.created_at))
 
-    @transaction
+    @changing
     def delete_invite(self, invite_id: str) -> bool:
         return self._people.invites.pop(invite_id, None) is not None
 
-    @transaction
+    @changing
     def put_key_owner(self, key: KeyOwner) -> None:
         self._there(self._people.users, "user", key.user_id)
         self._people.keys[key.name] = key
 
-    @transaction
+    @changing
     def delete_key_owner(self, name: str) -> None:
         self._people.keys.pop(name, None)
 
@@ -190,6 +210,7 @@ class MemoryPeople(MemoryParts):
 
     def _forget_app(self, app_id: str) -> None:
         """Roles on an app, and invites to it, go with it."""
+        self._changes += 1
         people = self._people
         people.grants = {key: one for key, one in people.grants.items() if one.app_id != app_id}
         people.invites = {key: one for key, one in people.invites.items() if one.app_id != app_id}

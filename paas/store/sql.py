@@ -98,7 +98,7 @@ class SqlStore(SqlPeople, SqlAudit, SqlAutoscaling, SqlDeployHooks, SqlNotificat
                 _claim(db, app.id, app.wanted)
 
     def delete_app(self, app_id: str) -> None:
-        with self._write() as db:
+        with self._changing() as db:
             db.execute(delete(apps).where(apps.c.id == app_id))
             ended = (operations.c.app_id == app_id) & (operations.c.status != "running")
             gone = select(operations.c.id).where(ended)

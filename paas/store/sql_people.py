@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, Table, delete, insert, or_, select, union_all, update
@@ -18,10 +19,25 @@ from paas.store.tables_people import grants, invites, key_owners, memberships, t
 class SqlPeople(SqlFile):
     """A `PeopleStore`."""
 
+    _changes = 0
+
+    def people_changes(self) -> int:
+        return self._changes
+
+    @contextmanager
+    def _changing(self) -> Iterator[Connection]:
+        """A transaction after which what was known of people is old. Before it too: a reader in between may be late."""
+        self._changes += 1
+        try:
+            with self._write() as db:
+                yield db
+        finally:
+            self._changes += 1
+
     # --- users and teams ----------------------------------------------------------------------------------------
 
     def add_user(self, user: User) -> None:
-        with self._write() as db:
+        with self._changing() as db:
             _free(db, users, "user", user.name, user.id)
             db.execute(insert(users).values(id=user.id, name=user.name, created_at=user.created_at, role=user.role))
 
@@ -34,20 +50,20 @@ class SqlPeople(SqlFile):
             return tuple(_user(row) for row in rows_of(db, select(users).order_by(users.c.name)))
 
     def save_user(self, user: User) -> None:
-        with self._write() as db:
+        with self._changing() as db:
             before = _named(db, users, "user", user.id)
             if user.role != "owner":
                 _refuse_last(db, before)
             db.execute(update(users).where(users.c.id == user.id).values(role=user.role))
 
     def delete_user(self, user_id: str) -> None:
-        with self._write() as db:
+        with self._changing() as db:
             if (row := first(db, select(users).where(users.c.id == user_id))) is not None:
                 _refuse_last(db, row)
                 db.execute(delete(users).where(users.c.id == user_id))
 
     def add_team(self, team: Team) -> None:
-        with self._write() as db:
+        with self._changing() as db:
             _free(db, teams, "team", team.name, team.id)
             db.execute(insert(teams).values(id=team.id, name=team.name, created_at=team.created_at))
 
@@ -60,18 +76,18 @@ class SqlPeople(SqlFile):
             return tuple(_team(row) for row in rows_of(db, select(teams).order_by(teams.c.name)))
 
     def delete_team(self, team_id: str) -> None:
-        with self._write() as db:
+        with self._changing() as db:
             db.execute(delete(teams).where(teams.c.id == team_id))
 
     def put_membership(self, membership: Membership) -> None:
-        with self._write() as db:
+        with self._changing() as db:
             team = _named(db, teams, "team", membership.team_id)["id"]
             user = _named(db, users, "user", membership.user_id)["id"]
             _delete(db, memberships, team_id=team, user_id=user)
             db.execute(insert(memberships).values(team_id=team, user_id=user, role=membership.role))
 
     def delete_membership(self, team_id: str, user_id: str) -> None:
-        with self._write() as db:
+        with self._changing() as db:
             _delete(db, memberships, team_id=team_id, user_id=user_id)
 
     def memberships(self, *, team_id: str = "", user_id: str = "") -> tuple[Membership, ...]:
@@ -84,7 +100,7 @@ class SqlPeople(SqlFile):
     # --- roles on apps ------------------------------------------------------------------------------------------
 
     def put_grant(self, grant: Grant) -> None:
-        with self._write() as db:
+        with self._changing() as db:
             _there(db, apps, "app", grant.app_id)
             _there(db, users, "user", grant.user_id)
             _there(db, teams, "team", grant.team_id)
@@ -93,7 +109,7 @@ class SqlPeople(SqlFile):
             db.execute(insert(grants).values(**whose, role=grant.role))
 
     def delete_grant(self, app_id: str, *, user_id: str = "", team_id: str = "") -> None:
-        with self._write() as db:
+        with self._changing() as db:
             _delete(db, grants, app_id=app_id, user_id=user_id or None, team_id=team_id or None)
 
     def grants(self, *, app_id: str = "", user_id: str = "", team_id: str = "") -> tuple[Grant, ...]:
@@ -118,7 +134,7 @@ class SqlPeople(SqlFile):
     # --- tokens -------------------------------------------------------------------------------------------------
 
     def add_token(self, token: Token) -> None:
-        with self._write() as db:
+        with self._changing() as db:
             _there(db, users, "user", token.user_id)
             db.execute(insert(tokens).values(**_token_values(token)))
 
@@ -136,7 +152,7 @@ class SqlPeople(SqlFile):
             return tuple(_token(row) for row in found)
 
     def save_token(self, token: Token) -> None:
-        with self._write() as db:
+        with self._changing() as db:
             values = {"digest": token.digest, "expires_at": token.expires_at}
             if not db.execute(update(tokens).where(tokens.c.id == token.id).values(**values)).rowcount:
                 raise words.no_token()
@@ -146,13 +162,13 @@ class SqlPeople(SqlFile):
             db.execute(update(tokens).where(tokens.c.id == token_id).values(used_at=at, used_from=peer[:255]))
 
     def delete_token(self, token_id: str) -> None:
-        with self._write() as db:
+        with self._changing() as db:
             db.execute(delete(tokens).where(tokens.c.id == token_id))
 
     # --- invites and keys ---------------------------------------------------------------------------------------
 
     def add_invite(self, invite: Invite) -> None:
-        with self._write() as db:
+        with self._changing() as db:
             _there(db, users, "user", invite.user_id)
             _there(db, apps, "app", invite.app_id)
             _there(db, teams, "team", invite.team_id)
@@ -171,17 +187,17 @@ class SqlPeople(SqlFile):
             return tuple(_invite(row) for row in rows_of(db, select(invites).order_by(invites.c.created_at.desc())))
 
     def delete_invite(self, invite_id: str) -> bool:
-        with self._write() as db:
+        with self._changing() as db:
             return db.execute(delete(invites).where(invites.c.id == invite_id)).rowcount == 1
 
     def put_key_owner(self, key: KeyOwner) -> None:
-        with self._write() as db:
+        with self._changing() as db:
             _there(db, users, "user", key.user_id)
             db.execute(delete(key_owners).where(key_owners.c.name == key.name))
             db.execute(insert(key_owners).values(name=key.name, user_id=key.user_id))
 
     def delete_key_owner(self, name: str) -> None:
-        with self._write() as db:
+        with self._changing() as db:
             db.execute(delete(key_owners).where(key_owners.c.name == name))
 
     def key_owners(self) -> tuple[KeyOwner, ...]:

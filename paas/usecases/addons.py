@@ -146,19 +146,22 @@ def list_addon_kinds(context: Context, request: ListAddonKinds, act: Act) -> tup
 
 
 def list_addons(context: Context, request: ListAddons, act: Act) -> tuple[AddonLine, ...]:
-    """By name, of one app when given, with one look at the engine for all of them."""
-    wanted = context.store.addons()
-    if request.app:
-        bound_here = {a.addon_id for a in context.store.attachments(app_id=context.store.app(request.app).id)}
-        wanted = tuple(addon for addon in wanted if addon.id in bound_here)
+    """Those of apps one may see, by name, of one app when given; with one look at the engine for all of them."""
+    app_id = context.store.app(request.app).id if request.app else ""
+    bound_here = {a.addon_id for a in context.store.attachments(app_id=app_id) if act.may(a.app_id)}
+    mine = {addon.id for addon in context.store.addons() if not app_id and act.may(addon.owner_app)}
     seen = _observed(context)
-    return tuple(_line(context, addon, _status(seen, addon)) for addon in wanted)
+    return tuple(
+        _line(context, addon, _status(seen, addon), act)
+        for addon in context.store.addons()
+        if addon.id in bound_here | mine
+    )
 
 
 def show_addon(context: Context, request: ShowAddon, act: Act) -> AddonShown:
     """One addon, with what it says about itself when it runs."""
     addon = context.store.addon(request.addon)
-    line = _line(context, addon, _status(_observed(context, addon.id), addon))
+    line = _line(context, addon, _status(_observed(context, addon.id), addon), act)
     facts = at.Facts()
     if line.status == "running":
         with suppress(PaasError):
@@ -167,7 +170,7 @@ def show_addon(context: Context, request: ShowAddon, act: Act) -> AddonShown:
         name=line.name, id=line.id, kind=line.kind, version=line.version, status=line.status,
         created_at=line.created_at, owner=line.owner, apps=line.apps, url=_masked(addon, kinds.kind(addon.kind)),
         server_version=facts.version, size=facts.size, tables=facts.tables, connections=facts.connections,
-        volume=addon.volume, backups=backups_of(context, addon.name),
+        volume=addon.volume, backups=backups_of(context, addon.name, act),
     )  # fmt: skip
 
 
@@ -431,8 +434,9 @@ def _bound(addon: Addon, app: App | None, alias: str, release: Release | None) -
     )
 
 
-def _line(context: Context, addon: Addon, status: str) -> AddonLine:
-    apps = {app.id: app.name for app in context.store.apps()}
+def _line(context: Context, addon: Addon, status: str, act: Act) -> AddonLine:
+    """Of the apps, those that one may see."""
+    apps = {app.id: app.name for app in context.store.apps() if act.may(app.id)}
     attached = [
         AttachedApp(app=apps[found.app_id], config_var=key(found.alias))
         for found in context.store.attachments(addon_id=addon.id)

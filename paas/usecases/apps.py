@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from paas.errors import Conflict, EngineUnavailable, UsageError
 from paas.model import names
 from paas.model.app import App, Release, ReleaseKind, ReleaseStatus
+from paas.model.people import Grant
 from paas.model.service import ObservedService
 from paas.requests.addons import DestroyAddon
 from paas.requests.apps import CreateApp, DestroyApp, ListApps, RenameApp, ShowApp
@@ -75,10 +76,12 @@ class Destroyed:
 
 
 def list_apps(context: Context, request: ListApps, act: Act) -> tuple[AppLine, ...]:
-    """All apps by name, with one look at the engine for all of them."""
+    """Those one may see, by name, with one look at the engine for all of them."""
     observed = _observed(context)
     lines = []
     for app in context.store.apps():
+        if not act.may(app.id):
+            continue
         release = base_release(context.store, app)
         own = None if observed is None else [service for service in observed if service.key.app_id == app.id]
         lines.append(
@@ -97,7 +100,10 @@ def list_apps(context: Context, request: ListApps, act: Act) -> tuple[AppLine, .
 
 def create_app(context: Context, request: CreateApp, act: Act) -> AppLine:
     """A new, empty app. Raises UsageError for a name that cannot be one, Conflict for one that is taken."""
-    app = new_app(context, request.name)
+    team = context.store.team(request.team) if request.team else None
+    app = new_app(context, request.name, act=act)
+    if team is not None:
+        context.store.put_grant(Grant(app_id=app.id, role="deployer", team_id=team.id))
     return AppLine(
         name=app.name,
         id=app.id,
@@ -109,11 +115,13 @@ def create_app(context: Context, request: CreateApp, act: Act) -> AppLine:
     )
 
 
-def new_app(context: Context, name: str, app_id: str = "") -> App:
-    """Store a new app under a new id (or the given one)."""
+def new_app(context: Context, name: str, app_id: str = "", act: Act | None = None) -> App:
+    """Store a new app under a new id (or the given one). The user who makes it owns it."""
     app = App(id=app_id or new_id(), name=names.app_name(name), created_at=context.clock.now())
     _refuse_taken(context, app.name)
     context.store.add_app(app)
+    if act is not None and act.who is not None and act.who.user_id:
+        context.store.put_grant(Grant(app_id=app.id, role="owner", user_id=act.who.user_id))
     return app
 
 

@@ -70,7 +70,7 @@ class Restored:
 
 def list_backups(context: Context, request: ListBackups, act: Act) -> tuple[BackupLine, ...]:
     """Newest first; also of an addon that is gone, by its name. Raises NotFound when nothing has that name."""
-    found = backups_of(context, request.addon)
+    found = backups_of(context, request.addon, act)
     if not found:
         context.store.addon(request.addon)
     return found
@@ -85,7 +85,7 @@ def backup_addon(context: Context, request: BackupAddon, act: Act) -> BackupLine
 
 def fetch_backup(context: Context, request: FetchBackup, act: Act) -> BackupFile:
     """Where the dump is. Raises NotFound."""
-    line, path = _found(context, request.addon, request.backup)
+    line, path = _found(context, request.addon, request.backup, act)
     return BackupFile(path=path, size=path.stat().st_size, name=f"{line.addon}-{line.id}.dump")
 
 
@@ -100,7 +100,7 @@ def restore_addon(context: Context, request: RestoreAddon, act: Act) -> Restored
         raise UsageError(f"a restore replaces all data of {addon.name}", hint=f"--confirm {addon.name}")
     if bool(request.backup) == bool(request.upload):
         raise UsageError("give either a backup's id or a dump", hint=f"paas addons backups {addon.name} lists them")
-    path, name = _source(context, addon, request)
+    path, name = _source(context, addon, request, act)
     with at.held(context, addon.id, f"{act.actor}: restore", act.emit):
         restored = _restored(context, context.store.addon(addon.id), path, name, act)
     uploads.discard(context.settings, request.upload)
@@ -132,20 +132,21 @@ def take_backup(context: Context, addon: Addon, act: Act) -> BackupLine:
     return line
 
 
-def backups_of(context: Context, name: str) -> tuple[BackupLine, ...]:
-    """Of all addons that had this name, newest first."""
-    lines = [line for line, _ in _kept(context, name)]
+def backups_of(context: Context, name: str, act: Act) -> tuple[BackupLine, ...]:
+    """Of all addons that had this name, newest first; who is no owner of the platform gets those of the addon that has
+    it now: the others may have been somebody else's."""
+    lines = [line for line, _ in _kept(context, name, act)]
     return tuple(sorted(lines, key=lambda line: (line.at, line.id), reverse=True))
 
 
 # --- restoring ----------------------------------------------------------------------------------------------------
 
 
-def _source(context: Context, addon: Addon, request: RestoreAddon) -> tuple[Path, str]:
+def _source(context: Context, addon: Addon, request: RestoreAddon, act: Act) -> tuple[Path, str]:
     """The dump's file and what to call it. A kept one must still be what its manifest says."""
     if request.upload:
         return uploads.find(context.settings, request.upload), "upload"
-    line, path = _found(context, addon.name, request.backup)
+    line, path = _found(context, addon.name, request.backup, act)
     if line.kind != addon.kind:
         raise UsageError(f"backup {line.id} is of a {line.kind}, {addon.name} is a {addon.kind}")
     if _sha256(path) != line.sha256:
@@ -225,14 +226,17 @@ def _folder(context: Context, addon: Addon) -> Path:
     return _root(context) / f"{addon.name}-{addon.id}"
 
 
-def _kept(context: Context, name: str) -> list[tuple[BackupLine, Path]]:
-    """Backups of addons of exactly this name, each with its dump.
+def _kept(context: Context, name: str, act: Act) -> list[tuple[BackupLine, Path]]:
+    """Backups of addons of exactly this name, as far as they are one's to see, each with its dump.
 
     Names and ids from outside are compared with what is there, never made into a path.
     """
     root = _root(context)
     pattern = re.compile(rf"{re.escape(name)}-[0-9a-f]{{8}}")
     folders = [path for path in root.iterdir() if pattern.fullmatch(path.name)] if root.is_dir() else []
+    if not act.may("", "owner"):
+        now = _folder(context, context.store.addon(name))
+        folders = [folder for folder in folders if folder == now]
     return [kept for folder in sorted(folders) for kept in _in_folder(folder)]
 
 
@@ -248,12 +252,12 @@ def _in_folder(folder: Path) -> Iterator[tuple[BackupLine, Path]]:
             yield BackupLine(**{**{name: data[name] for name in known & data.keys()}, "id": path.stem}), dump
 
 
-def _found(context: Context, name: str, backup_id: str) -> tuple[BackupLine, Path]:
+def _found(context: Context, name: str, backup_id: str, act: Act) -> tuple[BackupLine, Path]:
     """A backup and its dump. Raises NotFound listing what there is."""
-    for line, dump in _kept(context, name):
+    for line, dump in _kept(context, name, act):
         if line.id == backup_id:
             return line, dump
-    listed = ", ".join(line.id for line in backups_of(context, name)[:5])
+    listed = ", ".join(line.id for line in backups_of(context, name, act)[:5])
     raise NotFound(f"no backup {backup_id!r} of {name}", hint=f"there are: {listed}" if listed else "there is none yet")
 
 

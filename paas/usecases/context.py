@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from paas.interfaces import Builder, Clock, Engine, NoSignals, Router, Signals, Stack, Store
 from paas.model.events import Emit, Event
+from paas.model.people import EVERYTHING, Access, Actor, Role, at_least
 from paas.settings import Settings
 
 
@@ -19,6 +20,18 @@ class Act:
     actor: str
     emit: Emit
     operation: str = ""
+    who: Actor | None = None
+    """The same as `actor`, with what they may. None: the platform by itself."""
+
+    @property
+    def access(self) -> Access:
+        """What they may, as of when it began. `usecases/door.py` has checked what the request names; this is for what
+        a use case finds on its way: lists, and apps that another request made meanwhile."""
+        return self.who.access if self.who else EVERYTHING
+
+    def may(self, app_id: str, role: Role = "viewer") -> bool:
+        """Whether they have at least this role on an app."""
+        return at_least(self.access.on_app(app_id), role)
 
 
 @dataclass(slots=True)

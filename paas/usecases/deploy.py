@@ -238,9 +238,12 @@ def _created(context: Context, request: DeployApp, source: Source, act: Act) -> 
         context.builder.pull(source.origin, act.emit)
     app_id = context.store.operation(act.operation).app_id if act.operation else ""
     try:
-        app = new_app(context, request.app, app_id)
+        app = new_app(context, request.app, app_id, act)
     except Conflict:
-        return context.store.app(request.app)  # another first deploy was faster; both go on, one after the other
+        app = context.store.app(request.app)  # another first deploy was faster; both go on, one after the other
+        if not act.may(app.id, "deployer"):
+            raise
+        return app
     act.emit(Event(kind="note", app=app.name, message=f"created app {app.name}"))
     return app
 

@@ -34,19 +34,19 @@ def git_session(context: Context, request: GitSession, act: Act, terminal: Termi
     if request.service != RECEIVE:
         app = context.store.app(request.app)
         return _talk(context, request, act, terminal, app)
-    with _pushed_to(context, request) as app:
+    with _pushed_to(context, request, act) as app:
         code = _talk(context, request, act, terminal, app)
         repository.settle_head(repository.path_of(context.settings, app.id))
         return code
 
 
 @contextmanager
-def _pushed_to(context: Context, request: GitSession) -> Iterator[App]:
+def _pushed_to(context: Context, request: GitSession, act: Act) -> Iterator[App]:
     """The app, made if there is none; one that was made and has got nothing is taken away again."""
     try:
         app, created = context.store.app(request.app), False
     except NotFound:
-        app, created = _created(context, request.app), True
+        app, created = _created(context, request.app, act), True
     try:
         yield app
     finally:
@@ -56,11 +56,14 @@ def _pushed_to(context: Context, request: GitSession) -> Iterator[App]:
             context.store.delete_app(app.id)
 
 
-def _created(context: Context, name: str) -> App:
+def _created(context: Context, name: str, act: Act) -> App:
     try:
-        return new_app(context, name)
+        return new_app(context, name, act=act)
     except Conflict:
-        return context.store.app(name)  # another first push was faster
+        app = context.store.app(name)  # another first push was faster
+        if not act.may(app.id, "deployer"):
+            raise
+        return app
 
 
 def _is_empty(context: Context, app: App) -> bool:
@@ -77,7 +80,11 @@ def _talk(context: Context, request: GitSession, act: Act, terminal: Terminal, a
     # Pushes of one app take turns from the hook's decision to the change of the ref. The lock belongs to this open
     # file, which git and its hook inherit: the hook takes it, and nobody has to be told when git has ended.
     with (path / "push.lock").open("a") as lock:
-        facts = {"PAAS_PUSH_APP": app.name, "PAAS_PUSH_ACTOR": act.actor, "PAAS_PUSH_LOCK": str(lock.fileno())}
+        facts = {
+            "PAAS_PUSH_APP": app.name,
+            "PAAS_PUSH_ACTOR": act.who.acting if act.who else act.actor,
+            "PAAS_PUSH_LOCK": str(lock.fileno()),
+        }
         try:
             child = subprocess.Popen(
                 repository.command(settings, request.service, path, request.step),

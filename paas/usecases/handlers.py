@@ -49,6 +49,17 @@ from paas.requests.deploy_hooks import (
 )
 from paas.requests.deploys import DeployApp, ListReleases, PlanApp, Rollback, ShowRelease
 from paas.requests.git import AddKey, GitSession, ListKeys, RemoveKey
+from paas.requests.logins import (
+    AcceptInvite,
+    CreateInvite,
+    CreateToken,
+    ListInvites,
+    ListTokens,
+    Logout,
+    RevokeInvite,
+    RevokeToken,
+    RotateToken,
+)
 from paas.requests.metrics import ScrapeMetrics, ShowMetrics
 from paas.requests.notifications import (
     AddNotification,
@@ -56,6 +67,25 @@ from paas.requests.notifications import (
     ListNotifications,
     RemoveNotification,
     TestNotification,
+)
+from paas.requests.people import (
+    AddUser,
+    ChangeUser,
+    CreateTeam,
+    DestroyTeam,
+    LeaveApp,
+    ListAudit,
+    ListMembers,
+    ListTeams,
+    ListUsers,
+    PutMember,
+    PutTeamMember,
+    RemoveMember,
+    RemoveTeamMember,
+    RemoveUser,
+    ShowTeam,
+    VerifyAudit,
+    WhoAmI,
 )
 from paas.requests.platform import (
     Doctor,
@@ -70,6 +100,7 @@ from paas.requests.sessions import AddonShell, ExecCommand, RunCommand
 from paas.usecases import (
     addons,
     apps,
+    audit,
     autoscale,
     backups,
     certificates,
@@ -82,13 +113,15 @@ from paas.usecases import (
     history,
     keys,
     logs,
-    notifications,
     metrics,
+    notifications,
+    people,
     platform,
     processes,
     releases,
     restart,
     sessions,
+    tokens,
 )
 from paas.usecases.context import Act, Context
 
@@ -162,6 +195,32 @@ HANDLERS: Mapping[type[Request], Handler] = {
     ListHookDeliveries: deploy_hooks.list_hook_deliveries,
     RedeliverHook: deploy_hooks.redeliver_hook,
     RemoveKey: keys.remove_key,
+    WhoAmI: people.who_am_i,
+    ListUsers: people.list_users,
+    AddUser: people.add_user,
+    ChangeUser: people.change_user,
+    RemoveUser: people.remove_user,
+    ListTeams: people.list_teams,
+    CreateTeam: people.create_team,
+    ShowTeam: people.show_team,
+    DestroyTeam: people.destroy_team,
+    PutTeamMember: people.put_team_member,
+    RemoveTeamMember: people.remove_team_member,
+    ListMembers: people.list_members,
+    PutMember: people.put_member,
+    RemoveMember: people.remove_member,
+    LeaveApp: people.leave_app,
+    CreateInvite: tokens.create_invite,
+    ListInvites: tokens.list_invites,
+    RevokeInvite: tokens.revoke_invite,
+    AcceptInvite: tokens.accept_invite,
+    ListTokens: tokens.list_tokens,
+    CreateToken: tokens.create_token,
+    RotateToken: tokens.rotate_token,
+    RevokeToken: tokens.revoke_token,
+    Logout: tokens.logout,
+    ListAudit: audit.list_audit,
+    VerifyAudit: audit.verify_audit,
 }
 
 SESSIONS: Mapping[type[Request], SessionHandler] = {

@@ -9,6 +9,9 @@ from paas.requests.platform import ListOperations
 from paas.requests.processes import ListEvents
 from paas.usecases.context import Act, Context
 
+LISTED = 50
+"""Operations in a list."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventLine:
@@ -36,9 +39,12 @@ class OperationLine:
 
 
 def list_operations(context: Context, request: ListOperations, act: Act) -> tuple[OperationLine, ...]:
-    """Newest first; of one app when given."""
+    """The newest first; of one app when given, else of those one may see."""
     app_id = context.store.app(request.app).id if request.app else ""
     names = {app.id: app.name for app in context.store.apps()}
+    limit = LISTED if act.may("") else 0
+    found = context.store.operations(app_id=app_id, status=request.status, limit=limit)
+    seen = [operation for operation in found if act.may(operation.app_id)]
     return tuple(
         OperationLine(
             id=operation.id,
@@ -50,7 +56,7 @@ def list_operations(context: Context, request: ListOperations, act: Act) -> tupl
             ended_at=operation.ended_at,
             error=operation.error,
         )
-        for operation in context.store.operations(app_id=app_id, status=request.status)
+        for operation in seen[:LISTED]
     )
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from paas.errors import ConfigError, Conflict, NotFound, PlatformError, UsageError
 from paas.model import names
+from paas.model.people import KeyOwner
 from paas.requests.git import AddKey, ListKeys, RemoveKey
 from paas.settings import Settings
 from paas.usecases.context import Act, Context
@@ -39,11 +40,12 @@ _OURS = re.compile(r'command="[^\n]* git-shell (?P<name>\S+)",restrict (?P<kind>
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """An SSH key that may push. `fingerprint` is what `ssh-keygen -l` says."""
+    """An SSH key that may push. `fingerprint` is what `ssh-keygen -l` says; `user` empty: the platform's owner."""
 
     name: str
     kind: str
     fingerprint: str
+    user: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,30 +57,37 @@ class _Line:
     @property
     def key(self) -> Key:
         digest = base64.b64encode(hashlib.sha256(base64.b64decode(self.blob)).digest()).decode().rstrip("=")
-        return Key(name=self.name, kind=self.kind, fingerprint=f"SHA256:{digest}")
+        user, colon, name = self.name.partition(":")
+        known = (user, name) if colon else ("", self.name)
+        return Key(name=known[1], kind=self.kind, fingerprint=f"SHA256:{digest}", user=known[0])
 
 
 def list_keys(context: Context, request: ListKeys, act: Act) -> tuple[Key, ...]:
-    """The keys by name."""
+    """The keys by name: one's own, and all of them for the platform's owner."""
     _, ours, _ = _read(context.settings)
-    return tuple(line.key for line in sorted(ours, key=lambda line: line.name))
+    seen = [line for line in ours if _everybody(act) or line.name.startswith(_prefix(act))]
+    return tuple(line.key for line in sorted(seen, key=lambda line: line.name))
 
 
 def add_key(context: Context, request: AddKey, act: Act) -> Key:
-    """Let a key push. Raises UsageError for what is no public key, Conflict when name or key are there already."""
-    line = _parsed(names.key_name(request.name), request.public)
+    """Let a key push, as the user who asks. Raises UsageError for what is no public key, Conflict when name or key are
+    there already."""
+    line = _parsed(_prefix(act) + names.key_name(request.name), request.public)
     with _alone(context.settings):
         before, ours, after = _read(context.settings)
         for known in ours:
             if known.blob == line.blob:
-                raise Conflict(f"this key is there already, as {known.name}", hint=f"paas keys remove {known.name}")
+                raise _known_already(known, act)
             if known.name == line.name:
-                raise Conflict(f"there is a key {line.name} already", hint=f"paas keys remove {line.name}")
+                raise Conflict(f"there is a key {request.name} already", hint=f"paas keys remove {request.name}")
         if line.blob in (before + after).split():
             raise Conflict(
                 "this key may log in here already: sshd would never look at a second line for it",
                 hint=f"push with a key of its own, or take its line out of {path_of(context.settings)}",
             )
+        if user_id := act.who.user_id if act.who else "":
+            # Whose it is first: a line that is nobody's would be the platform owner's.
+            context.store.put_key_owner(KeyOwner(name=line.name, user_id=user_id))
         _write(context.settings, before, [*ours, line], after)
     return line.key
 
@@ -87,12 +96,26 @@ def remove_key(context: Context, request: RemoveKey, act: Act) -> Key:
     """Let a key push no more; what it is doing right now goes on. Raises NotFound."""
     with _alone(context.settings):
         before, ours, after = _read(context.settings)
-        gone = next((line for line in ours if line.name == request.name), None)
+        seen = [line.name for line in ours if _everybody(act) or line.name.startswith(_prefix(act))]
+        wanted = request.name if request.name in seen else _prefix(act) + request.name
+        gone = next((line for line in ours if line.name == wanted and wanted in seen), None)
         if gone is None:
-            known = ", ".join(sorted(line.name for line in ours)) or "none"
+            known = ", ".join(sorted(name.removeprefix(_prefix(act)) for name in seen)) or "none"
             raise NotFound(f"there is no key {request.name!r}", hint=f"keys: {known}")
         _write(context.settings, before, [line for line in ours if line is not gone], after)
+    context.store.delete_key_owner(gone.name)
     return gone.key
+
+
+def remove_of(context: Context, user_id: str) -> None:
+    """Let none of a user's keys push any more. Raises PlatformError, ConfigError: then the user must not go yet."""
+    own = {one.name for one in context.store.key_owners() if one.user_id == user_id}
+    if own:
+        with _alone(context.settings):
+            before, ours, after = _read(context.settings)
+            _write(context.settings, before, [line for line in ours if line.name not in own], after)
+        for name in own:
+            context.store.delete_key_owner(name)
 
 
 def path_of(settings: Settings) -> Path:
@@ -107,6 +130,23 @@ def shell_command(settings: Settings, name: str) -> str:
     home, python = shlex.quote(str(settings.home)), shlex.quote(sys.executable)
     asked = '"SSH_ORIGINAL_COMMAND=$SSH_ORIGINAL_COMMAND"'
     return f"exec env -i {asked} PAAS_HOME={home} {python} -P -m paas git-shell {name}"
+
+
+def _everybody(act: Act) -> bool:
+    return act.access.on_platform() == "owner"
+
+
+def _prefix(act: Act) -> str:
+    """What the names of a user's keys begin with, in the file: no two users' keys can be mixed up."""
+    return f"{act.actor}:" if act.who and act.who.user_id else ""
+
+
+def _known_already(known: _Line, act: Act) -> Conflict:
+    """Whose it is, only for whom that concerns."""
+    if _everybody(act) or known.name.startswith(_prefix(act) or ":"):
+        name = known.name.removeprefix(_prefix(act))
+        return Conflict(f"this key is there already, as {name}", hint=f"paas keys remove {name}")
+    return Conflict("this key is there already", hint="push with a key of its own")
 
 
 def _parsed(name: str, public: str) -> _Line:

@@ -16,12 +16,13 @@ from dataclasses import dataclass, field, replace
 from paas.errors import NotFound, PaasError, PlatformError
 from paas.model.app import App, Operation
 from paas.model.events import Emit, Event
+from paas.model.people import Actor
 from paas.requests.base import Request
 from paas.requests.deploys import DeployApp
 from paas.usecases.answers import as_json
 from paas.usecases.apps import new_id
 from paas.usecases.context import Context
-from paas.usecases.door import Door
+from paas.usecases.door import Door, as_actor
 from paas.usecases.journal import Journals
 from paas.usecases.recovery import recover_held
 
@@ -50,14 +51,16 @@ class Operations:
         """Where the events go."""
         return self.door.journals
 
-    def start(self, request: Request, actor: str, *, role: str = "owner") -> Operation:
-        """Start the work and answer at once. Raises Denied; every other failure is the operation's last event."""
-        self.door.check(request, role)
+    def start(self, request: Request, actor: Actor | str) -> Operation:
+        """Start the work and answer at once. Raises Denied, and NotFound for what does not exist for them; every other
+        failure is the operation's last event."""
+        who = as_actor(actor)
+        self.door.check(request, who)
         operation = Operation(
             id=secrets.token_hex(8),
             app_id=self.door.app_id(request) or _coming_app(request),
             verb=type(request).__name__,
-            actor=actor,
+            actor=who.name,
             started_at=self.context.clock.now(),
         )
         self.journals.open(operation.id)
@@ -68,7 +71,7 @@ class Operations:
             raise
         # A daemon thread: a server that is told to stop waits (see `wait`), one that must go now leaves it to recovery.
         thread = threading.Thread(
-            target=self._work, args=(operation, request, role), name=f"operation-{operation.id}", daemon=True
+            target=self._work, args=(operation, request, who), name=f"operation-{operation.id}", daemon=True
         )
         with self._guard:
             self._threads[operation.id] = thread
@@ -115,11 +118,11 @@ class Operations:
                 thread.join(max(0.0, end - self.context.clock.monotonic()))
         return not any(thread.is_alive() for thread in threads if thread is not threading.current_thread())
 
-    def _work(self, operation: Operation, request: Request, role: str) -> None:
+    def _work(self, operation: Operation, request: Request, who: Actor) -> None:
         """The thread of one operation. Nothing gets out of it: whatever happens becomes its last event."""
         emit = self._emit(operation)
         try:
-            answer = self.door.run(request, operation.actor, emit, operation.id, role=role)
+            answer = self.door.run(request, who, emit, operation.id)
             outcome = replace(operation, status="succeeded", ended_at=self.context.clock.now())
             last = Event(kind="result", at=self.context.clock.now(), data={"answer": as_json(answer)})
         except BaseException as error:

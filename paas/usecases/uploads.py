@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from paas.errors import NotFound, PlatformError, UsageError
+from paas.model.people import Actor
 from paas.settings import Settings
 from paas.usecases.context import Context
 
@@ -62,11 +64,11 @@ class Upload:
         return self.path.with_suffix(".part")
 
 
-def begin(settings: Settings) -> Upload:
-    """A new, empty upload; ones that were forgotten are cleared away first by `expire`."""
+def begin(settings: Settings, who: Actor | None = None) -> Upload:
+    """A new, empty upload for `who` alone; ones that were forgotten are cleared away first by `expire`."""
     folder = settings.home / "uploads"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    upload_id = secrets.token_hex(16)
+    upload_id = secrets.token_hex(16) + _mark(who)
     path = folder / upload_id
     file = path.with_suffix(".part").open("wb")
     return Upload(upload_id, path, settings.upload_limit + settings.upload_files * PER_FILE, file)
@@ -76,14 +78,32 @@ def find(settings: Settings, upload_id: str) -> Path:
     """The file of an upload. Raises NotFound."""
     path = settings.home / "uploads" / upload_id
     if not upload_id.isalnum() or not path.is_file():
-        raise NotFound("this upload is not here (any more)", hint="send it again")
+        raise _gone()
     return path
+
+
+def check_owner(settings: Settings, upload_id: str, who: Actor) -> None:
+    """Raise NotFound unless this upload is there and `who` made it: others' are as if they were not there."""
+    find(settings, upload_id)
+    if not upload_id.endswith(_mark(who)):
+        raise _gone()
 
 
 def discard(settings: Settings, upload_id: str) -> None:
     """Remove it. Idempotent."""
     if upload_id.isalnum():
         (settings.home / "uploads" / upload_id).unlink(missing_ok=True)
+
+
+def _mark(who: Actor | None) -> str:
+    """The end of an upload's id, which says whose it is: a user's, also with another token, or a token's of no user.
+    It is no secret: the file of that very id must be there too."""
+    whose = f"user {who.user_id}" if who and who.user_id else f"token {who.token_id}" if who else ""
+    return hashlib.sha256(whose.encode()).hexdigest()[:16]
+
+
+def _gone() -> NotFound:
+    return NotFound("this upload is not here (any more)", hint="send it again")
 
 
 def expire(context: Context) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,10 +13,11 @@ from pathlib import Path
 import uvicorn
 
 import paas
-from paas.errors import Conflict, Denied, NotFound, PaasError
+from paas.errors import Conflict, NotFound, PaasError
 from paas.interfaces import Resize, Terminal
 from paas.model.app import Operation
 from paas.model.events import Emit, Event
+from paas.model.people import Actor
 from paas.model.secret import Secret
 from paas.model.service import LogLine
 from paas.requests.addons import FetchBackup
@@ -25,6 +26,7 @@ from paas.requests.base import Request
 from paas.requests.processes import ReadLogs
 from paas.requests.sessions import RunCommand
 from paas.server.app import Parts, create
+from paas.server.guesses import Guesses
 from paas.server.listen import Http, WebSocket, tcp_socket, unix_socket
 from paas.server.streams import Streams
 from paas.settings import Settings
@@ -63,8 +65,8 @@ class Door:
     ended: threading.Event = field(default_factory=threading.Event)
     answers: dict[type[Request], object] = field(default_factory=dict)
 
-    def run(self, request: Request, actor: str, emit: Emit, operation: str = "", *, role: str = "owner") -> object:
-        self.seen.append((request, actor, role))
+    def run(self, request: Request, actor: Actor, emit: Emit, operation: str = "") -> object:
+        self.seen.append((request, actor.name, actor.access.on_platform()))
         if type(request) in self.answers:
             answer = self.answers[type(request)]
             if isinstance(answer, Exception):
@@ -97,9 +99,12 @@ class Door:
         yield LogLine(at=0, text="before")
         raise Conflict("it broke on the way")
 
-    def session(self, request: Request, actor: str, emit: Emit, terminal: Terminal, *, role: str = "owner") -> int:
+    def admit(self, kind: type[Request], path: Mapping[str, str], actor: Actor) -> None:
+        """Everybody may."""
+
+    def session(self, request: Request, actor: Actor, emit: Emit, terminal: Terminal) -> int:
         assert isinstance(request, RunCommand)
-        self.seen.append((request, actor, role))
+        self.seen.append((request, actor.name, actor.access.on_platform()))
         try:
             return self._session(request, terminal)
         finally:
@@ -129,11 +134,9 @@ class Operations:
     answers: dict[type[Request], list[object]] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
 
-    def start(self, request: Request, actor: str, *, role: str = "owner") -> Operation:
-        if role != "owner":
-            raise Denied("no")
+    def start(self, request: Request, actor: Actor) -> Operation:
         verb = type(request).__name__
-        operation = Operation(id=f"op{len(self.started)}", app_id="", verb=verb, actor=actor, started_at=1.0)
+        operation = Operation(id=f"op{len(self.started)}", app_id="", verb=verb, actor=actor.name, started_at=1.0)
         self.started.append(operation)
         self.requests.append(request)
         return operation
@@ -174,7 +177,7 @@ class Running:
 
 @contextmanager
 def running(
-    folder: Path, *, version: str = paas.__version__, token: str = "let-me-in", **changes: object
+    folder: Path, *, version: str = paas.__version__, token: str = "let-me-in", burst: int = 10_000, **changes: object
 ) -> Iterator[Running]:
     """A server with the stubs, on a unix socket and a free TCP port."""
     with socket.socket() as probe:
@@ -182,7 +185,10 @@ def running(
         listen = f"127.0.0.1:{probe.getsockname()[1]}"
     settings = Settings(home=folder, token=token, listen=listen, **changes)
     door, operations, stopped, streams = Door(folder), Operations(), threading.Event(), Streams()
-    parts = Parts(door=door, operations=operations, settings=settings, stop=stopped.set, streams=streams)
+    guesses = Guesses(burst=burst)
+    parts = Parts(
+        door=door, operations=operations, settings=settings, stop=stopped.set, streams=streams, guesses=guesses
+    )
     config = uvicorn.Config(
         create(parts), http=Http, ws=WebSocket, loop="asyncio", lifespan="off", log_config=None, access_log=False,
         proxy_headers=False, headers=[("Paas-Version", version)], timeout_graceful_shutdown=5,
