@@ -19,7 +19,7 @@ from paas.settings import Settings
 from paas.signals.ring import Ring
 from paas.stacks import build_env, choose
 from paas.store.sql import SqlStore
-from paas.usecases import autoscaling, backup_watch, fetch, notify, presence, repository, uploads
+from paas.usecases import autoscaling, backup_watch, fetch, hook_receiver, notify, presence, repository, uploads
 from paas.usecases.addon_service import reconcile_addons
 from paas.usecases.context import Context, Locks
 from paas.usecases.doctor import Check, checks
@@ -105,6 +105,7 @@ def loops(context: Context, operations: Operations) -> tuple[Loop, ...]:
     """What the platform does by itself beside the controller."""
     return (
         Loop("presence", presence.PERIOD, operations.door.review),
+        Loop("deploy-hooks", hook_receiver.SECONDS, hook_receiver.Dispatcher(context, operations.start).step),
         Loop("autoscale", autoscaling.PERIOD, autoscaling.Autoscaler(context)),
         Loop("notifications", notify.PERIOD, notify.Notifier(context).step),
         Loop("backup-silence", backup_watch.PERIOD, backup_watch.BackupWatch(context)),

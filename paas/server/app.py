@@ -37,6 +37,7 @@ from paas.requests.all import all_requests
 from paas.requests.base import Request, parse
 from paas.requests.platform import PlatformDown, WatchOperation
 from paas.server.auth import Authenticator, LoginsLike, NoLogins
+from paas.server.deploy_hooks import ReceiverLike, add_deploy_hooks
 from paas.server.gate import Gate, networks, peer_address
 from paas.server.git import add_git
 from paas.server.guesses import Guesses
@@ -92,6 +93,7 @@ class Parts:
     logins: LoginsLike = field(default_factory=NoLogins)
     presence: Presence = field(default_factory=Presence)
     guesses: Guesses = field(default_factory=Guesses)
+    receiver: ReceiverLike | None = None
 
     @property
     def auth(self) -> Authenticator:
@@ -113,6 +115,8 @@ def create(parts: Parts) -> FastAPI:
         else:
             endpoint = _ENDPOINTS[kind.shape](parts, kind)
             app.add_api_route(kind.path, endpoint, methods=[kind.method], name=kind.__name__, response_model=None)
+    if parts.receiver is not None:
+        add_deploy_hooks(app, parts.receiver)
     add_git(app, partial(_in_session, parts), partial(_git_actor, parts))
     return app
 

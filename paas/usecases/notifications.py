@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from paas.egress.connect import found as resolved
 from paas.egress.http import checked_url
 from paas.egress.policy import Policy
-from paas.errors import ConfigError, UsageError
+from paas.errors import ConfigError, Denied, UsageError
 from paas.model.notification import Notification, Target, TargetKind
+from paas.model.people import at_least
 from paas.model.secret import Secret
 from paas.requests.notifications import (
     AddNotification,
@@ -75,7 +76,8 @@ class Tested:
 
 
 def list_notifications(context: Context, request: ListNotifications, act: Act) -> tuple[TargetShown, ...]:
-    """By name; those of one app when given."""
+    """By name; those of one app when given. Raises Denied (see `_check_reach`)."""
+    _check_reach(request.app, act)
     app_id = context.store.app(request.app).id if request.app else ""
     names = {app.id: app.name for app in context.store.apps()}
     return tuple(_shown(one, names) for one in context.store.targets() if one.app_id == (app_id or one.app_id))
@@ -84,6 +86,7 @@ def list_notifications(context: Context, request: ListNotifications, act: Act) -
 def add_notification(context: Context, request: AddNotification, act: Act) -> TargetShown:
     """Raises UsageError for what cannot be, Denied for an address that the server may not reach, Conflict for a name
     that is taken."""
+    _check_reach(request.app, act)
     app_id = context.store.app(request.app).id if request.app else ""
     if not NAME.fullmatch(request.name):
         raise UsageError(f"{request.name!a} cannot name a target", hint="lower-case letters, digits and dashes")
@@ -102,7 +105,7 @@ def add_notification(context: Context, request: AddNotification, act: Act) -> Ta
 
 def test_notification(context: Context, request: TestNotification, act: Act) -> Tested:
     """Never raises for what the target does."""
-    target = _found(context, request.app, request.target)
+    target = _found(context, request.app, request.target, act)
     one = Notification(
         id=f"msg_test_{secrets.token_hex(8)}", target_id=target.id, at=context.clock.now(), topic="test",
         message=f"{act.actor} tries the notifications to {target.name}", app=request.app,
@@ -115,7 +118,7 @@ def test_notification(context: Context, request: TestNotification, act: Act) -> 
 
 def remove_notification(context: Context, request: RemoveNotification, act: Act) -> TargetShown:
     """What waits is forgotten. Raises NotFound."""
-    target = _found(context, request.app, request.target)
+    target = _found(context, request.app, request.target, act)
     context.store.delete_target(target.id)
     return _shown(target, {target.app_id: request.app})
 
@@ -124,7 +127,7 @@ def list_notification_deliveries(
     context: Context, request: ListNotificationDeliveries, act: Act
 ) -> tuple[NotificationShown, ...]:
     """Newest first. Raises NotFound."""
-    target = _found(context, request.app, request.target)
+    target = _found(context, request.app, request.target, act)
     return tuple(
         NotificationShown(
             id=one.id, at=one.at, topic=one.topic, app=one.app, message=one.message, status=one.status,
@@ -134,8 +137,15 @@ def list_notification_deliveries(
     )  # fmt: skip
 
 
-def _found(context: Context, app: str, name: str) -> Target:
+def _check_reach(app: str, act: Act) -> None:
+    """What names no app is told of all of them, so it is for those who have a role on all of them. Raises Denied."""
+    if not app and not at_least(act.access.everywhere, "operator"):
+        raise Denied("only an owner of the platform has all apps told", hint="name one of yours: -a APP")
+
+
+def _found(context: Context, app: str, name: str, act: Act) -> Target:
     """The target, of the app that was named: whose operator asks may not know of others."""
+    _check_reach(app, act)
     target = context.store.target(name)
     if app and target.app_id != context.store.app(app).id:
         raise words.no_target(name)

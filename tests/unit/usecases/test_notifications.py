@@ -16,6 +16,7 @@ from paas.errors import Denied, NotFound, UsageError
 from paas.model.app import Addon, Operation
 from paas.model.events import Event
 from paas.model.notification import Notification, Target
+from paas.model.people import Access, Actor
 from paas.model.secret import Secret
 from paas.requests.notifications import (
     AddNotification,
@@ -26,6 +27,7 @@ from paas.requests.notifications import (
 )
 from paas.usecases import notifications
 from paas.usecases.backup_watch import BackupWatch
+from paas.usecases.context import Act
 from paas.usecases.notifications import TargetShown
 from paas.usecases.notify import Notifier, Told
 from paas.webhooks.outgoing import BACKOFF
@@ -145,6 +147,24 @@ def test_an_apps_operator_does_not_see_the_targets_of_others(platform: Parts) ->
                 platform.context, RemoveNotification(target=name, app="blog"), platform.act
             )
         assert refused.value.message == f"no target {name!r}"
+
+
+def test_who_has_no_role_on_all_apps_has_not_all_of_them_told(platform: Parts) -> None:
+    added(platform)
+    who = Actor(name="bob", access=Access(platform="operator", apps={"a1b2c3d4": "operator"}))
+    act = Act("bob", platform.events.append, "", who)
+    context = platform.context
+    for ask in (
+        lambda: notifications.list_notifications(context, ListNotifications(), act),
+        lambda: notifications.add_notification(context, AddNotification(name="x", kind="webhook", url=URL), act),
+        lambda: notifications.test_notification(context, TestNotification(target="ops"), act),
+        lambda: notifications.remove_notification(context, RemoveNotification(target="ops"), act),
+        lambda: notifications.list_notification_deliveries(context, ListNotificationDeliveries(target="ops"), act),
+    ):
+        with pytest.raises(Denied, match="all apps"):
+            ask()
+    mine = AddNotification(name="mine", kind="webhook", url=URL, app="shop")
+    assert notifications.add_notification(context, mine, act).app == "shop"
 
 
 # --- what is told -------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paas.model.deploy_hook import DeployHook, HookState, PendingDeploy, Provider
@@ -184,6 +184,7 @@ CHECKS = st.builds(
 EVENTS = st.lists(PUSHES | CHECKS, max_size=40)
 
 
+@settings(deadline=None)
 @given(EVENTS)
 def test_only_green_commits_are_ever_deployed_and_memory_is_bounded(events: list[Notice]) -> None:
     state, heard = HookState(), dict[str, dict[str, str]]()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paas.errors import PaasError, UsageError
@@ -165,6 +165,7 @@ EVENTS = [
 ]
 
 
+@settings(deadline=None)
 @given(st.sampled_from(list(Provider)), st.sampled_from(EVENTS), st.dictionaries(st.sampled_from(KEYS), JSON))
 def test_any_json_is_a_notice_or_refused(provider: Provider, event: str, value: dict[str, Any]) -> None:
     try:
