@@ -29,18 +29,20 @@ class Lab:
 
     port = 18480
     api = 18481
+    instance = "bench"
+    subnets = "10.199.0.0/20"
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.environ = {
             **os.environ,
             "PAAS_HOME": str(folder / "home"),
-            "PAAS_INSTANCE": "bench",
+            "PAAS_INSTANCE": self.instance,
             "PAAS_HTTP_PORT": str(self.port),
             "PAAS_HTTPS_PORT": str(self.port + 2),
             "PAAS_TRAEFIK_PORT": str(self.api),
             "PAAS_BIND": "127.0.0.1",
-            "PAAS_SUBNETS": "10.199.0.0/20",
+            "PAAS_SUBNETS": self.subnets,
         }
 
     def paas(self, *argv: str | Path, check: bool = True) -> str:
@@ -80,6 +82,11 @@ class Lab:
     def json(self, *argv: str) -> Any:
         """Its `--json` answer."""
         return json.loads(self.paas(*argv, "--json"))
+
+    def traefik(self, path: str) -> Any:
+        """An answer of the router's own API."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.api}{path}", timeout=10) as answer:
+            return json.load(answer)
 
     def copy_of_app(self, name: str) -> Path:
         """A private copy of the measured app, to change."""

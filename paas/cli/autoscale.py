@@ -1,4 +1,4 @@
-"""`paas autoscale simulate`: a load trace against rules, on this machine; needs no platform."""
+"""`paas autoscale`: its commands, and `simulate`: a load trace, or what was recorded, against rules."""
 
 from __future__ import annotations
 
@@ -8,24 +8,29 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from paas.cli.lazy import new_app
-from paas.cli.options import JsonOption
+from paas.cli import autoscale_rules
+from paas.cli.connection import ask
+from paas.cli.lazy import ListByDefault, new_app
+from paas.cli.options import AppOption, JsonOption
 from paas.cli.output import put, put_json, say, table
+from paas.cli.target import app_of
 from paas.errors import ConfigError, NotFound, UsageError
 
 if TYPE_CHECKING:
     from paas.model.scaling import Autoscale
     from paas.plan.simulate import Run, Trace, World
 
-app = new_app()
+app = new_app(cls=ListByDefault)
+app.command("list")(autoscale_rules.list_rules)
+app.command("show", hidden=True)(autoscale_rules.list_rules)
+app.command("set")(autoscale_rules.set_rules)
+app.command("unset")(autoscale_rules.unset_rules)
+app.command("pause")(autoscale_rules.pause)
+app.command("resume")(autoscale_rules.resume)
+app.command("explain")(autoscale_rules.explain)
 
 LONG = 2 * 86_400
 """Seconds of a trace from which on it takes a while."""
-
-
-@app.callback()
-def group() -> None:
-    """Try the rules by which the number of replicas follows the load."""
 
 
 @app.command()
@@ -34,7 +39,12 @@ def simulate(
     folder: Annotated[
         Path, typer.Argument(metavar="[DIR]", help="The app's folder, whose paas.toml has rules.")
     ] = Path(),
-    trace: Annotated[Path, typer.Option("--trace", metavar="FILE", help="CSV of time,requests/s, or an access log.")],
+    trace: Annotated[
+        Path | None, typer.Option("--trace", metavar="FILE", help="CSV of time,requests/s, or an access log.")
+    ] = None,
+    last: Annotated[
+        str, typer.Option("--last", metavar="TIME", help="What was recorded of the app so long: 24h, 7d.")
+    ] = "",
     rule: Annotated[
         list[str] | None,
         typer.Option("--rule", metavar="METRIC=TARGET", help="Instead of those of paas.toml: cpu=80% or requests=30."),
@@ -43,22 +53,32 @@ def simulate(
     least: Annotated[int | None, typer.Option("--min", metavar="N", help="The least replicas.")] = None,
     most: Annotated[int | None, typer.Option("--max", metavar="N", help="The most.")] = None,
     boot: Annotated[float, typer.Option("--boot", metavar="S", help="From start to traffic.")] = 1.0,
-    capacity: Annotated[float, typer.Option("--capacity", metavar="N", help="Requests/s of one replica.")] = 40.0,
-    latency: Annotated[float, typer.Option("--latency", metavar="S", help="p95 of an idle replica.")] = 0.1,
+    capacity: Annotated[
+        float | None, typer.Option("--capacity", metavar="N", help="Requests/s of one replica; else measured, or 40.")
+    ] = None,
+    latency: Annotated[
+        float | None, typer.Option("--latency", metavar="S", help="p95 of an idle replica; else measured, or 0.1.")
+    ] = None,
     target_latency: Annotated[float, typer.Option("--target-latency", metavar="S", help="p95 that is good.")] = 0.5,
     hold_gaps: Annotated[bool, typer.Option("--hold-gaps", help="Keep the rate where the trace has a gap.")] = False,
     compare: Annotated[bool, typer.Option("--compare", help="And as hosted platforms would by default.")] = False,
     svg: Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Draw it there.")] = None,
+    app: AppOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Replay a load trace through the rules: latency, replica-hours, and what to write into paas.toml.
 
-    Without rules in paas.toml or --rule, CPU is kept near 87 %. Nothing is sent anywhere and no platform is asked.
+    Without rules in paas.toml or --rule, CPU is kept near 87 %. No platform is asked but with --last.
     """
     from paas.plan.advice import advice
     from paas.plan.simulate import World, ours
     from paas.plan.simulate import simulate as run
 
+    if (trace is None) == (not last):
+        raise UsageError("give one of --trace and --last", hint="--trace load.csv, or --last 24h")
+    load, measured = _trace(trace, hold=hold_gaps) if trace else _recorded(app, process, last)
+    capacity = capacity if capacity is not None else measured.capacity
+    latency = latency if latency is not None else measured.latency
     world = World(
         boot=_number(boot, "--boot", least=0), capacity=_number(capacity, "--capacity"),
         latency=_number(latency, "--latency"), target=_number(target_latency, "--target-latency"),
@@ -69,7 +89,6 @@ def simulate(
             hint=f"--latency {1 / capacity:.3g} or more, or a higher --capacity",
         )
     rules = _rules(folder, process, rule or [], least, most)
-    load = _trace(trace, hold=hold_gaps)
     if (span := load.end - load.times[0]) > LONG:
         say(f"- simulating {span / 86_400:.1f} days, second by second")
     runs = [run(load, ours(rules, "these rules"), world)]
@@ -195,12 +214,30 @@ def _simulated(rules: Autoscale) -> None:
             )
 
 
-def _trace(path: Path, *, hold: bool) -> Trace:
+def _recorded(app: str, process: str, text: str) -> tuple[Trace, World]:
+    """What the platform measured of the process in that time, and what it says about one replica."""
+    from paas.build.sizes import seconds
+    from paas.plan.recorded import measured, trace
+    from paas.requests.autoscale import RecordedLoad
+
+    days = text.strip().removesuffix("d")
+    try:
+        length = seconds(f"{int(days) * 24}h" if text.endswith("d") and days.isdigit() else text, 60, 8 * 86_400)
+    except ValueError:
+        raise UsageError(f"--last {text}: a minute to 8 days are kept", hint="such as 24h or 7d") from None
+    answer = ask(RecordedLoad(app=app_of(app), process=process, seconds=length))
+    world = measured(answer["samples"])
+    say(f"- one replica serves {world.capacity:.3g} requests/s, p95 {world.latency:.3g} s idle (measured)")
+    return trace(answer["samples"], answer["app"]), world
+
+
+def _trace(path: Path, *, hold: bool) -> tuple[Trace, World]:
     from paas.plan import trace
+    from paas.plan.simulate import World
 
     try:
         with path.open(encoding="utf-8", errors="replace") as lines:
-            return trace.read(lines, path.name, hold=hold)
+            return trace.read(lines, path.name, hold=hold), World()
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}", where=str(path)) from None
 

@@ -65,6 +65,7 @@ class DockerEngine:
 
     def __init__(self, settings: Settings) -> None:
         self._instance = settings.instance
+        self._api_port = settings.api_port
         self._connection = Connection(settings.docker)
         self._networks = Networks(settings.instance, settings.subnets)
         self._volumes = Volumes(settings.instance)
@@ -156,7 +157,7 @@ class DockerEngine:
 
     def _create(self, api: APIClient, spec: ServiceSpec, index: int) -> str:
         """Create one container; where its name is another's, the app's id makes it unique."""
-        body = container(spec, index, self._instance)
+        body = container(spec, index, self._instance, api=self._api(api, spec))
         name = container_name(spec, index, self._instance)
         deadline = time.monotonic() + REMOVAL
         while True:
@@ -168,6 +169,13 @@ class DockerEngine:
                 if error.status_code != 409 or time.monotonic() > deadline:
                     raise refused(error, tuple(spec.env.values())) from None
                 name = self._other_name(api, name, spec)
+
+    def _api(self, api: APIClient, spec: ServiceSpec) -> str:
+        """Where its containers reach what the platform has for them; empty: nowhere."""
+        if spec.kind != "replica" or not self._api_port:
+            return ""
+        address = self._networks.gateway(api, networks(spec, self._instance)[0])
+        return f"http://{address}:{self._api_port}" if address else ""
 
     def _other_name(self, api: APIClient, name: str, spec: ServiceSpec) -> str:
         """The name to try next: the same when ours of that name is just being removed."""
@@ -281,6 +289,11 @@ class DockerEngine:
             else:
                 return
         raise PlatformError(f"container {id[:12]} could not be removed", hint=f"try `docker rm -f {id[:12]}`")
+
+    def gateways(self) -> Mapping[str, str]:
+        """See interfaces.Engine."""
+        with self._connection.lease() as api:
+            return self._networks.gateways(api)
 
     def forget(self, app_id: str) -> None:
         """See interfaces.Engine."""

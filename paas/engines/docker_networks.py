@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,16 @@ class Networks:
             else:
                 return
 
+    def gateway(self, api: APIClient, name: str) -> str:
+        """This machine's address on a network of ours; empty when it has none."""
+        return next(_gateways(api.inspect_network(name)), "")
+
+    def gateways(self, api: APIClient) -> dict[str, str]:
+        """The same for all apps' networks, by app id."""
+        mine = {"label": f"{INSTANCE}={self._instance}"}
+        found = ((one.get("Labels") or {}, one) for one in api.networks(filters=mine))
+        return {labels[APP]: address for labels, one in found if labels.get(APP) for address in _gateways(one)}
+
     def of_app(self, api: APIClient, app_id: str) -> tuple[str, ...]:
         """Names of the app's networks."""
         wanted = {"label": [f"{INSTANCE}={self._instance}", f"{APP}={app_id}"]}
@@ -108,6 +118,15 @@ class Networks:
             check_duplicate=True,
             labels={INSTANCE: self._instance, APP: name.removeprefix(f"{self._instance}-")},
         )
+
+
+def _gateways(network: Mapping[str, Any]) -> Iterator[str]:
+    """Its IPv4 gateway, from a list entry or an inspection."""
+    for part in (network.get("IPAM") or {}).get("Config") or ():
+        address = str(part.get("Gateway") or "").partition("/")[0]
+        if address and ":" not in address:
+            yield address
+            return
 
 
 def parse_ranges(text: str) -> tuple[Network, ...]:

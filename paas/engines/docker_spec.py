@@ -129,11 +129,11 @@ def container_name(spec: ServiceSpec, index: int, instance: str) -> str:
     return f"{instance}-{spec.app_name}-{spec.process}-v{spec.release}-{index}"
 
 
-def container(spec: ServiceSpec, index: int, instance: str) -> dict[str, Any]:
-    """The body of `POST /containers/create` for one replica."""
+def container(spec: ServiceSpec, index: int, instance: str, *, api: str = "") -> dict[str, Any]:
+    """The body of `POST /containers/create` for one replica. `api`: where it reaches the platform (empty: nowhere)."""
     body: dict[str, Any] = {
         "Image": spec.image,
-        "Env": environment(spec, str(index)),
+        "Env": environment(spec, str(index), api),
         "Labels": labels(spec, index, instance),
         "StopSignal": spec.stop_signal,
         "StopTimeout": math.ceil(spec.stop_grace),
@@ -164,10 +164,12 @@ def oneoff(spec: ServiceSpec, mark: str, instance: str, *, tty: bool, stdin: boo
     }
 
 
-def environment(spec: ServiceSpec, mark: str) -> list[str]:
+def environment(spec: ServiceSpec, mark: str, api: str = "") -> list[str]:
     """`KEY=value` strings, sorted; `mark` tells this container from its siblings."""
     env = {key: value.reveal() for key, value in spec.env.items()}
     env["PAAS_PROCESS"] = f"{spec.process}.{mark}"
+    if api:
+        env["PAAS_API"] = api
     return [f"{key}={value}" for key, value in sorted(env.items())]
 
 

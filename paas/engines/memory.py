@@ -76,6 +76,8 @@ class MemoryEngine:
     def __init__(self, clock: Clock, behaviours: Mapping[str, Behaviour] | None = None) -> None:
         self.behaviours = dict(behaviours or {})
         self.memory = 8 << 30
+        self.gates: dict[str, str] = {}
+        self.network = "10.0"
         self.ran: list[ServiceSpec] = []
         self.calls: list[str] = []
         self._volumes: set[str] = set()
@@ -225,6 +227,10 @@ class MemoryEngine:
             self._tell("die", version, found, 143)
             self._start(version, found.index, found.id)
 
+    def gateways(self) -> Mapping[str, str]:
+        """What `gates` says."""
+        return dict(self.gates)
+
     def forget(self, app_id: str) -> None:
         """Forget all of the app's versions."""
         with self._lock:
@@ -307,7 +313,7 @@ class MemoryEngine:
             id=id,
             index=index,
             state=State.STARTING,
-            address=f"10.0.{number // 250}.{number % 250 + 1}:{port}" if port else "",
+            address=f"{self.network}.{number // 250}.{number % 250 + 1}:{port}" if port else "",
             started_at=self._clock.now(),
         )
         self._tell("start", version, version.replicas[index])

@@ -118,6 +118,9 @@ class Engine(Protocol):
     def watch(self, stop: Stop) -> Iterator[Change]:
         """Changes as they happen, until `stop` is set or the engine goes away (then it ends; the caller reopens)."""
 
+    def gateways(self) -> Mapping[str, str]:
+        """This machine's own address on each app's network, by app id; where it has none, the app is not there."""
+
     def forget(self, app_id: str) -> None:
         """Remove all of an app but volumes: replicas, one-offs, its network."""
 

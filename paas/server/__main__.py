@@ -19,10 +19,10 @@ from paas.errors import PaasError
 from paas.routers import vouch
 from paas.server.app import Parts, create
 from paas.server.home import log_to, owned
+from paas.server.inside import Inside
 from paas.server.listen import Http, WebSocket, router_socket, tcp_socket, unix_socket
 from paas.server.streams import Streams
 from paas.settings import Settings
-from paas.usecases.hook_receiver import Receiver
 
 GRACE = 30.0
 """Seconds that running operations get to end when the server is told to stop. What they leave then is recovered at
@@ -52,6 +52,9 @@ def run(settings: Settings) -> int:
         sockets = _sockets(settings, cleanup)
         server = _server(settings, platform)
         platform.start()
+        inside = Inside(platform.context)
+        inside.start()
+        cleanup.callback(inside.stop)
         log.info("paas %s listens on %s", paas.__version__, settings.socket)
         for number in (signal.SIGTERM, signal.SIGINT):
             # uvicorn raises what it caught once more when it has ended; by then it is done.
@@ -87,7 +90,6 @@ def _server(settings: Settings, platform: Platform) -> Server:
         streams=streams,
         logins=platform.door.logins,
         presence=platform.door.presence,
-        receiver=Receiver(platform.context),
         vouched=vouch.word(settings.home),
     )
     config = uvicorn.Config(

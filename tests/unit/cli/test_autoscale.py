@@ -127,3 +127,27 @@ def test_a_wrong_paas_toml_is_told_with_its_key(paas: Paas, trace: Path) -> None
     ran = paas("autoscale", "simulate", "--trace", "load.csv")
     assert ran.code == 5
     assert "paas.toml: processes.web.autoscale: min (5) is more than max (2)" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        ((), "which rule?"),
+        (("--target", "cpu"), "'cpu' is no target"),
+        (("--target", "cpu=70%", "--target", "cpu=80%"), "cpu is given twice"),
+        (("--step", "metric"), "'metric' is no KEY=VALUE"),
+        (("--schedule", "min=1; min=2"), "'min=2' is no KEY=VALUE, or there twice"),
+    ],
+)
+def test_rules_that_are_no_rules_are_refused_before_a_server_is_asked(
+    paas: Paas, argv: tuple[str, ...], words: str
+) -> None:
+    ran = paas("autoscale", "set", "web", "-a", "shop", *argv)
+    assert ran.code == 2
+    assert words in ran.err
+
+
+def test_one_of_a_trace_and_a_time_is_simulated(paas: Paas, trace: Path) -> None:
+    assert "give one of --trace and --last" in paas("autoscale", "simulate").err
+    assert "give one of" in paas("autoscale", "simulate", "--trace", "load.csv", "--last", "24h").err
+    assert "a minute to 8 days" in paas("autoscale", "simulate", "-a", "shop", "--last", "30d").err
