@@ -25,6 +25,8 @@ from paas.usecases.context import Context, Locks
 from paas.usecases.doctor import Check, checks
 from paas.usecases.door import Door
 from paas.usecases.operations import Operations
+from paas.usecases.scheduler import PERIOD as scheduler_period
+from paas.usecases.scheduler import Scheduler
 from paas.usecases.sampling import Sampler
 from paas.usecases.switch import world
 
@@ -38,12 +40,14 @@ class Platform:
     operations: Operations
     controller: Controller
     loops: Loops
+    scheduler: Scheduler
 
     def start(self) -> None:
         """Tidy up after a server that was killed, then look after the apps."""
         fetch.clear(self.context.settings)
         repository.tidy(self.context.settings)
         self.operations.interrupt()
+        self.scheduler.open()
         uploads.expire(self.context)
         self.controller.start()
         self.loops.start()
@@ -97,8 +101,12 @@ def wire(
     operations = Operations(door)
     repair = AddonRepair(context, operations.keep)
     controller = Controller(context, world(context), recover=operations.recover, repair_addons=repair)
-    again = Loops((*loops(context, operations), Loop("signals", settings.sample, Sampler(context, signals))))
-    return Platform(context=context, door=door, operations=operations, controller=controller, loops=again)
+    scheduler = Scheduler(context)
+    cron = Loop("cron", scheduler_period, scheduler.step)
+    again = Loops((*loops(context, operations), cron, Loop("signals", settings.sample, Sampler(context, signals))))
+    return Platform(
+        context=context, door=door, operations=operations, controller=controller, loops=again, scheduler=scheduler
+    )
 
 
 def loops(context: Context, operations: Operations) -> tuple[Loop, ...]:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from paas.build.cron import CronEntry, of_app_json
 from paas.build.paas_toml import Key, Text, env_table
 from paas.errors import UsageError
 from paas.model import names
@@ -74,6 +75,8 @@ class AppJson(Lenient):
     """Addons made and attached at the first deploy: names, or objects."""
     buildpacks: list[BuildpackEntry] = []
     """The last known one decides instead of detection."""
+    cron: Annotated[list[CronEntry], Field(max_length=50)] = []
+    """Scheduled jobs, as Dokku has them; their names are made of their commands."""
 
 
 def manifest(found: AppJson, values: Mapping[str, Any]) -> tuple[Manifest, tuple[str, ...]]:
@@ -87,6 +90,7 @@ def manifest(found: AppJson, values: Mapping[str, Any]) -> tuple[Manifest, tuple
         env={key: _env(key, entry, warnings) for key, entry in found.env.items()},
         processes=_formation(found.formation, warnings),
         addons=_addons(found.addons, warnings),
+        cron=of_app_json(found.cron, warnings),
     )
     return made, tuple(warnings)
 

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from paas.build import app_json
+from paas.build import app_json, cron
 from paas.build.files import Files
 from paas.build.paas_toml import PaasToml
 from paas.errors import ConfigError
@@ -59,6 +59,7 @@ def _over(ours: Manifest, theirs: Manifest) -> Manifest:
         buildpack=ours.buildpack or theirs.buildpack,
         addons=ours.addons or theirs.addons,
         env={**theirs.env, **ours.env},
+        cron=ours.cron or theirs.cron,
         processes=processes,
     )
 
@@ -73,7 +74,16 @@ def _from_toml(files: Files) -> Manifest:
         raise ConfigError(message, where=f"{TOML}:{line}" if line else TOML, hint="is it TOML?") from error
     except RecursionError as error:
         raise ConfigError("is nested too deeply", where=TOML) from error
-    return validated(PaasToml, values, TOML).manifest()
+    try:
+        return validated(PaasToml, values, TOML).manifest()
+    except ConfigError as error:
+        # Which of several [[cron]] is wrong is hard to see from its number.
+        found = re.fullmatch(rf"{TOML}: cron\.(\d+)(?:\.(\w+).*)?", error.where)
+        if found and (at := cron.line_of(text, int(found[1]), found[2] or "name")):
+            message = error.message.removeprefix(f"{error.where}: ")
+            where = error.where.replace(TOML, f"{TOML}:{at}", 1)
+            raise ConfigError(message, where=where, hint=error.hint, details=error.details) from None
+        raise
 
 
 def _from_json(files: Files) -> tuple[Manifest, tuple[str, ...]]:

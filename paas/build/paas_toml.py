@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from paas.build import procfile, quoting, sizes
 from paas.build.autoscale import AutoscaleTable, consistent
+from paas.build.cron import MOST, CronTable, distinct
 from paas.build.tables import Count, Table, seconds
 from paas.errors import PaasError
 from paas.model import names
@@ -246,6 +247,8 @@ class PaasToml(Table):
         default_factory=dict, max_length=procfile.MOST
     )
     """Process types; `NAME` is web, worker, release…"""
+    cron: Annotated[list[CronTable], Field(max_length=MOST), AfterValidator(distinct)] = Field(default_factory=list)
+    """Scheduled jobs, each a `[[cron]]`."""
 
     def manifest(self) -> Manifest:
         """As the frozen value."""
@@ -264,6 +267,7 @@ class PaasToml(Table):
             domains=tuple(dict.fromkeys(self.domains)),
             env={key: EnvVar(**table.model_dump()) for key, table in self.env.items()},
             addons=tuple(dict.fromkeys(self.addons)),
+            cron=tuple(table.job() for table in self.cron),
             drain=self.deploy.drain,
             deploy_timeout=self.deploy.timeout,
             release_timeout=self.deploy.release_timeout,

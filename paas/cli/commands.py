@@ -52,6 +52,8 @@ SECTIONS: dict[str, dict[str, Command]] = {
         "events": Command("logs", "Show what happened to an app, and who did it."),
         "run": Command("run", "Run a command in a new container of the app."),
         "exec": Command("run", "Run a command inside a running replica."),
+        "runs": Command("runs", "Show, follow and stop commands that run once.", group=True),
+        "cron": Command("cron", "Show and run scheduled jobs.", group=True),
     },
     "Releases and settings": {
         "releases": Command("releases", "List and show releases.", group=True),

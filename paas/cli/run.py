@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from paas.cli.connection import connected
+from paas.cli.connection import ask, connected
 from paas.cli.lazy import new_app
 from paas.cli.options import AppOption
+from paas.cli.output import put, say
 from paas.cli.target import app_of
 from paas.cli.terminal import LocalTerminal, screen
 from paas.errors import UsageError
@@ -31,24 +32,40 @@ TtyOption = Annotated[bool, typer.Option("--tty/--no-tty", " /-T", help="Give it
 
 @app.command(context_settings=AS_TYPED)
 def run(
+    *,
     command: CommandArgument,
     app: AppOption = "",
     env: Annotated[
         list[str] | None, typer.Option("--env", "-e", metavar="KEY=VALUE", help="One more variable.")
     ] = None,
-    timeout: Annotated[
-        float, typer.Option(metavar="SECONDS", min=1, max=604_800, help="Seconds after which it is stopped.")
-    ] = 86_400,
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Print its id and leave it to the server.")] = False,
+    time_limit: Annotated[
+        str, typer.Option("--time-limit", "--timeout", metavar="TIME", help="When it is ended: 90s, 10m, 2h.")
+    ] = "24h",
+    memory: Annotated[str, typer.Option(metavar="SIZE", help="Its memory limit: 512M; else that of web.")] = "",
+    cpus: Annotated[float | None, typer.Option(metavar="N", min=0.01, help="Its cores; else those of web.")] = None,
     tty: TtyOption = True,
 ) -> None:
-    """Run a command in a new container with the app's image and config. It is removed afterwards."""
+    """Run a command in a new container with the app's image and config. It is removed afterwards.
+
+    Who ran what, and how it ended, is kept: `paas runs`.
+    """
+    from paas.requests.runs import StartRun
     from paas.requests.sessions import RunCommand
 
-    name, variables = app_of(app), _variables(env or [])
+    name, variables, limit = app_of(app), _variables(env or []), _seconds(time_limit)
+    words = tuple(command)
+    if detach:
+        one = ask(StartRun(app=name, command=words, env=variables, time_limit=limit, memory=memory, cpus=cpus))
+        put(one["id"])
+        say(f"follow it: paas runs logs {one['id']} -f -a {name}")
+        return
     with connected() as client:
         in_terminal(
             client,
-            lambda **facts: RunCommand(app=name, command=tuple(command), env=variables, timeout=timeout, **facts),
+            lambda **facts: RunCommand(
+                app=name, command=words, env=variables, timeout=limit, memory=memory, cpus=cpus, **facts
+            ),
             tty=tty,
         )
 
@@ -83,6 +100,15 @@ def in_terminal(client: Client, request: Callable[..., Session], *, tty: bool = 
     with LocalTerminal(tty=real, interactive=interactive) as terminal:
         code = client.session(request(**facts), terminal)
     raise typer.Exit(code)
+
+
+def _seconds(text: str) -> float:
+    from paas.build.sizes import seconds
+
+    try:
+        return seconds(text if not text.replace(".", "", 1).isdigit() else float(text), 1.0, 604_800.0)
+    except ValueError as error:
+        raise UsageError(f"--time-limit {text!r}: {error}", hint="90s, 10m or 2h") from None
 
 
 def _variables(pairs: list[str]) -> dict[str, str]:

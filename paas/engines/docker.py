@@ -23,6 +23,7 @@ from paas.engines.docker_logs import Followed, Origin, Reader, tail
 from paas.engines.docker_networks import Networks, Volumes, connect, disconnect
 from paas.engines.docker_observe import Facts, Inspections, is_service, last_exit, replica, seconds, services, target
 from paas.engines.docker_run import Runner, missing_image, not_started
+from paas.engines.docker_runs import DockerRuns
 from paas.engines.docker_spec import (
     APP,
     INSTANCE,
@@ -60,7 +61,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-class DockerEngine:
+class DockerEngine(DockerRuns):
     """Runs service versions as containers of one Docker Engine."""
 
     def __init__(self, settings: Settings) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import secrets
 import signal
@@ -35,6 +36,9 @@ SIGHTINGS = 60
 """Looks, 50 ms apart, at a command that was just started and has to be ended."""
 
 OUTPUT = 4096
+
+PATIENCE = 10.0
+"""Most seconds between SIGTERM and SIGKILL for a command whose time is up."""
 
 
 class NotStarted(Exception):
@@ -76,7 +80,7 @@ class Runner:
             self._remove(container)
 
     def _create(self, spec: ServiceSpec, timeout: float, terminal: Terminal) -> str:
-        mark = secrets.token_hex(3)
+        mark = spec.run or secrets.token_hex(3)
         name = f"{self._instance}-{spec.app_name}-{spec.process}-{mark}"
         until = int(time.time() + timeout + LEFTOVER) if timeout else 0
         body = oneoff(spec, mark, self._instance, tty=terminal.tty, stdin=terminal.interactive, until=until)
@@ -100,7 +104,7 @@ class Runner:
         with self._connection.stream() as api:
             # Attached before the start, so that not a byte of the output is missed.
             stream = Hijacked(api.attach_socket(container, params=_attachment(terminal)))
-            timer = threading.Timer(timeout, self._expire, (container, stream, late)) if timeout else None
+            timer = threading.Timer(timeout, self._expire, (container, spec, stream, late)) if timeout else None
             try:
                 self._start(container, spec)
                 if timer:
@@ -126,10 +130,11 @@ class Runner:
             except docker.errors.APIError as error:
                 raise not_started(error) or refused(error, tuple(spec.env.values())) from None
 
-    def _expire(self, container: str, stream: Hijacked, late: threading.Event) -> None:
+    def _expire(self, container: str, spec: ServiceSpec, stream: Hijacked, late: threading.Event) -> None:
+        """SIGTERM, and SIGKILL a little later."""
         late.set()
         with suppress(PaasError), self._connection.lease() as api, suppress(docker.errors.APIError):
-            api.kill(container)
+            api.stop(container, timeout=math.ceil(min(spec.stop_grace, PATIENCE)))
         stream.cut()
 
     def _resize(self, container: str, rows: int, columns: int) -> None:

@@ -22,6 +22,7 @@ KIND = "paas.kind"
 REPLICA = "paas.replica"
 SPEC = "paas.spec"
 UNTIL = "paas.until"
+RUN = "paas.run"
 
 SERVICES = frozenset({"replica", "addon"})
 """The kinds that make up service versions; one-offs and the router are none."""
@@ -80,6 +81,7 @@ def labels(spec: ServiceSpec, index: int, instance: str) -> dict[str, str]:
         KIND: spec.kind,
         REPLICA: str(index),
         SPEC: json.dumps(asdict(notes(spec)), separators=(",", ":")),
+        **({RUN: spec.run} if spec.run else {}),
     }
 
 

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from paas.engines.memory_runs import Kept, MemoryRuns
 from paas.errors import DeployFailed, EngineUnavailable, NotFound
 from paas.interfaces import Clock, EngineInfo, LogQuery, Stop, Terminal
 from paas.model.events import Emit, Event
@@ -43,7 +44,8 @@ RESTART = 1.0
 class Behaviour:
     """What replicas of an image do: healthy after `boots` seconds (None: never), or exit with `exits` at once.
 
-    `once` is the exit code of one-offs, `says` the lines they and the replicas print, `busy` the connections they keep.
+    `once` is the exit code of one-offs, `says` the lines they and the replicas print, `busy` the connections they keep,
+    `lasts` the seconds until a run that nobody is connected to ends (None: not by itself).
     """
 
     boots: float | None = 0.0
@@ -51,6 +53,7 @@ class Behaviour:
     once: int = 0
     says: tuple[str, ...] = ()
     busy: int = 0
+    lasts: float | None = 0.0
 
 
 @dataclass(slots=True)
@@ -65,7 +68,7 @@ class _Version:
         return self.spec.fingerprint if set(self.cores.values()) <= {self.spec.core} else "mixed"
 
 
-class MemoryEngine:
+class MemoryEngine(MemoryRuns):
     """The Engine protocol over dictionaries.
 
     `ran` lists one-off specs, `calls` the verbs in order. `down` makes it answer as an Engine that is gone.
@@ -81,6 +84,7 @@ class MemoryEngine:
         self.ran: list[ServiceSpec] = []
         self.calls: list[str] = []
         self._volumes: set[str] = set()
+        self._runs: dict[str, Kept] = {}
         self.busy: dict[str, list[int]] = {}
         self.used: dict[str, Used] = {}
         self.down = False
@@ -232,8 +236,9 @@ class MemoryEngine:
         return dict(self.gates)
 
     def forget(self, app_id: str) -> None:
-        """Forget all of the app's versions."""
+        """Forget all of the app's versions and runs."""
         with self._lock:
+            self._forget_runs(app_id)
             for key in [key for key in self._versions if key.app_id == app_id]:
                 self.remove(key)
 

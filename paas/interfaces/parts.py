@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from paas.interfaces.runs import RunEngine
 from paas.model.build import Base, Image, Runtime
 from paas.model.events import Emit
 from paas.model.route import Certificate, Requested, Route, Traffic
@@ -66,7 +67,7 @@ class Clock(Protocol):
         """Wait."""
 
 
-class Engine(Protocol):
+class Engine(RunEngine, Protocol):
     """What runs service versions. Every method touches only what carries this platform's instance label."""
 
     def observe(self, app_id: str = "") -> tuple[ObservedService, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from paas.model.build import Process
+from paas.model.cron import CronJob
 from paas.model.scaling import Autoscale
 from paas.model.secret import Secret
 from paas.model.service import HealthCheck, Limits
@@ -108,6 +109,7 @@ class Release:
     drain: float = 30.0
     deploy_timeout: float = 300.0
     release_timeout: float = 900.0
+    cron: tuple[CronJob, ...] = ()
     failure: str = ""
 
     def process(self, name: str) -> ProcessSpec | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from paas.model.cron import CronJob
 from paas.model.scaling import Autoscale
 from paas.model.service import HealthCheck
 
@@ -59,6 +60,7 @@ class Manifest:
     domains: tuple[str, ...] = ()
     env: Mapping[str, EnvVar] = field(default_factory=dict)
     addons: tuple[str, ...] = ()
+    cron: tuple[CronJob, ...] = ()
     drain: float | None = None
     deploy_timeout: float | None = None
     release_timeout: float | None = None

@@ -75,7 +75,8 @@ class ServiceSpec:
     config and the platform's variables; the engine adds PAAS_PROCESS (`web.1`) to each replica.
     `port` is where it listens, 0: nowhere. `networks` are names of app networks; `alias` its name inside them.
     `stop_grace` seconds lie between SIGTERM and SIGKILL. `kind` is replica, addon or oneoff.
-    `user` empty: the image's own. `read_only` and `tmpfs` harden addons and platform parts.
+    `user` empty: the image's own. `read_only` and `tmpfs` harden addons and platform parts. `run` is the id of the run
+    that a one-off belongs to.
     """
 
     app_id: str
@@ -95,6 +96,7 @@ class ServiceSpec:
     mounts: tuple[Mount, ...] = ()
     user: str = ""
     kind: str = "replica"
+    run: str = ""
 
     @property
     def key(self) -> ServiceKey:

@@ -22,13 +22,15 @@ class Session(Request):
 
 
 class RunCommand(Session):
-    """A one-off container of the wanted release; answers the command's exit code."""
+    """A one-off container of the wanted release; answers the command's exit code. Ended after `timeout` seconds."""
 
     path = "/apps/{app}/run"
     app: Name
     command: Annotated[tuple[str, ...], MinLen(1)]
     env: dict[str, str] = field(default_factory=dict)
     timeout: Annotated[float, Gt(0), Le(604_800)] = 86_400
+    memory: str = ""
+    cpus: Annotated[float, Gt(0), Le(1024)] | None = None
 
 
 class ExecCommand(Session):

@@ -19,11 +19,12 @@ from paas.store.memory_deploy_hooks import MemoryDeployHooks
 from paas.store.memory_notifications import MemoryNotifications
 from paas.store.memory_parts import State, transaction
 from paas.store.memory_people import MemoryPeople
+from paas.store.memory_runs import MemoryRuns
 
 Named = TypeVar("Named", App, Addon)
 
 
-class MemoryStore(MemoryPeople, MemoryAudit, MemoryAutoscaling, MemoryDeployHooks, MemoryNotifications):
+class MemoryStore(MemoryPeople, MemoryRuns, MemoryAudit, MemoryAutoscaling, MemoryDeployHooks, MemoryNotifications):
     """A `Store` of dictionaries."""
 
     # --- apps ---------------------------------------------------------------------------------------------------
@@ -53,6 +54,7 @@ class MemoryStore(MemoryPeople, MemoryAudit, MemoryAutoscaling, MemoryDeployHook
         state.apps.pop(app_id, None)
         state.numbers.pop(app_id, None)
         self._forget_app(app_id)
+        self._forget_runs_of(app_id)
         self._forget_autoscaling_of(app_id)
         self._forget_hooks_of(app_id)
         self._forget_targets_of(app_id)

@@ -16,6 +16,7 @@ from paas.model.events import Event
 from paas.model.notification import Notification, Target
 from paas.model.people import Grant, Invite, KeyOwner, Membership, Team, Token, User
 from paas.model.route import Certificate
+from paas.model.runs import CronMark, Run
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -76,6 +77,17 @@ class Told:
 
 
 @dataclass(slots=True)
+class Runs:
+    """What is kept of runs, by id, and of schedules, by app and job."""
+
+    runs: dict[str, Run] = field(default_factory=dict)
+    marks: dict[tuple[str, str], CronMark] = field(default_factory=dict)
+
+    def __copy__(self) -> Runs:
+        return Runs(dict(self.runs), dict(self.marks))
+
+
+@dataclass(slots=True)
 class State:
     """Everything that is kept. A new noun is one more field."""
 
@@ -90,6 +102,7 @@ class State:
     events: list[tuple[int, str, str, Event]] = field(default_factory=list)
     people: People = field(default_factory=People)
     audit: list[Record] = field(default_factory=list)
+    runs: Runs = field(default_factory=Runs)
     autoscaling: Autoscaling = field(default_factory=Autoscaling)
     hooks: Hooks = field(default_factory=Hooks)
     told: Told = field(default_factory=Told)

@@ -14,6 +14,7 @@ from sqlalchemy import RowMapping
 
 from paas.errors import PlatformError
 from paas.model.app import Addon, App, Attachment, Operation, ProcessSpec, Release, ReleaseKind, ReleaseStatus, Source
+from paas.model.cron import CronJob, Missed, Overlap
 from paas.model.events import Event
 from paas.model.route import Certificate
 from paas.model.service import HealthCheck, HealthKind, Limits
@@ -83,6 +84,7 @@ def release(row: RowMapping, vault: Vault) -> Release:
         processes=tuple(_process(item) for item in document["processes"]),
         domains=tuple(document["domains"]), addons=tuple(document["addons"]),
         since={str(process): int(number) for process, number in document["since"].items()},
+        cron=tuple(_job(item) for item in document.get("cron", ())),
         config=vault.unseal(row["sealed"], row["app_id"], f"config {row['number']}"),
         **{name: document[name] for name in SIMPLE if name in document},
     )  # fmt: skip
@@ -145,8 +147,14 @@ def _document(release: Release) -> Values:
         "domains": list(release.domains),
         "addons": list(release.addons),
         "since": dict(release.since),
+        "cron": [asdict(job) for job in release.cron],
         **{name: getattr(release, name) for name in SIMPLE},
     }
+
+
+def _job(item: Mapping[str, Any]) -> CronJob:
+    ways = {"overlap": Overlap(item["overlap"]), "missed": Missed(item["missed"])}
+    return CronJob(**{**_known(CronJob, item), **ways})
 
 
 def _process(item: Mapping[str, Any]) -> ProcessSpec:

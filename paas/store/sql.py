@@ -25,6 +25,7 @@ from paas.store.sql_autoscaling import SqlAutoscaling
 from paas.store.sql_deploy_hooks import SqlDeployHooks
 from paas.store.sql_notifications import SqlNotifications
 from paas.store.sql_people import SqlPeople
+from paas.store.sql_runs import SqlRuns
 from paas.store.tables import (
     addons,
     apps,
@@ -44,7 +45,7 @@ KEPT_EVENTS = 50_000
 KEPT_OPERATIONS = 2_000
 
 
-class SqlStore(SqlPeople, SqlAudit, SqlAutoscaling, SqlDeployHooks, SqlNotifications):
+class SqlStore(SqlPeople, SqlRuns, SqlAudit, SqlAutoscaling, SqlDeployHooks, SqlNotifications):
     """A `Store` in `<home>/paas.db`, its keys in `<home>/secret.key`. Close it when done."""
 
     @classmethod
@@ -316,6 +317,7 @@ class SqlStore(SqlPeople, SqlAudit, SqlAutoscaling, SqlDeployHooks, SqlNotificat
                 self.releases(app.id)
             self.addons(), self.attachments(), self.certificates(), self.operations(limit=0)
             self.overrides()
+            self.runs(limit=0), self.marks()
             self.users(), self.teams(), self.memberships(), self.grants(), self.tokens(), self.invites()
             self.deploy_hooks(), self.targets()
         except PaasError as error:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from paas.errors import Conflict, NotFound
+from paas.errors import Conflict, NotFound, UsageError
+from paas.model.runs import Run
 
 
 def no_app(wanted: str, names: Iterable[str]) -> NotFound:
@@ -29,6 +30,15 @@ def no_release(number: int, numbers: Iterable[int]) -> NotFound:
 def no_operation(operation_id: str) -> NotFound:
     """No operation of that id."""
     return NotFound(f"no operation {operation_id!r}", hint="`paas operations` lists them")
+
+
+def one_run(run_id: str, found: Sequence[Run]) -> Run:
+    """The only run there is of an id, or of its beginning. Raises NotFound, UsageError."""
+    if not found or not run_id:
+        raise NotFound(f"no run {run_id!r}", hint="`paas runs` lists them")
+    if len(found) > 1:
+        raise UsageError(f"several runs begin with {run_id!r}", hint="type more of the id; `paas runs` lists them")
+    return found[0]
 
 
 def taken(what: str, name: str) -> Conflict:

@@ -224,7 +224,7 @@ def _check(context: Context, app: App | None, app_name: str, wanted: Shape) -> N
     for asked in wanted.manifest.addons if not base.image else ():
         name, _, version = asked.partition(":")
         context.stack.answer(Runtime(kinds.kind(name).runtime, version))
-    shape.processes(wanted, base)
+    shape.cron(wanted.manifest, shape.processes(wanted, base))
     check_size(shape.config(wanted.manifest, base))
     domains = shape.domains(wanted.manifest, base)
     check_free(context, known, tuple(host for host in domains if host not in base.domains))
@@ -260,7 +260,7 @@ def _unchanged(work: _Work) -> Deployed | None:
     coming = _next(work.wanted, base, work.built, work.source)
     same = all(
         getattr(base, name) == getattr(coming, name)
-        for name in ("image", "processes", "config", "domains", "port", "drain", "deploy_timeout", "release_timeout")
+        for name in ("image", "processes", "config", "domains", "port", "drain", "deploy_timeout", "release_timeout", "cron")
     )
     return _as_it_is(work.context, app, base) if same else None
 
@@ -345,6 +345,7 @@ def _next(wanted: Shape, base: Release, built: Built | None, source: Source) -> 
         source=_identified(source, built),
         processes=shape.processes(wanted, base),
         config=shape.config(manifest, base),
+        cron=shape.cron(manifest, shape.processes(wanted, base)),
         domains=shape.domains(manifest, base),
         port=shape.port(wanted, built.image.exposed if built and own_image else ()),
     )

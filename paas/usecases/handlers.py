@@ -47,6 +47,7 @@ from paas.requests.deploy_hooks import (
     RemoveDeployHook,
     ShowDeployHook,
 )
+from paas.requests.cron import ListCron, PauseCron, ResumeCron, RunCron, ShowCron
 from paas.requests.deploys import DeployApp, ListReleases, PlanApp, Rollback, ShowRelease
 from paas.requests.git import AddKey, GitSession, ListKeys, RemoveKey
 from paas.requests.logins import (
@@ -96,6 +97,7 @@ from paas.requests.platform import (
     PlatformUp,
 )
 from paas.requests.processes import ListEvents, ListReplicas, ReadLogs, Restart, Scale, SetLimits
+from paas.requests.runs import ListRuns, ReadRunLogs, ShowRun, StartRun, StopRun
 from paas.requests.sessions import AddonShell, ExecCommand, RunCommand
 from paas.usecases import (
     addons,
@@ -105,6 +107,7 @@ from paas.usecases import (
     backups,
     certificates,
     config,
+    cron,
     deploy,
     deploy_hooks,
     doctor,
@@ -120,6 +123,7 @@ from paas.usecases import (
     processes,
     releases,
     restart,
+    runs,
     sessions,
     tokens,
 )
@@ -154,6 +158,16 @@ HANDLERS: Mapping[type[Request], Handler] = {
     RecordedLoad: autoscale.recorded_load,
     ReadLogs: logs.read_logs,
     ListEvents: history.list_events,
+    StartRun: runs.start_run,
+    ListRuns: runs.list_runs,
+    ShowRun: runs.show_run,
+    ReadRunLogs: runs.read_run_logs,
+    StopRun: runs.stop_run,
+    ListCron: cron.list_cron,
+    ShowCron: cron.show_cron,
+    RunCron: cron.run_cron,
+    PauseCron: cron.pause_cron,
+    ResumeCron: cron.resume_cron,
     ShowMetrics: metrics.show_metrics,
     ScrapeMetrics: metrics.scrape_metrics,
     ShowConfig: config.show_config,

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 
-from paas.errors import DeployFailed, NotFound, PaasError
+from paas.errors import Cancelled, DeployFailed, NotFound, PaasError
 from paas.interfaces import Terminal
 from paas.model import names
-from paas.model.app import App, ProcessSpec, Release
+from paas.model.app import App
+from paas.model.runs import Run, RunStatus
 from paas.model.secret import Secret
-from paas.model.service import HealthCheck, HealthKind, Replica, ServiceSpec, State
-from paas.plan.wanted import environment
+from paas.model.service import Replica, State
 from paas.requests.sessions import ExecCommand, RunCommand
 from paas.usecases.context import Act, Context
-from paas.usecases.processes import deployed, replica_name
+from paas.usecases.processes import deployed, memory_size, replica_name
+from paas.usecases.runs import argv, as_typed, new_id, spec_of
 
 
 def run_command(context: Context, request: RunCommand, act: Act, terminal: Terminal) -> int:
@@ -24,11 +27,45 @@ def run_command(context: Context, request: RunCommand, act: Act, terminal: Termi
     app = context.store.app(request.app)
     release = deployed(context, app)
     env = {names.config_key(key): Secret(names.config_value(key, value)) for key, value in request.env.items()}
-    spec = one_off(context, app, release, argv(request.command), env)
+    now = context.clock.now()
+    run = Run(
+        id=new_id(), app_id=app.id, command=as_typed(request.command), actor=act.actor, due_at=now, started_at=now,
+        release=release.number, detached=False, time_limit=request.timeout, cpus=request.cpus or 0.0,
+        memory=memory_size(request.memory) if request.memory else 0,
+    )  # fmt: skip
+    spec = spec_of(context, app, release, run, command=argv(request.command), env=env)
+    context.store.add_run(run)
+    with _noted(context, run) as ended:
+        try:
+            ended.append(context.engine.run_once(spec, request.timeout, terminal))
+        except DeployFailed as error:
+            raise TimedOut(f"the command did not end within {request.timeout:g} s and was ended") from error
+        return ended[0]
+
+
+class TimedOut(PaasError):
+    """A command took longer than it may."""
+
+
+@contextmanager
+def _noted(context: Context, run: Run) -> Iterator[list[int]]:
+    """Keep what becomes of the run: the exit code that is put into the list, or why there is none."""
+    codes: list[int] = []
+    status, reason = RunStatus.FAILED, ""
     try:
-        return context.engine.run_once(spec, request.timeout, terminal)
-    except DeployFailed as error:
-        raise PaasError(f"the command did not end within {request.timeout:g} s and was killed") from error
+        yield codes
+        status = RunStatus.FAILED if codes[0] else RunStatus.SUCCEEDED
+        reason = f"it exited with code {codes[0]}" if codes[0] else ""
+    except BaseException as error:
+        reason = error.message if isinstance(error, PaasError) else type(error).__name__
+        if isinstance(error, TimedOut):
+            status = RunStatus.TIMED_OUT
+        elif isinstance(error, Cancelled):
+            status = RunStatus.STOPPED
+        raise
+    finally:
+        ended = replace(run, status=status, reason=reason, ended_at=context.clock.now())
+        context.store.save_run(replace(ended, exit_code=codes[0] if codes else None))
 
 
 def exec_command(context: Context, request: ExecCommand, act: Act, terminal: Terminal) -> int:
@@ -41,33 +78,6 @@ def exec_command(context: Context, request: ExecCommand, act: Act, terminal: Ter
         words = f"{app.name} has no running replica {wanted!r}" if wanted else f"no replica of {app.name} runs"
         raise NotFound(words, hint=f"running: {', '.join(running) or 'none; try paas run'}")
     return context.engine.exec(running[wanted].id, argv(request.command), terminal)
-
-
-def one_off(
-    context: Context, app: App, release: Release, command: tuple[str, ...], env: Mapping[str, Secret]
-) -> ServiceSpec:
-    """What a command of a person runs in: the release's image, config and network, the limits of web."""
-    web = release.process("web") or ProcessSpec(name="web")
-    return ServiceSpec(
-        app_id=app.id,
-        app_name=app.name,
-        process="run",
-        release=release.number,
-        image=release.image,
-        command=command,
-        env={**environment(app, release, release.number), **env},
-        limits=web.limits,
-        health=HealthCheck(kind=HealthKind.RUNNING),
-        networks=(f"{context.settings.instance}-{app.id}",),
-        kind="oneoff",
-    )
-
-
-def argv(command: tuple[str, ...]) -> tuple[str, ...]:
-    """A single word with blanks in it is a shell line, as people write it; several words go as they are."""
-    if len(command) == 1 and any(blank in command[0] for blank in " \t\n"):
-        return ("/bin/sh", "-c", command[0])
-    return command
 
 
 def _running(context: Context, app: App) -> dict[str, Replica]:

@@ -10,9 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from paas.errors import ConfigError
 from paas.model import names
 from paas.model.app import App, ProcessSpec, Release
 from paas.model.build import BuildPlan, Process
+from paas.model.cron import CronJob
 from paas.model.manifest import Manifest, ProcessOptions
 from paas.model.secret import Secret
 from paas.model.service import HealthCheck, HealthKind, Limits
@@ -107,6 +109,16 @@ def missing(manifest: Manifest, base: Release) -> Mapping[str, str]:
 def domains(manifest: Manifest, base: Release) -> tuple[str, ...]:
     """The base's domains and the manifest's."""
     return tuple(dict.fromkeys((*base.domains, *(names.host_name(host) for host in manifest.domains))))
+
+
+def cron(manifest: Manifest, known: tuple[ProcessSpec, ...]) -> tuple[CronJob, ...]:
+    """The scheduled jobs, as the source has them. Raises ConfigError for one of a process that there is not."""
+    there = sorted(process.name for process in known)
+    for job in manifest.cron:
+        if job.process and job.process not in there:
+            where = f"paas.toml: cron {job.name}: process"
+            raise ConfigError(f"there is no process {job.process!r}", where=where, hint=f"it has: {', '.join(there)}")
+    return manifest.cron
 
 
 def timed(release: Release, manifest: Manifest) -> Release:

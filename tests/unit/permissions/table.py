@@ -23,6 +23,7 @@ from paas.requests import (
     apps,
     autoscale,
     config,
+    cron,
     deploy_hooks,
     deploys,
     git,
@@ -32,6 +33,7 @@ from paas.requests import (
     people,
     platform,
     processes,
+    runs,
     sessions,
 )
 from paas.requests.base import Request
@@ -76,6 +78,17 @@ ROWS = (
     Row(processes.ReadLogs, "app", "viewer", {"source": "build"}),
     Row(processes.ReadLogs, "app", "viewer", {"source": "router"}),
     Row(processes.ListEvents, "app", "viewer"),
+    # runs and schedules
+    Row(runs.StartRun, "app", "operator", {"command": ("true",)}),
+    Row(runs.ListRuns, "app", "viewer"),
+    Row(runs.ShowRun, "app", "viewer", {"run": "ab12"}),
+    Row(runs.ReadRunLogs, "app", "viewer", {"run": "ab12"}),
+    Row(runs.StopRun, "app", "operator", {"run": "ab12"}),
+    Row(cron.ListCron, "app", "viewer"),
+    Row(cron.ShowCron, "app", "viewer", {"job": "tidy"}),
+    Row(cron.RunCron, "app", "operator", {"job": "tidy"}),
+    Row(cron.PauseCron, "app", "operator", {"job": "tidy"}),
+    Row(cron.ResumeCron, "app", "operator", {"job": "tidy"}),
     Row(metrics.ShowMetrics, "app", "viewer"),
     Row(metrics.ScrapeMetrics, "everyone", "viewer"),
     # autoscaling
