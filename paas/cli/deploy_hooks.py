@@ -31,13 +31,6 @@ class ProviderName(StrEnum):
     SIGNED = "signed"
 
 
-class Reviews(StrEnum):
-    """Which pull requests get a review app."""
-
-    OWN = "own"
-    FORKS = "forks"
-
-
 @app.command("list")
 def list_hooks(app: AppOption = "", as_json: JsonOption = False) -> None:
     """Show the deploy hooks of an app."""
@@ -70,10 +63,6 @@ def add(
     check: Annotated[
         list[str] | None, typer.Option("--check", metavar="NAME", help="Wait for this check (repeat) and no other.")
     ] = None,
-    reviews: Annotated[
-        Reviews | None,
-        typer.Option("--reviews", help="A review app for each pull request; `forks`: also of strangers' code."),
-    ] = None,
     secret_file: Annotated[
         str, typer.Option("--secret-file", metavar="FILE", help="Take the secret from here (-: standard input).")
     ] = "",
@@ -85,7 +74,7 @@ def add(
     answer = ask(
         AddDeployHook(
             app=app_of(app), provider=provider.value, url=url, name=name, branch=branch, paths=tuple(path or ()),
-            wait=wait, checks=tuple(check or ()), reviews=reviews.value if reviews else "", secret=_secret(secret_file),
+            wait=wait, checks=tuple(check or ()), secret=_secret(secret_file),
         )
     )  # fmt: skip
     if as_json:
@@ -111,7 +100,7 @@ def show(hook: HookArgument, app: AppOption = "", as_json: JsonOption = False) -
         [
             ("name", answer["name"]), ("provider", answer["provider"]), ("address", _address(answer)),
             ("source", answer["source"]), ("repository", answer["repository"]), ("branch", answer["branch"]),
-            ("paths", " ".join(answer["paths"])), ("checks", waits), ("review apps", answer["reviews"]),
+            ("paths", " ".join(answer["paths"])), ("checks", waits),
             ("added", f"{when(answer['created_at'])} by {answer['created_by']}"),
             ("waiting", ", ".join(commit[:12] for commit in answer["waiting"])), ("running", answer["running"]),
         ]
@@ -181,8 +170,6 @@ def _events(answer: dict[str, Any]) -> str:
     wanted = ["pushes"]
     if answer["wait"]:
         wanted.append("pipelines" if answer["provider"] == "gitlab" else "checks and statuses")
-    if answer["reviews"]:
-        wanted.append("merge requests" if answer["provider"] == "gitlab" else "pull requests")
     return f"content type application/json; {', '.join(wanted)}"
 
 

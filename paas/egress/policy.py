@@ -63,7 +63,7 @@ class Policy:
     def names(self, host: str) -> bool:
         """Whether the operator allows this host by its name."""
         plain = host.lower().rstrip(".")
-        return any(plain == one or (one.startswith("*.") and plain.endswith(one[1:])) for one in self.hosts)
+        return any(one in (plain, "*") or (one.startswith("*.") and plain.endswith(one[1:])) for one in self.hosts)
 
     def reason(self, address: Address) -> str:
         """Why an address is refused; empty: it is not. What an IPv6 address stands for in IPv4 counts as well."""
@@ -89,6 +89,10 @@ class Policy:
             return "a network of the platform"
         # Not global: private, shared (100.64/10), documentation, benchmarking, reserved.
         return "" if address.is_global else "an address of a private network"
+
+
+ANYWHERE = Policy(hosts=("*",))
+"""For who could go there without the platform as well: the person at this machine's own socket."""
 
 
 def literal(host: str) -> Address | None:

@@ -27,7 +27,7 @@ class DeployHook:
     password, and what a payload says of URLs is never used. `repository` is what the host calls it: `team/shop`; empty
     only for `signed`. `paths` are globs of which one changed file must match (none: all do). With `wait`, a commit is
     deployed when its checks are green: those named in `checks`, or all that were heard of. `reviews` says which pull
-    requests get a review app: none, those of the repository's own branches, or those of forks as well.
+    requests concern it: none (empty), those of the repository's own branches (`own`), or forks' as well (`forks`).
     """
 
     id: str

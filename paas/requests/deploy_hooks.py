@@ -33,7 +33,6 @@ class AddDeployHook(Request):
     paths: Few = ()
     wait: bool = False
     checks: Few = ()
-    reviews: Literal["", "own", "forks"] = ""
 
 
 class ShowDeployHook(Request):

@@ -102,7 +102,7 @@ def deploy_app(context: Context, request: DeployApp, act: Act) -> Deployed:
     app = _known(context, request)
     if (known := _by_content_id(context, request, app)) is not None:
         return known
-    with fetched(context, request.source, act.emit, app_id=app.id if app else "") as found:
+    with fetched(context, request.source, act.emit, app_id=app.id if app else "", who=act.who) as found:
         wanted = inspected(context, found, request.buildpack)
         _tell(act, wanted)
         _check(context, app, request.app, wanted)
@@ -127,7 +127,7 @@ def plan_app(context: Context, request: PlanApp, act: Act) -> Planned:
         if app is None:
             raise NotFound(f"there is no app {request.app!r}", hint="name a source to plan its first deploy")
         return _planned(context, app, base_release(context.store, app), None, exists=True)
-    with fetched(context, request.source, act.emit, app_id=app.id if app else "") as found:
+    with fetched(context, request.source, act.emit, app_id=app.id if app else "", who=act.who) as found:
         wanted = inspected(context, found, request.buildpack)
         known = app or App(id=new_id(), name=names.app_name(request.app), created_at=context.clock.now())
         coming = _coming(context, known, wanted, found.source)
@@ -258,10 +258,8 @@ def _unchanged(work: _Work) -> Deployed | None:
     if work.request.force or not base.image or base.status is not ReleaseStatus.SUCCEEDED:
         return None
     coming = _next(work.wanted, base, work.built, work.source)
-    same = all(
-        getattr(base, name) == getattr(coming, name)
-        for name in ("image", "processes", "config", "domains", "port", "drain", "deploy_timeout", "release_timeout", "cron")
-    )
+    facts = ("image", "processes", "config", "domains", "cron", "port", "drain", "deploy_timeout", "release_timeout")
+    same = all(getattr(base, name) == getattr(coming, name) for name in facts)
     return _as_it_is(work.context, app, base) if same else None
 
 

@@ -46,7 +46,6 @@ class DeployHookShown:
     paths: tuple[str, ...]
     wait: bool
     checks: tuple[str, ...]
-    reviews: str
     created_at: float
     created_by: str
     secret: str = ""
@@ -87,7 +86,7 @@ def add_deploy_hook(context: Context, request: AddDeployHook, act: Act) -> Deplo
         id=secrets.token_hex(24), app_id=app.id, name=request.name or request.provider,
         provider=Provider(request.provider), source=Secret(request.url), branch=request.branch, paths=request.paths,
         secret=Secret(request.secret or secrets.token_urlsafe(32)), repository=_repository(request),
-        wait=request.wait or bool(request.checks), checks=request.checks, reviews=request.reviews,
+        wait=request.wait or bool(request.checks), checks=request.checks,
         created_at=context.clock.now(), created_by=act.actor,
     )  # fmt: skip
     context.store.add_deploy_hook(hook)
@@ -173,7 +172,7 @@ def _shown(context: Context, hook: DeployHook, *, secret: str = "") -> DeployHoo
         name=hook.name, provider=hook.provider.value, path=path_of(hook),
         url=f"https://{domain}{path_of(hook)}" if domain else "", source=redacted(hook.source.reveal()),
         repository=hook.repository, branch=hook.branch, paths=hook.paths, wait=hook.wait, checks=hook.checks,
-        reviews=hook.reviews, created_at=hook.created_at, created_by=hook.created_by, secret=secret,
+        created_at=hook.created_at, created_by=hook.created_by, secret=secret,
         waiting=state.waiting, running=state.running,
     )  # fmt: skip
 

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from paas import sources
-from paas.egress.policy import Policy
+from paas.egress.policy import ANYWHERE, Policy
 from paas.errors import UsageError
 from paas.model import names
 from paas.model.app import Source
 from paas.model.events import Emit
+from paas.model.people import Actor
 from paas.requests.deploys import SourceRef
 from paas.settings import Settings
 from paas.usecases import repository, uploads
@@ -33,9 +34,12 @@ class Fetched:
 
 
 @contextmanager
-def fetched(context: Context, ref: SourceRef, emit: Emit, *, app_id: str = "") -> Iterator[Fetched]:
+def fetched(
+    context: Context, ref: SourceRef, emit: Emit, *, app_id: str = "", who: Actor | None = None
+) -> Iterator[Fetched]:
     """The source, as long as the block lasts; upload and folder are removed after it. A commit is one of the repository
-    of `app_id`. Raises UsageError, NotFound, ConfigError for a source that must not be unpacked."""
+    of `app_id`. `who` asks: at this machine's socket any git URL may be named. Raises UsageError, Denied, NotFound,
+    ConfigError for a source that must not be unpacked."""
     given = [name for name in ("upload", "git", "image", "commit") if getattr(ref, name)]
     if len(given) != 1:
         raise UsageError("a source is exactly one of an upload, a git URL, an image and a commit that was pushed")
@@ -47,7 +51,7 @@ def fetched(context: Context, ref: SourceRef, emit: Emit, *, app_id: str = "") -
     folder = place / "source"
     try:
         place.mkdir(parents=True, mode=0o700)
-        yield Fetched(_into(context, ref, folder, emit, app_id), folder)
+        yield Fetched(_into(context, ref, folder, emit, app_id=app_id, who=who), folder)
     finally:
         shutil.rmtree(place, ignore_errors=True)
         uploads.discard(context.settings, ref.upload)
@@ -58,7 +62,9 @@ def clear(settings: Settings) -> None:
     shutil.rmtree(settings.home / "work", ignore_errors=True)
 
 
-def _into(context: Context, ref: SourceRef, folder: Path, emit: Emit, app_id: str) -> Source:
+def _into(
+    context: Context, ref: SourceRef, folder: Path, emit: Emit, *, app_id: str = "", who: Actor | None = None
+) -> Source:
     settings = context.settings
     policy = Policy.of(settings.egress_allow, settings.subnets)
     if ref.commit:
@@ -80,7 +86,7 @@ def _into(context: Context, ref: SourceRef, folder: Path, emit: Emit, app_id: st
             timeout=CLONE_SECONDS,
             limit=settings.upload_limit,
             most=settings.upload_files,
-            policy=policy,
+            policy=ANYWHERE if who is not None and who.via == "socket" else policy,
         )
     content_id = sources.unpack(
         uploads.find(settings, ref.upload), folder, limit=settings.upload_limit, most=settings.upload_files

@@ -24,8 +24,6 @@ TOPICS: Mapping[str, str] = {
     "certificate.issued": "a certificate was issued",
     "certificate.expires": "a certificate ends soon",
     "certificate.failed": "a certificate could not be had; the one before stays in use",
-    "review.opened": "a review app was made",
-    "review.closed": "a review app was taken away",
     "notification.disabled": "a target of notifications was given up",
 }
 """Topics and when they are told. `deploy` stands for all that begin so."""

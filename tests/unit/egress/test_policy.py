@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paas.egress.connect import Place, connected, found, is_ours
-from paas.egress.policy import Policy, Refused, literal
+from paas.egress.policy import ANYWHERE, Policy, Refused, literal
 from paas.errors import ConfigError, Denied, UsageError
 
 PUBLIC = ["93.184.216.34", "8.8.8.8", "2606:2800:220:1::1", "2a00:1450:4001::5"]
@@ -137,6 +137,10 @@ def test_the_platforms_own_range_is_refused_also_where_it_is_public() -> None:
     policy = Policy.of("", "198.51.100.0/24,11.0.0.0/16")
     assert policy.reason(ip_address("11.0.3.4")) == "a network of the platform"
     assert policy.reason(ip_address("11.1.3.4")) == ""
+
+
+def test_who_could_go_anywhere_without_the_platform_may_with_it() -> None:
+    assert found("anything.corp", 22, ANYWHERE, resolve=answering("10.0.0.1")).trusted
 
 
 @pytest.mark.parametrize("allow", ["http://a.example", "10.0.0.0/33", "*", "a b/c", "*.*.x", "1.2.3", "a..b"])

@@ -12,7 +12,8 @@ import pytest
 
 from paas.errors import Denied, NotFound, PaasError, UsageError
 from paas.model.app import App, Operation
-from paas.model.people import Actor
+from paas.model.events import silent
+from paas.model.people import Actor, owner
 from paas.requests.deploy_hooks import (
     AddDeployHook,
     ListHookDeliveries,
@@ -20,7 +21,7 @@ from paas.requests.deploy_hooks import (
     RemoveDeployHook,
     ShowDeployHook,
 )
-from paas.requests.deploys import DeployApp
+from paas.requests.deploys import DeployApp, SourceRef
 from paas.usecases import deploy_hooks
 from paas.usecases.deploy_hooks import DeployHookShown
 from paas.usecases.door import Door
@@ -381,6 +382,18 @@ def served(tmp_path: Path) -> Iterator[tuple[GitServer, Path]]:
     git(folder, "commit", "--quiet", "--message", "First")
     with git_server(tmp_path / "served") as server:
         yield server, folder
+
+
+def test_only_the_owner_at_the_socket_deploys_from_any_address(tmp_path: Path, served: tuple[GitServer, Path]) -> None:
+    platform = parts(tmp_path / "strict")
+    request = DeployApp(app="shop", source=SourceRef(git=served[0].url("team/shop")))
+    door = Door.of(platform.context)
+    for who in (owner("token", "token"), Actor(name="webhook x"), "server"):
+        with pytest.raises(Denied, match="does not connect"):
+            door.run(request, who, silent)
+    assert served[0].asked == []
+    door.run(request, owner("ann", "socket"), silent)
+    assert platform.store.app("shop").wanted == 1
 
 
 def test_what_was_pushed_becomes_an_operation_of_the_webhook(
