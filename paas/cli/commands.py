@@ -49,6 +49,7 @@ SECTIONS: dict[str, dict[str, Command]] = {
         "restart": Command("ps", "Start all replicas anew, with no gap."),
         "logs": Command("logs", "Show what apps, router and builds say."),
         "metrics": Command("metrics", "Show CPU, memory, requests and latency over time."),
+        "recommend": Command("recommend", "Propose limits and replicas that fit what was used."),
         "events": Command("logs", "Show what happened to an app, and who did it."),
         "run": Command("run", "Run a command in a new container of the app."),
         "exec": Command("run", "Run a command inside a running replica."),

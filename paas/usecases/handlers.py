@@ -97,6 +97,7 @@ from paas.requests.platform import (
     PlatformUp,
 )
 from paas.requests.processes import ListEvents, ListReplicas, ReadLogs, Restart, Scale, SetLimits
+from paas.requests.recommend import RecommendSizes
 from paas.requests.runs import ListRuns, ReadRunLogs, ShowRun, StartRun, StopRun
 from paas.requests.sessions import AddonShell, ExecCommand, RunCommand
 from paas.usecases import (
@@ -121,6 +122,7 @@ from paas.usecases import (
     people,
     platform,
     processes,
+    recommend,
     releases,
     restart,
     runs,
@@ -170,6 +172,7 @@ HANDLERS: Mapping[type[Request], Handler] = {
     ResumeCron: cron.resume_cron,
     ShowMetrics: metrics.show_metrics,
     ScrapeMetrics: metrics.scrape_metrics,
+    RecommendSizes: recommend.recommend_sizes,
     ShowConfig: config.show_config,
     ChangeConfig: config.change_config,
     ListDomains: domains.list_domains,

@@ -33,6 +33,7 @@ from paas.requests import (
     people,
     platform,
     processes,
+    recommend,
     runs,
     sessions,
 )
@@ -91,6 +92,7 @@ ROWS = (
     Row(cron.ResumeCron, "app", "operator", {"job": "tidy"}),
     Row(metrics.ShowMetrics, "app", "viewer"),
     Row(metrics.ScrapeMetrics, "everyone", "viewer"),
+    Row(recommend.RecommendSizes, "app", "viewer"),
     # autoscaling
     Row(autoscale.ListAutoscale, "app", "viewer"),
     Row(autoscale.SetAutoscale, "app", "operator", {"process": "web", "table": {}}),
