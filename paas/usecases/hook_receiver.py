@@ -127,8 +127,9 @@ class Receiver:
             raise TooMany("too many deliveries", hint="what was pushed is deployed all the same")
         marks = () if decision.status == "refused" else signed.marks
         kept = _kept(_log_line(self.context, hook, delivery_id, signed), notice, decision)
-        self.context.store.add_hook_delivery(kept, marks, keep=KEPT)
+        # First what it asks for: a server that is killed in between must not know it as done and have lost it.
         _keep_state(self.context, hook, decision.state)
+        self.context.store.add_hook_delivery(kept, marks, keep=KEPT)
         if decision.status == "refused":
             raise Denied(decision.reason)
         return Received(delivery=delivery_id, status=decision.status, reason=decision.reason)
@@ -149,8 +150,8 @@ def again(context: Context, hook: DeployHook, before: HookDelivery) -> HookDeliv
         delivery_id = secrets.token_hex(8)
         decision = decide(hook, notice, context.store.hook_state(hook.id), delivery_id)
         kept = _kept(_log_line(context, hook, delivery_id, signed), notice, decision)
-        context.store.add_hook_delivery(kept, keep=KEPT)
         _keep_state(context, hook, decision.state)
+        context.store.add_hook_delivery(kept, keep=KEPT)
         return kept
 
 

@@ -222,6 +222,27 @@ def test_what_a_stopped_server_cut_off_is_begun_again_once(
     assert len(runs.begun) == 2
 
 
+def test_what_a_killed_server_had_begun_to_take_in_is_deployed_and_may_come_again(
+    platform: Parts,
+    runs: Runs,
+    step: Callable[[], None],
+    send: Callable[..., Received],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hook = added(platform)
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(platform.store, "add_hook_delivery", killed)
+        with pytest.raises(KeyboardInterrupt):
+            send(hook, push(), same=True, delivery="d-a")
+    assert send(hook, push(), same=True, delivery="d-a").status == "accepted"
+    step()
+    assert len(runs.begun) == 1
+
+
 def test_a_deploy_that_failed_is_not_tried_again(
     platform: Parts, runs: Runs, step: Callable[[], None], send: Callable[..., Received]
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -102,6 +103,11 @@ def test_a_mail_has_an_id_that_stays_and_no_line_of_its_own_in_the_head() -> Non
     assert message["Message-ID"] == "<msg_1_t@example.com>"
     assert message["To"] == "a@example.com, b@example.com"
     assert "release: 3" in message.get_content()
+
+
+def test_every_topic_is_described() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "notifications.md").read_text()
+    assert [topic for topic in outgoing.TOPICS if f"`{topic}`" not in page] == []
 
 
 def test_tries_go_on_for_a_day() -> None:
