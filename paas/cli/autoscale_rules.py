@@ -14,6 +14,8 @@ from paas.cli.target import app_of
 from paas.errors import UsageError
 
 NONE = "none"
+TOLD = ("requests", "in_flight", "cpu", "memory", "p95")
+"""Signals of a sample that are told in any case; --json has all of them."""
 ProcessArgument = Annotated[str, typer.Argument(metavar="[PROCESS]", help="The process type.", show_default=True)]
 
 
@@ -119,7 +121,8 @@ def _explained(one: dict[str, Any]) -> None:
     limits = f" [{', '.join(decision['limits'])}]" if decision["limits"] else ""
     put(f"{_clock(decision['at'])} {one['process']} {count}: {decision['why']}{limits}")
     for sample in one["samples"]:
-        values = "  ".join(f"{name} {value:.3g}" for name, value in sorted(sample["values"].items()))
+        told = {name: value for name, value in sample["values"].items() if name in TOLD or name in decision["why"]}
+        values = "  ".join(f"{name} {value:.3g}" for name, value in sorted(told.items()))
         put(f"    {_clock(sample['at'])} {sample['replicas']} replicas  {values}")
 
 

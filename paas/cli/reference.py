@@ -43,6 +43,7 @@ INSIDE = {
     "PAAS_APP": "The app's name.",
     "PAAS_PROCESS": "The replica's name: `web.1`.",
     "PAAS_RELEASE": "The release: `v12`.",
+    "PAAS_API": "Where a replica asks to be spared by scale-ins, on its app's network.",
     "SOURCE_VERSION": "The revision or content id that was deployed.",
 }
 """Variables that the platform sets in every replica."""

@@ -170,6 +170,7 @@ name = "{name}"
 # out_window = "0s"                  # how long more have to be wanted
 # in_window = "2m"                   # how long fewer have to be enough
 # warm_up = "15s"                    # how long after a change a latency is not believed
+# max_alarm = "5m"                   # how long at the maximum, with more wanted, until an event tells it
 # scale_in = true
 # paused = false
 
@@ -206,6 +207,19 @@ name = "{name}"
 # MinSize = 1
 # MaxSize = 4
 # Cooldown = 360
+
+# [[cron]]                           # docs/cron.md
+# name = "report"
+# schedule = "30 6 * * mon-fri"
+# zone = "Europe/Berlin"
+# command = "python report.py"       # or process = "report"
+# overlap = "skip"                   # or queue, replace
+# missed = "skip"                    # or run
+# time_limit = "1h"
+# retries = 0
+# env = {{ MODE = "daily" }}
+# memory = "512M"
+# cpus = 1
 
 # [env]
 # GREETING = "hello"

@@ -121,11 +121,12 @@ class Networks:
 
 
 def _gateways(network: Mapping[str, Any]) -> Iterator[str]:
-    """Its IPv4 gateway, from a list entry or an inspection."""
+    """Its IPv4 gateway, from a list entry or an inspection. One that nobody chose is the first address, and Engines
+    before 28 do not name it."""
     for part in (network.get("IPAM") or {}).get("Config") or ():
-        address = str(part.get("Gateway") or "").partition("/")[0]
-        if address and ":" not in address:
-            yield address
+        subnet, address = str(part.get("Subnet") or ""), str(part.get("Gateway") or "").partition("/")[0]
+        if ":" not in subnet + address and (subnet or address):
+            yield address or str(Network(subnet, strict=False).network_address + 1)
             return
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from paas.errors import UsageError
+from paas.interfaces import NoSignals
 from paas.model.app import App, ProcessSpec, Release, ReleaseKind
 from paas.model.scaling import DEFAULT, Autoscale, Sample, StepRule, TargetRule
 from paas.requests.autoscale import ListAutoscale, PauseAutoscale, RecordedLoad, SetAutoscale, UnsetAutoscale
@@ -154,10 +155,7 @@ def test_an_app_that_was_never_deployed_keeps_what_is_set_for_later(tmp_path: Pa
 
 
 def test_what_was_recorded_is_answered_for_a_simulation(platform: Parts) -> None:
-    class Fed:
-        def recent(self, app_id: str, process: str, seconds: float) -> tuple[Sample, ...]:
-            return ()
-
+    class Fed(NoSignals):
         def history(self, app_id: str, process: str, since: float, until: float, points: int = 0) -> tuple[Sample, ...]:
             return (Sample(since, 1, {"requests": 3.0}), Sample(until, points, {"requests": 4.0}))
 

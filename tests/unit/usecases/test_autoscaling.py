@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from paas.errors import Conflict
+from paas.interfaces import NoSignals
 from paas.model.app import App, ProcessSpec, Release, ReleaseKind
 from paas.model.autoscaling import Protection
 from paas.model.scaling import Autoscale, Sample, TargetRule
@@ -21,7 +22,7 @@ from tests.unit.usecases.parts import BAD, GOOD, HTTP, Parts, parts
 RULES = Autoscale(least=1, most=6, rules=(TargetRule(metric="requests", target=10.0),))
 
 
-class Fed:
+class Fed(NoSignals):
     """Signals that a test writes, `requests` per second for all replicas together."""
 
     def __init__(self, platform: Parts) -> None:

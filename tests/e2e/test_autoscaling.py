@@ -1,0 +1,112 @@
+"""Replicas that come with the load and go without it, and one that asks to stay: real Engine, Traefik and requests."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+import pytest
+
+from tests.e2e.platform import APPS, Answer, Platform, eventually
+
+pytestmark = pytest.mark.docker
+
+
+@dataclass
+class Load:
+    """Requests at a rate, until it is stopped; `bad` are the answers that were none."""
+
+    platform: Platform
+    rate: float
+    good: int = 0
+    bad: list[Answer] = field(default_factory=list)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def run(self) -> None:
+        while not self.stop.is_set():
+            begun = time.monotonic()
+            answer = self.platform.get("busy")
+            if answer.status == 200:
+                self.good += 1
+            else:
+                self.bad.append(answer)
+            self.stop.wait(max(0.0, begun + 1 / self.rate - time.monotonic()))
+
+
+@contextmanager
+def loaded(platform: Platform, rate: float) -> Iterator[Load]:
+    load = Load(platform, rate)
+    thread = threading.Thread(target=load.run)
+    thread.start()
+    try:
+        yield load
+    finally:
+        load.stop.set()
+        thread.join()
+
+
+def wanted(platform: Platform) -> int:
+    (line,) = platform.json("autoscale", "list", "-a", "busy")["processes"]
+    return int(line["replicas"])
+
+
+def replicas(platform: Platform) -> set[str]:
+    """Which replicas answer."""
+    return {platform.get("busy").body.split()[0] for _ in range(30)}
+
+
+def ask(platform: Platform, app: str, method: str, url: str) -> str:
+    return platform.get(app, f"/ask?method={method}&url={quote(url)}").body
+
+
+def test_replicas_follow_the_load_both_ways_and_no_request_fails(platform: Platform) -> None:
+    platform.ok("deploy", APPS / "busy", "-a", "busy")
+    assert wanted(platform) == 1
+    with loaded(platform, 28.0) as load:
+        eventually(lambda: wanted(platform) >= 3, seconds=180, what="a scale-out")
+        eventually(lambda: len(replicas(platform)) >= 3, seconds=120, what="traffic to all replicas")
+    assert (load.bad, load.good > 0) == ([], True)
+    with loaded(platform, 1.0) as quiet:
+        eventually(lambda: wanted(platform) == 1, seconds=240, what="a scale-in")
+        eventually(lambda: len(platform.containers("label=paas.process=web")) == 1, seconds=120, what="one replica")
+    assert quiet.bad == []
+    kinds = [event["kind"] for event in platform.json("events", "-a", "busy")]
+    assert kinds.count("autoscale.scaled") >= 2
+    said = platform.ok("autoscale", "explain", "-a", "busy")
+    assert "requests/s per replica wants" in said
+    first = json.loads(platform.ok("autoscale", "explain", "-a", "busy", "--json"))["decisions"][-1]
+    assert first["samples"][0]["values"]["requests"] >= 0
+    platform.ok("autoscale", "simulate", "-a", "busy", "--last", "1h", "--rule", "requests=8")
+
+
+def test_a_replica_asks_for_itself_and_no_other_app_can(platform: Platform) -> None:
+    platform.ok("deploy", APPS / "busy", "-a", "busy")
+    platform.ok("deploy", APPS / "busy", "-a", "other")
+    api = platform.get("busy").body.split()[1]
+    protect = f"{api}/protect"
+    mine = eventually(lambda: ask(platform, "busy", "PUT", f"{protect}?minutes=5"), seconds=30, what="an answer")
+    assert mine.startswith('200 {"replica": "web.'), mine
+    for method in ("PUT", "DELETE"):
+        assert ask(platform, "other", method, protect).startswith("403 "), "another app was heard"
+    assert json.loads(ask(platform, "busy", "GET", protect)[4:])["until"] > time.time()
+    for path in ("/", "/apps", "/health"):
+        assert ask(platform, "busy", "GET", f"{api}{path}").startswith("404 ")
+    assert json.loads(ask(platform, "busy", "DELETE", protect)[4:])["until"] == 0
+
+
+def test_beyond_the_rules_a_scale_by_hand_is_refused_and_a_pause_holds(platform: Platform) -> None:
+    platform.ok("deploy", APPS / "busy", "-a", "busy")
+    assert "between 1 and 4" in platform.fails(4, "scale", "web=5", "-a", "busy")
+    platform.ok("autoscale", "pause", "-a", "busy")
+    platform.ok("scale", "web=2", "-a", "busy")
+    assert platform.json("autoscale", "list", "-a", "busy")["processes"][0]["paused"]
+    platform.ok("autoscale", "set", "web", "--max", "6", "--target", "cpu=70%", "-a", "busy")
+    platform.ok("autoscale", "unset", "-a", "busy")
+    assert "no metric 'request', did you mean requests" in platform.fails(
+        2, "autoscale", "set", "web", "--target", "request=4", "-a", "busy"
+    )
