@@ -102,7 +102,7 @@ def wire(
     repair = AddonRepair(context, operations.keep)
     controller = Controller(context, world(context), recover=operations.recover, repair_addons=repair)
     scheduler = Scheduler(context)
-    cron = Loop("cron", scheduler_period, scheduler.step)
+    cron = Loop("cron", scheduler.period, scheduler.step)
     again = Loops((*loops(context, operations), cron, Loop("signals", settings.sample, Sampler(context, signals))))
     return Platform(
         context=context, door=door, operations=operations, controller=controller, loops=again, scheduler=scheduler

@@ -40,8 +40,8 @@ class RunEngine(Protocol):
     def begin_run(self, spec: ServiceSpec) -> None:
         """Start the spec's container for the run `spec.run`, which goes on by itself.
 
-        Raises Conflict when there is one for this run already, PlatformError, and DeployFailed for a command that cannot
-        be started at all. Its output is bounded: the last 10 MB are kept.
+        Raises Conflict when there is one for this run already, PlatformError, and DeployFailed for a command
+        that cannot be started at all. Its output is bounded: the last 10 MB are kept.
         """
 
     def runs(self, app_id: str = "") -> tuple[ObservedRun, ...]:

@@ -116,7 +116,7 @@ def audited(request: Request) -> dict[str, object]:
     facts: dict[str, object] = {}
     simple = (
         "app", "addon", "operation", "host", "name", "kind", "alias", "number", "process", "service", "memory", "cpus",
-        "pids", "user", "team", "role", "app_role", "token", "invite", "backup",
+        "pids", "user", "team", "role", "app_role", "token", "invite", "backup", "job", "run",
     )  # fmt: skip
     for name in simple:
         value = getattr(request, name, None)

@@ -25,7 +25,6 @@ from paas.usecases.cron import ask_to_end, queued
 from paas.usecases.runs import GRACE, begin, deciding, spec_of, tell
 from paas.usecases.switch import base_release
 
-PERIOD = 1.0
 MOST_JOBS = 10
 """Scheduled runs that go on at once on this machine; others wait for their turn."""
 MOST_LOOKS = 8
@@ -44,6 +43,7 @@ class Scheduler:
     """One per server; `open` once before the first `step`."""
 
     context: Context
+    period: float = 1.0
     _jobs: dict[str, tuple[int, tuple[CronJob, ...]]] = field(default_factory=dict)
     _next: dict[tuple[str, str], tuple[CronMark, float]] = field(default_factory=dict)
     _busy: set[str] = field(default_factory=set)
