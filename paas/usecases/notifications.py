@@ -31,7 +31,8 @@ NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 MAILBOX = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 SECRET = re.compile(r"[\x21-\x7e]{16,200}")
 PORTS = {"starttls": 587, "tls": 465, "none": 25}
-MOST_TARGETS = 100
+MOST_TARGETS = 20
+"""Of one app, and of all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +91,8 @@ def add_notification(context: Context, request: AddNotification, act: Act) -> Ta
     app_id = context.store.app(request.app).id if request.app else ""
     if not NAME.fullmatch(request.name):
         raise UsageError(f"{request.name!a} cannot name a target", hint="lower-case letters, digits and dashes")
-    if len(context.store.targets()) >= MOST_TARGETS:
-        raise UsageError(f"there are {MOST_TARGETS} targets at most")
+    if len([one for one in context.store.targets() if one.app_id == app_id]) >= MOST_TARGETS:
+        raise UsageError(f"there are {MOST_TARGETS} targets at most", hint="remove one: paas notifications remove NAME")
     kind = TargetKind(request.kind)
     secret = _secret(request) if kind is TargetKind.WEBHOOK else ""
     target = Target(

@@ -167,6 +167,14 @@ def test_who_has_no_role_on_all_apps_has_not_all_of_them_told(platform: Parts) -
     assert notifications.add_notification(context, mine, act).app == "shop"
 
 
+def test_one_app_cannot_take_all_the_room(platform: Parts) -> None:
+    for number in range(20):
+        added(platform, f"t{number}", app="shop")
+    with pytest.raises(UsageError, match="at most"):
+        added(platform, "t20", app="shop")
+    added(platform, "all")
+
+
 # --- what is told -------------------------------------------------------------------------------------------------
 
 
@@ -307,6 +315,7 @@ def test_a_way_out_that_breaks_is_survived(platform: Parts) -> None:
     notifier.step()
     notifier.wait(20)
     assert platform.store.next_notification(platform.store.target("ops").id) is not None
+    assert platform.store.target("ops").failures == 1
 
 
 # --- the ways out -------------------------------------------------------------------------------------------------
