@@ -25,7 +25,6 @@ from paas.usecases.context import Context, Locks
 from paas.usecases.doctor import Check, checks
 from paas.usecases.door import Door
 from paas.usecases.operations import Operations
-from paas.usecases.scheduler import PERIOD as scheduler_period
 from paas.usecases.scheduler import Scheduler
 from paas.usecases.sampling import Sampler
 from paas.usecases.switch import world
