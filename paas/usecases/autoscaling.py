@@ -11,6 +11,7 @@ import logging
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from paas.errors import Conflict, NotFound, PaasError
 from paas.model.app import App, Release, ReleaseStatus
@@ -69,11 +70,12 @@ class Autoscaler:
         """Look at every process once. What fails with one app is told and keeps no other from its look."""
         overrides = self.context.store.overrides()
         seen: set[tuple[str, str]] = set()
+        asleep = {one.app_id for one in self.context.store.sleeps() if one.asleep}
         for app in self.context.store.apps():
             release = self._release(app)
             rules = effective(release, [one for one in overrides if one.app_id == app.id]) if release else {}
             seen |= {(app.id, process) for process in rules}
-            if release and rules:
+            if release and rules and app.id not in asleep:
                 self._guarded(app, release, rules)
         self._states = {key: state for key, state in self._states.items() if key in seen}
         self._working = {app_id: thread for app_id, thread in self._working.items() if thread.is_alive()}
@@ -114,7 +116,7 @@ class Autoscaler:
         state.count = count
         if not count:
             return
-        samples = self.samples(app.id, process, rules)
+        samples = self._samples(state, rules)
         decision = decide(rules, count, samples, now, state.history)
         decision = self._held(app, release, state, decision)
         self._watch(state, rules, decision)
@@ -123,12 +125,16 @@ class Autoscaler:
         else:
             self._begin(app, process, decision, samples)
 
-    def samples(self, app_id: str, process: str, rules: Autoscale) -> tuple[Sample, ...]:
+    def _samples(self, state: _State, rules: Autoscale) -> tuple[Sample, ...]:
         """What was measured, for as long as these rules look back. A process without requests is as quick as can be."""
-        steps = [one.period * max(one.evaluations, one.breach / one.period + 1)
-                 for one in rules.rules if isinstance(one, StepRule)]  # fmt: skip
-        window = max(rules.in_window * PATIENCE, rules.out_window, STALE, *steps, 0.0) + rules.average + 60
-        found = self.context.signals.recent(app_id, process, min(window, LONGEST))
+        steps = [
+            one.period * max(one.evaluations, one.breach / one.period + 1)
+            for one in rules.rules
+            if isinstance(one, StepRule)
+        ]
+        patience = min(1 << _undone(state.history), PATIENCE)
+        window = max(rules.in_window * patience, rules.out_window, STALE, *steps, 0.0) + rules.average + 60
+        found = self.context.signals.recent(state.app.id, state.process, min(window, LONGEST))
         return tuple(_idle_is_quick(one) for one in found)
 
     def _held(self, app: App, release: Release, state: _State, decision: Decision) -> Decision:
@@ -281,6 +287,12 @@ class Autoscaler:
             self.context.store.add_event(event, app_id=state.app.id, actor=HOLDER)
         except PaasError as error:
             log.warning("%s: %s could not be kept: %s", state.app.name, kind, error.message)
+
+
+def _undone(history: Sequence[Decision]) -> int:
+    """How often, at most, a scale-in had to be undone: what is asked of the past grows with it."""
+    up = [one.wanted > one.replicas for one in history if one.wanted != one.replicas]
+    return sum(after and not before for before, after in pairwise(up))
 
 
 def _keep(decision: Decision, limit: str, words: str) -> Decision:

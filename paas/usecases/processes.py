@@ -18,7 +18,7 @@ from paas.usecases.apps import wanted_counts
 from paas.usecases.autoscale import rules_of
 from paas.usecases.context import Act, Context
 from paas.usecases.releases import Changed, change_release
-from paas.usecases.switch import base_release, in_words, world
+from paas.usecases.switch import awaken, base_release, in_words, world
 
 SAMPLE_SECONDS = 0.25
 
@@ -115,9 +115,7 @@ def scale(context: Context, request: Scale, act: Act) -> Scaled:
     return Scaled(app=app.name, processes=wanted_counts(app, release), changed=changed)
 
 
-def change_formation(
-    context: Context, app: App, release: Release, counts: Mapping[str, int], emit: Emit
-) -> bool:
+def change_formation(context: Context, app: App, release: Release, counts: Mapping[str, int], emit: Emit) -> bool:
     """Have so many replicas of these processes; the caller holds the app's lock. Whether that changes anything.
 
     Put back as it was when the new ones do not get healthy. Raises Conflict when the machine has no memory for them.
@@ -128,6 +126,7 @@ def change_formation(
         return False
     room.check(context, release, wanted_counts(app, release), after)
     context.store.save_app(replace(app, formation=after))
+    awaken(context, app.id)
     app = context.store.app(app.id)
     try:
         reconcile(world(context), app, release, emit)

@@ -68,7 +68,6 @@ class Balancer(TypedDict, total=False):
     """Traefik's `loadBalancer`."""
 
     servers: list[Server]
-    strategy: str
     passHostHeader: bool
     serversTransport: str
     responseForwarding: dict[str, str]
@@ -183,9 +182,6 @@ def services_of(route: Route) -> dict[str, Service]:
         return {}
     balancer: Balancer = {
         "servers": [{"url": url} for url in urls(route)],
-        # Of two at random the one with fewer requests in flight: what piled up at one replica before others came
-        # drains, where taking turns would send it as many as the rest.
-        "strategy": "p2c",
         "passHostHeader": True,
         "serversTransport": TRANSPORT,
         # Small pieces leave at once: server-sent events and progress output are not held back.
