@@ -104,6 +104,8 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
     "run:inside": ("exec",),
     "pg": ("db",),
     "pg:psql": ("db", "shell"),
+    "backup": ("db", "backup"),
+    "backups": ("db", "backups"),
     "pg:backups": ("db", "backups"),
     "pg:backups:capture": ("db", "backup"),
     "pg:backups:restore": ("db", "restore"),

@@ -38,6 +38,9 @@ _LOCK = re.compile(
     r"|Pipfile\.lock .* out of date|YN0028|ERR_PNPM_OUTDATED_LOCKFILE",
     re.IGNORECASE,
 )
+_NO_SOLUTION = re.compile(
+    r"ResolutionImpossible|No solution found when resolving|version solving failed|ERESOLVE|ResolutionFailure"
+)
 _NO_WHEEL = re.compile(r"Failed building wheel for (\S+)|Failed to build `([^`=]+)(?:==[^`]*)?`")
 _NO_IMAGE = re.compile(
     r"pull access denied|manifest unknown|failed to resolve source metadata|not found: manifest"
@@ -175,6 +178,11 @@ def _known(text: str) -> str:
         return (
             f"{next(filter(None, wheel.groups()))} has no ready-made wheel for this Python and does not build: ask for"
             " a newer version of it, or for an older Python (.python-version; `paas detect` says which one is used)"
+        )
+    if _NO_SOLUTION.search(text):
+        return (
+            "two packages ask for versions of a third that do not go together (the lines before say which): let one of"
+            " them be newer or older, and try it with your package manager first"
         )
     if _NO_IMAGE.search(text):
         return "the image is not on this machine, and its registry does not give it: check FROM and `paas doctor`"

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from paas.errors import Cancelled, DeployFailed, NotFound, PaasError
+from paas.errors import Cancelled, DeployFailed, NotFound, PaasError, UsageError
 from paas.interfaces import Terminal
 from paas.model import names
-from paas.model.app import App
+from paas.model.app import App, Release
 from paas.model.runs import Run, RunStatus
 from paas.model.secret import Secret
 from paas.model.service import Replica, State
@@ -71,13 +71,22 @@ def _noted(context: Context, run: Run) -> Iterator[list[int]]:
 def exec_command(context: Context, request: ExecCommand, act: Act, terminal: Terminal) -> int:
     """Run a command inside a running replica; its exit code. Raises NotFound listing the replicas that run."""
     app = context.store.app(request.app)
-    deployed(context, app)
+    release = deployed(context, app)
+    if not request.replica and _is_replica(request.command[0], release):
+        said = request.command[0]
+        raise UsageError(f"{said} is a replica, not a command", hint=f"paas exec --replica {said} -- COMMAND")
     running = _running(context, app)
     wanted = request.replica or next((name for name in running if name.startswith("web.")), "")
     if wanted not in running:
         words = f"{app.name} has no running replica {wanted!r}" if wanted else f"no replica of {app.name} runs"
         raise NotFound(words, hint=f"running: {', '.join(running) or 'none; try paas run'}")
     return context.engine.exec(running[wanted].id, argv(request.command), terminal)
+
+
+def _is_replica(word: str, release: Release) -> bool:
+    """Whether it reads `web.2`, and not as a program of that name."""
+    process, dot, number = word.rpartition(".")
+    return bool(dot) and number.isascii() and number.isdigit() and release.process(process) is not None
 
 
 def _running(context: Context, app: App) -> dict[str, Replica]:

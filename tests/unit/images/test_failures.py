@@ -100,6 +100,10 @@ def test_a_very_long_instruction_is_cut() -> None:
         ("error: Failed to build `httptools==0.6.1`", "httptools has no ready-made wheel"),
         ("pyproject.toml changed significantly since poetry.lock was last generated.", "lock file"),
         ("pull access denied for x, repository does not exist", "FROM"),
+        ("ERROR: ResolutionImpossible: for help visit https://pip.example.org/topics", "do not go together"),
+        ("  × No solution found when resolving dependencies:", "do not go together"),
+        ("Because shop depends on flask (>3) and x (1), version solving failed.", "do not go together"),
+        ("npm error code ERESOLVE", "do not go together"),
     ],
 )
 def test_known_causes_have_a_hint_and_the_tools_own_words_stay(line: str, hint: str) -> None:

@@ -17,6 +17,16 @@ from paas.usecases.sessions import exec_command, run_command
 from tests.unit.usecases.parts import BAD, BETTER, GOOD, Parts, Screen
 
 
+def test_a_replica_typed_as_a_command_is_told_from_a_program_of_such_a_name(platform: Parts) -> None:
+    app = platform.app(web=1)
+    platform.release(app)
+    with pytest.raises(UsageError) as caught:
+        exec_command(platform.context, ExecCommand(app="shop", command=("web.9",)), platform.act, Screen())
+    assert caught.value.hint == "paas exec --replica web.9 -- COMMAND"
+    for command in (("python3.11",), ("worker.1",), ("web.x",)):
+        assert exec_command(platform.context, ExecCommand(app="shop", command=command), platform.act, Screen()) == 0
+
+
 def test_scaling_changes_replicas_and_makes_no_release(platform: Parts) -> None:
     app = platform.app(web=1)
     platform.release(app, GOOD, "web", "worker")
