@@ -44,20 +44,20 @@ WriteTar = Callable[[IO[bytes]], None]
 class Client:
     """A connection to one server. Every method may raise the PaasError that the server met, and ServerUnavailable."""
 
-    def __init__(self, settings: Settings, acting: str = "") -> None:
+    def __init__(self, settings: Settings, acting: str = "", *, anonymous: bool = False) -> None:
         self.settings = settings
         self.local = not settings.server
         self._headers = {"Paas-Version": paas.__version__}
         if acting:
             self._headers["Paas-As"] = acting
-        if not self.local:
+        if not self.local and not anonymous:
             self._headers["Authorization"] = f"Bearer {_token(settings)}"
 
     @classmethod
-    def connect(cls, settings: Settings, acting: str = "") -> Client:
+    def connect(cls, settings: Settings, acting: str = "", *, anonymous: bool = False) -> Client:
         """A client of the server of these settings; nothing is sent yet. On this machine's socket, `acting` is in whose
-        name it asks, for the record: such as an SSH key's."""
-        return cls(settings, acting)
+        name it asks, for the record: such as an SSH key's. `anonymous`: without a token, to log in."""
+        return cls(settings, acting, anonymous=anonymous)
 
     def __enter__(self) -> Client:
         return self
@@ -151,7 +151,7 @@ class Client:
                 compression=None,
                 open_timeout=CONNECT,
             )
-        url = "ws" + _url(self.settings.server).removeprefix("http") + path
+        url = "ws" + server_url(self.settings.server).removeprefix("http") + path
         return connect(url, additional_headers=self._headers, compression=None, open_timeout=CONNECT)
 
     def _spool(self, write: WriteTar, spool: IO[bytes]) -> str:
@@ -223,7 +223,7 @@ class _UnixConnection(HTTPConnection):
 def _connection(settings: Settings) -> HTTPConnection:
     if not settings.server:
         return _UnixConnection(str(settings.socket))
-    scheme, _, place = _url(settings.server).partition("://")
+    scheme, _, place = server_url(settings.server).partition("://")
     kind = http.client.HTTPSConnection if scheme == "https" else HTTPConnection
     try:
         return kind(place, timeout=CONNECT, blocksize=PART)
@@ -291,7 +291,8 @@ def _broken() -> ServerUnavailable:
     )
 
 
-def _url(server: str) -> str:
+def server_url(server: str) -> str:
+    """The address without its last slash. Raises UsageError for what is none."""
     if not re.fullmatch(r"https?://[^\s/@]+/?", server):
         raise _no_address(server)
     return server.rstrip("/")

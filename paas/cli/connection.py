@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from paas.cli.contexts import chosen
 from paas.cli.output import say
 from paas.cli.progress import shown
-from paas.settings import load
 
 if TYPE_CHECKING:
     from paas.client import Client
@@ -23,7 +23,7 @@ def connected(*, start: bool = True) -> Iterator[Client]:
     """A client of the server. A platform of this machine that does not run is brought up first."""
     from paas.client import Client
 
-    settings = load()
+    settings = chosen()
     with Client.connect(settings) as client:
         if start and client.local and not client.version():
             bring_up(client)

@@ -31,8 +31,13 @@ def root(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
+    context: Annotated[
+        str, typer.Option("--context", metavar="NAME", help="The server to talk to; see paas contexts.")
+    ] = "",
 ) -> None:
     """Deploy apps to your own machines."""
+    if context:
+        os.environ["PAAS_CONTEXT"] = context
 
 
 def run(arguments: list[str]) -> int:

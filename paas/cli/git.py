@@ -45,9 +45,9 @@ def remote(
 
     The first push makes the app if there is none.
     """
-    from paas.settings import load
+    from paas.cli.contexts import chosen
 
-    server = load().server.rstrip("/") if http else ""
+    server = chosen().server.rstrip("/") if http else ""
     if http and (ssh or not server):
         raise UsageError("--http pushes to the server at PAAS_HOST", hint="set PAAS_HOST; or give --ssh alone")
     url = url_of(app_of(app), ssh, server)

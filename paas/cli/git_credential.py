@@ -19,9 +19,9 @@ def git_credential(
     action: Annotated[str, typer.Argument(metavar="get|store|erase", help="What git wants; only get is answered.")],
 ) -> None:
     """What git asks for the password of the server at PAAS_HOST. Other servers get none."""
-    from paas.settings import load
+    from paas.cli.contexts import chosen
 
-    settings = load()
+    settings = chosen()
     if action == "get" and settings.token and asks_for(sys.stdin, settings.server):
         print(f"username=paas\npassword={settings.token}")
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from paas.cli.connection import bring_up, connected, follow
+from paas.cli.contexts import chosen
 from paas.cli.lazy import new_app
 from paas.cli.options import JsonOption
 from paas.cli.output import facts, put, put_json, say, size
@@ -167,7 +168,7 @@ def doctor(
     try:
         answer = _examined(build)
     except ServerUnavailable as error:
-        settings = load()
+        settings = chosen()
         if settings.server:
             raise
         from dataclasses import asdict
@@ -192,7 +193,7 @@ def _examined(build: bool) -> list[dict[str, Any]]:
     from paas.client import Client
     from paas.requests.platform import Doctor
 
-    with Client.connect(load()) as client:
+    with Client.connect(chosen()) as client:
         if client.local and not client.version():
             daemon.start(client.settings)
         found: list[dict[str, Any]] = client.ask(Doctor(build=build))

@@ -248,11 +248,14 @@ def _started(parts: Parts, request: Request, actor: Actor) -> Operation:
 def _in_session(parts: Parts, actor: Actor, request: Request, terminal: Terminal) -> int:
     with _our_errors(), parts.presence.here(actor, request, getattr(terminal, "close", _nothing)) as visit:
         try:
-            return parts.door.session(request, actor, silent, terminal)
+            code = parts.door.session(request, actor, silent, terminal)
         except Cancelled:
-            if visit.ended:
-                raise NotLoggedIn("what allowed this has ended", hint="paas whoami") from None
-            raise
+            if not visit.ended:
+                raise
+            code = 1
+        if visit.ended:
+            raise NotLoggedIn("what allowed this has ended", hint="paas whoami")
+        return code
 
 
 def _nothing() -> None:

@@ -103,6 +103,8 @@ def deploy_app(context: Context, request: DeployApp, act: Act) -> Deployed:
     if (known := _by_content_id(context, request, app)) is not None:
         return known
     with fetched(context, request.source, act.emit, app_id=app.id if app else "", who=act.who) as found:
+        if found.folder is None:
+            images.refuse_foreign(context, found.source.origin, act)
         wanted = inspected(context, found, request.buildpack)
         _tell(act, wanted)
         _check(context, app, request.app, wanted)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from paas.errors import PlatformError
 from paas.model.app import App, ReleaseStatus
 from paas.model.events import Emit, Event
-from paas.usecases.context import Context
+from paas.usecases.context import Act, Context
 from paas.usecases.switch import in_words
 
 LOOKED_AT = 100
@@ -29,6 +30,18 @@ def remove_all(context: Context, app: App) -> None:
     refs = {release.image_ref for release in context.store.releases(app.id) if release.image_ref}
     for ref in sorted(refs | {image.ref for image in context.builder.images(app.id) if image.ref}):
         context.builder.remove(ref)
+
+
+def refuse_foreign(context: Context, ref: str, act: Act) -> None:
+    """Raise PlatformError, as for an image that cannot be had, where this one is of an app that does not exist for who
+    acts: what another team built is theirs, by whatever name or id somebody knows it."""
+    if act.may("", "owner"):
+        return
+    image = context.builder.find(ref)
+    others = [app for app in context.store.apps() if not act.may(app.id)]
+    named = any(ref.startswith(f"{context.settings.instance}/{app.id}:") for app in others)
+    if named or (image and any(image.id == one.id for app in others for one in context.builder.images(app.id))):
+        raise PlatformError(f"{ref} cannot be pulled", hint="is there an image of that name in the registry?")
 
 
 def unneeded(context: Context, app: App, *, others: bool) -> tuple[str, ...]:

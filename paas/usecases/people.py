@@ -157,6 +157,9 @@ def remove_user(context: Context, request: RemoveUser, act: Act) -> UserLine:
     if user.role == "owner" and _owners(context) == 1:
         raise words.last_owner(user.name)
     keys.remove_of(context, user.id)
+    for invite in context.store.invites():
+        if invite.created_by == user.name:
+            context.store.delete_invite(invite.id)
     context.store.delete_user(user.id)
     return UserLine(name=user.name, id=user.id, role=user.role, created_at=user.created_at, teams=())
 
@@ -252,6 +255,7 @@ def put_member(context: Context, request: PutMember, act: Act) -> tuple[MemberLi
     if request.role != "owner":
         _keep_an_owner(context, app, act, user_id=user_id, team_id=team_id)
     context.store.put_grant(Grant(app_id=app.id, role=request.role, user_id=user_id, team_id=team_id))
+    _end_invites(context, app, user_id)
     return list_members(context, ListMembers(app=app.id), act)
 
 
@@ -261,6 +265,7 @@ def remove_member(context: Context, request: RemoveMember, act: Act) -> tuple[Me
     user_id, team_id = _whose(context, request.user, request.team)
     _keep_an_owner(context, app, act, user_id=user_id, team_id=team_id)
     context.store.delete_grant(app.id, user_id=user_id, team_id=team_id)
+    _end_invites(context, app, user_id)
     return list_members(context, ListMembers(app=app.id), act)
 
 
@@ -327,6 +332,16 @@ def _keep_an_owner(context: Context, app: App, act: Act, *, user_id: str = "", t
     mine = [one for one in owners if (one.user_id, one.team_id) == (user_id, team_id)]
     if mine and len(owners) == 1:
         raise Conflict(f"{app.name} would have no owner", hint="make somebody else owner first: paas members add")
+
+
+def _end_invites(context: Context, app: App, user_id: str) -> None:
+    """Invites to the app by somebody who may not invite to it any more."""
+    if not user_id or context.store.roles(user_id).get(app.id) == "owner":
+        return
+    name = context.store.user(user_id).name
+    for invite in context.store.invites():
+        if invite.app_id == app.id and invite.created_by == name:
+            context.store.delete_invite(invite.id)
 
 
 def _peopled(context: Context, team_id: str) -> bool:

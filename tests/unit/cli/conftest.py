@@ -34,6 +34,7 @@ def paas(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
         if name.startswith(("PAAS_", "_PAAS")) or name in ("CI", "FORCE_COLOR"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("PAAS_HOME", str(tmp_path / "no-home"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     here = tmp_path / "my-app"
     here.mkdir()
     monkeypatch.chdir(here)

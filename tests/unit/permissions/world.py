@@ -26,8 +26,8 @@ from paas.client import address
 from paas.errors import Conflict
 from paas.interfaces import Terminal
 from paas.model.app import Addon, App, Operation
-from paas.model.events import Emit, Event, silent
-from paas.model.people import Actor, Grant, Membership, Role, Team, Token, User, new_secret, owner
+from paas.model.events import Emit, Event
+from paas.model.people import Actor, Grant, Membership, Role, Team, Token, User, new_secret
 from paas.model.secret import Secret
 from paas.requests.base import Request, parse
 from paas.server.app import Parts, create
@@ -35,7 +35,7 @@ from paas.server.listen import Http, WebSocket, tcp_socket, unix_socket
 from paas.server.streams import Streams
 from paas.settings import Settings
 from paas.store.sql import SqlStore
-from paas.usecases.context import Act, Context
+from paas.usecases.context import Context
 from paas.usecases.door import Door
 from paas.usecases.logins import PREFIX
 from paas.usecases.operations import Operations
@@ -249,8 +249,3 @@ def _served(world: World, acting: bool) -> Iterator[None]:
             server.should_exit = True
             thread.join(20)
             assert not thread.is_alive()
-
-
-def act(name: str = "root") -> Act:
-    """On behalf of the platform's owner."""
-    return Act(name, silent, "", owner(name))

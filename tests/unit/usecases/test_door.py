@@ -95,6 +95,17 @@ def test_a_deploy_that_lost_the_race_for_a_name_does_not_get_into_the_winners_ap
     assert platform.store.releases("a1b2c3d4") == ()
 
 
+def test_another_teams_image_cannot_be_deployed_by_name_nor_by_id(operations: Operations, platform: Parts) -> None:
+    platform.release(platform.app())
+    eve = member(platform, "deployer")
+    platform.builder.labels["paas/a1b2c3d4:good"] = {"paas.app": "a1b2c3d4"}
+    for ref in ("paas/a1b2c3d4:good", GOOD):
+        started = operations.start(DeployApp(app="mine", source=SourceRef(image=ref)), eve)
+        last = list(operations.follow(started.id))[-1]
+        assert (last.kind, last.data["code"]) == ("error", "PlatformError"), ref
+    assert [app.name for app in platform.store.apps()] == ["shop"]
+
+
 def test_attempts_are_written_down_but_nobody_fills_the_log(door: Door, platform: Parts) -> None:
     eve = member(platform, "viewer", on=platform.app().id)
     for _ in range(100):

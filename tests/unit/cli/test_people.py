@@ -1,0 +1,185 @@
+"""Logging in, contexts, and the commands about people."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from paas.cli import contexts
+from paas.cli.contexts import Contexts, Place, chosen
+from paas.errors import ConfigError, NotFound, NotLoggedIn, UsageError
+from paas.requests.base import Request
+from paas.requests.logins import AcceptInvite, CreateInvite, CreateToken, Logout, RevokeToken
+from paas.requests.people import ListAudit, PutMember, RemoveMember, RemoveUser, VerifyAudit, WhoAmI
+from tests.unit.cli.conftest import Paas
+from tests.unit.server.stub import Running
+
+ME = {"name": "zoe", "user": "0zoe", "via": "token", "role": "viewer", "apps": {"shop": "deployer"},
+      "teams": {"web": "viewer"}, "token": "ab", "token_name": "laptop", "kind": "session", "most": "owner",
+      "only": None, "expires_at": 0.0}  # fmt: skip
+
+
+def last(server: Running, kind: type[Request]) -> Request:
+    return [request for request, _, _ in server.door.seen if isinstance(request, kind)][-1]
+
+
+def remote(server: Running) -> str:
+    return f"http://{server.settings.listen}"
+
+
+def test_an_invite_logs_in_and_the_server_is_the_current_context(server: Running, paas: Paas) -> None:
+    server.door.answers = {AcceptInvite: {"token": "let-me-in"}, WhoAmI: ME}
+    ran = paas("login", remote(server), "--invite", "paasinvite_x_y")
+    assert ran.code == 0, ran
+    assert "let-me-in" not in ran.out + ran.err
+    accepted = last(server, AcceptInvite)
+    assert isinstance(accepted, AcceptInvite)
+    assert accepted.code == "paasinvite_x_y"
+    assert accepted.label
+    kept = contexts.read()
+    assert kept.current == "127.0.0.1"
+    assert kept.places["127.0.0.1"] == Place(server=remote(server), token="let-me-in", user="zoe")
+    path = contexts.path_of()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert [one.name for one in path.parent.iterdir()] == ["contexts.json"]
+    who = paas("whoami")
+    assert "shop (deployer)" in who.out
+    assert server.door.seen[-1][1] == "token", "it went over TCP with the token"
+
+
+def test_a_token_logs_in_and_a_wrong_one_leaves_nothing(
+    server: Running, paas: Paas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.door.answers = {WhoAmI: ME}
+    monkeypatch.setattr("sys.stdin", io.StringIO("wrong\n"))
+    ran = paas("login", remote(server), "--name", "prod")
+    assert ran.code == 11
+    assert contexts.read() == Contexts()
+    monkeypatch.setattr("sys.stdin", io.StringIO("let-me-in\n"))
+    assert paas("login", remote(server), "--name", "prod").code == 0
+    assert contexts.read().current == "prod"
+
+
+def test_logout_ends_it_on_the_server_and_here(server: Running, paas: Paas) -> None:
+    contexts.keep("prod", Place(server=remote(server), token="let-me-in"))
+    server.door.answers = {Logout: None}
+    assert paas("logout").code == 0
+    assert isinstance(last(server, Logout), Logout)
+    assert contexts.read() == Contexts()
+    assert paas("logout").code == 2
+
+
+def test_a_login_that_does_not_count_any_more_can_be_forgotten(server: Running, paas: Paas) -> None:
+    contexts.keep("prod", Place(server=remote(server), token="let-me-in"))
+    server.door.answers = {Logout: NotLoggedIn("not logged in")}
+    assert paas("logout").code == 0
+    contexts.keep("gone", Place(server="http://127.0.0.1:9", token="x"))
+    ran = paas("logout", "gone")
+    assert ran.code == 0
+    assert "was not told" in ran.err
+
+
+def test_what_is_said_later_wins(paas: Paas) -> None:
+    contexts.keep("a", Place(server="https://a.example", token="ta"))
+    contexts.keep("b", Place(server="https://b.example", token="tb"))
+    home = {"HOME": "/nowhere"}
+    assert chosen(home).server == "https://b.example"
+    assert chosen({**home, "PAAS_CONTEXT": "a"}).token == "ta"
+    assert chosen({**home, "PAAS_CONTEXT": "local"}).server == ""
+    both = chosen({**home, "PAAS_CONTEXT": "a", "PAAS_HOST": "https://c.example", "PAAS_TOKEN": "tc"})
+    assert (both.server, both.token) == ("https://c.example", "tc"), "a token never goes to another server"
+    assert chosen({**home, "PAAS_HOST": "https://c.example"}).token == ""
+    assert chosen({**home}, server="").server == ""
+    with pytest.raises(NotFound):
+        chosen({**home, "PAAS_CONTEXT": "none"})
+
+
+def test_contexts_are_listed_used_and_removed_without_their_tokens(paas: Paas) -> None:
+    contexts.keep("prod", Place(server="https://a.example", token="s3cret", user="zoe"))
+    shown = paas("contexts", "--json")
+    assert [(one["name"], one["current"]) for one in json.loads(shown.out)] == [("local", False), ("prod", True)]
+    assert "s3cret" not in shown.out
+    assert paas("contexts", "use", "local").code == 0
+    assert contexts.name_of() == "local"
+    assert paas("contexts", "use", "nowhere").code == 3
+    assert paas("contexts", "remove", "prod").code == 0
+    assert contexts.read().places == {}
+
+
+@pytest.mark.parametrize("name", ["", "local", "../x", "A", "a b", "-a", "é", "a/b", "x" * 65])
+def test_a_name_that_cannot_be_one_is_refused(paas: Paas, name: str) -> None:
+    with pytest.raises(UsageError):
+        contexts.keep(name, Place(server="https://a.example", token="t"))
+
+
+def test_a_file_that_others_may_read_or_that_is_broken_is_not_used(paas: Paas) -> None:
+    contexts.keep("prod", Place(server="https://a.example", token="t"))
+    contexts.path_of().chmod(0o644)
+    with pytest.raises(ConfigError, match="others may read"):
+        contexts.read()
+    for text in ("", "{", "[]", '{"contexts": []}', '{"contexts": {"a": {}}}', '{"contexts": {"a": {"x": 1}}}'):
+        contexts.path_of().write_text(text)
+        contexts.path_of().chmod(0o600)
+        with pytest.raises(ConfigError, match="cannot be read"):
+            contexts.read()
+
+
+def test_the_option_chooses_for_one_command(server: Running, paas: Paas, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAAS_CONTEXT", "")
+    contexts.keep("prod", Place(server=remote(server), token="let-me-in"))
+    contexts.keep("other", Place(server="http://127.0.0.1:9", token="x"))
+    assert paas("--context", "prod", "apps", "--json").code == 0
+    assert server.door.seen[-1][1] == "token"
+    os.environ["PAAS_CONTEXT"] = ""
+
+
+@pytest.mark.parametrize(
+    ("argv", "sent"),
+    [
+        ("members add bob deployer -a shop", PutMember(app="shop", user="bob", role="deployer")),
+        ("access:add bob operate -a shop", PutMember(app="shop", user="bob", role="operator")),
+        ("members add --team web viewer -a shop", PutMember(app="shop", team="web", role="viewer")),
+        ("access:remove bob -a shop", RemoveMember(app="shop", user="bob")),
+        ("tokens create ci -a shop --days 0", CreateToken(name="ci", apps=("shop",), days=0.0)),
+        ("tokens revoke abc", RevokeToken(token="abc")),
+        ("users remove bob --confirm bob", RemoveUser(user="bob", confirm="bob")),
+        ("invites create zoe --team web --platform viewer", CreateInvite(name="zoe", role="viewer", team="web")),
+        ("audit -a shop --user bob -n 5", ListAudit(app="shop", user="bob", limit=5)),
+        ("audit --verify --head 1:ab", VerifyAudit(head="1:ab")),
+    ],
+)
+def test_a_command_sends_its_request(server: Running, paas: Paas, argv: str, sent: Request) -> None:
+    verdict = {"broken": 0, "records": 1, "head": "1:ab", "cause": ""}
+    made = {"token": "t", "id": "i", "name": "n", "apps": None, "role": "viewer", "expires_at": 0.0, "code": "c"}
+    server.door.answers = {
+        PutMember: [], RemoveMember: [], ListAudit: [], VerifyAudit: verdict, CreateToken: made, CreateInvite: made,
+        RevokeToken: None, RemoveUser: made,
+    }  # fmt: skip
+    ran = paas(*argv.split())
+    assert ran.code == 0, ran
+    assert server.door.seen[-1][0] == sent
+
+
+@pytest.mark.parametrize(
+    "argv",
+    ["members add bob", "members add bob nonsense -a x", "members add --team web bob viewer", "users remove bob",
+     "audit --since yesterday", "sessions revoke", "login ftp://x", "login https://a@b", "tokens create x --role no"],
+)  # fmt: skip
+def test_a_wrong_command_line_sends_nothing(server: Running, paas: Paas, argv: str, tmp_path: Path) -> None:
+    ran = paas(*argv.split())
+    assert ran.code == 2, ran
+    assert not server.door.seen
+
+
+def test_a_log_that_does_not_hold_is_an_error(server: Running, paas: Paas) -> None:
+    broken = {"broken": 7, "records": 6, "head": "6:ab", "cause": "a record was changed"}
+    server.door.answers = {VerifyAudit: broken}
+    ran = paas("audit", "--verify")
+    assert ran.code == 9
+    assert "record 7" in ran.err
