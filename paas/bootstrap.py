@@ -27,7 +27,10 @@ from paas.usecases.door import Door
 from paas.usecases.operations import Operations
 from paas.usecases.scheduler import Scheduler
 from paas.usecases.sampling import Sampler
+from paas.usecases.sleep import PERIOD as sleep_period
+from paas.usecases.sleep import Sleeper, listen, wake
 from paas.usecases.switch import world
+from paas.waker import Waker
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,7 @@ class Platform:
     operations: Operations
     controller: Controller
     loops: Loops
+    waker: Waker
     scheduler: Scheduler
 
     def start(self) -> None:
@@ -48,6 +52,8 @@ class Platform:
         self.operations.interrupt()
         self.scheduler.open()
         uploads.expire(self.context)
+        self.waker.start()
+        listen(self.context, self.waker)
         self.controller.start()
         self.loops.start()
 
@@ -56,6 +62,7 @@ class Platform:
         self.loops.stop()
         self.controller.stop()
         self.operations.wait(seconds)
+        self.waker.stop()
 
 
 @dataclass(slots=True)
@@ -101,10 +108,13 @@ def wire(
     repair = AddonRepair(context, operations.keep)
     controller = Controller(context, world(context), recover=operations.recover, repair_addons=repair)
     scheduler = Scheduler(context)
+    waker = Waker(lambda app_id: wake(context, app_id))
+    sleeping = Loop("sleep", sleep_period, Sleeper(context, waker))
     cron = Loop("cron", scheduler.period, scheduler.step)
-    again = Loops((*loops(context, operations), cron, Loop("signals", settings.sample, Sampler(context, signals))))
+    again = Loops((*loops(context, operations), cron, sleeping, Loop("signals", settings.sample, Sampler(context, signals))))
     return Platform(
-        context=context, door=door, operations=operations, controller=controller, loops=again, scheduler=scheduler
+        context=context, door=door, operations=operations, controller=controller, loops=again, scheduler=scheduler,
+        waker=waker,
     )
 
 

@@ -120,4 +120,7 @@ def _protected(world: World, asked: Wanted, observed: Sequence[ObservedService])
 def _wanted(world: World, app: App, release: Release | None, tls_hosts: Sequence[str]) -> Wanted:
     if release is None:
         return nothing(app)
-    return wanted(app, release, instance=world.settings.instance, domain=world.settings.domain, tls_hosts=tls_hosts)
+    settings, sleep = world.settings, world.store.sleep(app.id)
+    return wanted(
+        app, release, instance=settings.instance, domain=settings.domain, tls_hosts=tls_hosts, sleep=sleep
+    )

@@ -10,12 +10,15 @@ from paas.interfaces.deploy_hooks import DeployHookStore
 from paas.interfaces.notifications import NotificationStore
 from paas.interfaces.people import AuditStore, PeopleStore
 from paas.interfaces.runs import RunStore
+from paas.interfaces.sleep import SleepStore
 from paas.model.app import Addon, App, Attachment, Operation, Release
 from paas.model.events import Event
 from paas.model.route import Certificate
 
 
-class Store(PeopleStore, RunStore, AuditStore, AutoscaleStore, DeployHookStore, NotificationStore, Protocol):
+class Store(
+    PeopleStore, RunStore, AuditStore, AutoscaleStore, DeployHookStore, NotificationStore, SleepStore, Protocol
+):
     """What we want, and history. Every method is one transaction; ids and names are unique as said.
 
     Secrets are encrypted at rest with the app id and key bound into the ciphertext.

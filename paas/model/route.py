@@ -14,7 +14,8 @@ class Route:
 
     `hosts` come out of `names.host_name`, so they are safe in a rule; `*.example.com` matches one label.
     `tls_hosts` are those of them with a certificate: for them http redirects to https.
-    `health_path` empty: Traefik does not ask the servers itself.
+    `health_path` empty: Traefik does not ask the servers itself. `waker` is the `ip:port` they lead to while there are
+    no servers because the app sleeps; empty: it does not.
     """
 
     app_id: str
@@ -25,6 +26,7 @@ class Route:
     health_path: str = ""
     health_interval: float = 5.0
     health_timeout: float = 3.0
+    waker: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,7 +79,7 @@ def lead(web: Compared, route: Route, live: Route | None) -> Iterator[Step]:
     if live is None:
         yield SetRoutes(route, key, "the app has no route yet", _ids(web.surplus))
     elif replace(live, servers=()) != replace(route, servers=()):
-        yield SetRoutes(route, key, "its hosts, certificates or checks changed", _ids(web.surplus))
+        yield SetRoutes(route, key, _changed(route, live), _ids(web.surplus))
     elif not known or tuple(sorted(live.servers)) != expected:
         yield SetRoutes(route, key, _why(web, live), _ids(web.surplus))
 
@@ -93,7 +93,15 @@ def shrink(one: Compared, drain: float) -> Iterator[Step]:
         yield RemoveReplicas(one.key, _ids(one.surplus), why)
 
 
+def _changed(route: Route, live: Route) -> str:
+    if route.waker and not live.waker:
+        return "the app falls asleep: the next request wakes it"
+    return "the app is awake" if live.waker and not route.waker else "its hosts, certificates or checks changed"
+
+
 def _why(web: Compared, live: Route) -> str:
+    if live.waker:
+        return "the app sleeps: the first request wakes it"
     if not web.count:
         return "no replica is wanted: an honest 503"
     if not web.waits and not servers(web.kept):

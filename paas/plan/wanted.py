@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from paas.model import shell
 from paas.model.app import App, ProcessSpec, Release
 from paas.model.route import Route
 from paas.model.secret import Secret
 from paas.model.service import HealthKind, ServiceSpec
+from paas.model.sleep import Sleep
 
 RELEASE = "release"
 
@@ -46,21 +47,25 @@ def nothing(app: App) -> Wanted:
     return Wanted(app_id=app.id, app_name=app.name)
 
 
-def wanted(app: App, release: Release, *, instance: str, domain: str, tls_hosts: Iterable[str] = ()) -> Wanted:
-    """What this release of the app wants; nothing while it has no image."""
+def wanted(
+    app: App, release: Release, *, instance: str, domain: str, tls_hosts: Iterable[str] = (), sleep: Sleep | None = None
+) -> Wanted:
+    """What this release of the app wants; nothing while it has no image, and no replica while the app sleeps."""
     if not release.image:
         return nothing(app)
     network = f"{instance}-{app.id}"
     specs = {process.name: _spec(app, release, process, network) for process in release.processes}
+    asleep = sleep is not None and sleep.asleep
+    waker = f"127.0.0.1:{sleep.port}" if sleep is not None and sleep.asleep and sleep.port else ""
     return Wanted(
         app_id=app.id,
         app_name=app.name,
         services=tuple(
-            WantedService(spec, app.formation.get(name, int(name == "web")))
+            WantedService(spec, 0 if asleep else app.formation.get(name, int(name == "web")))
             for name, spec in specs.items()
             if name != RELEASE
         ),
-        route=_route(app, release, domain, tuple(tls_hosts)) if "web" in specs else None,
+        route=replace(_route(app, release, domain, tuple(tls_hosts)), waker=waker) if "web" in specs else None,
         release_command=specs.get(RELEASE),
         release_timeout=release.release_timeout,
         deploy_timeout=release.deploy_timeout,

@@ -20,11 +20,14 @@ from paas.store.memory_notifications import MemoryNotifications
 from paas.store.memory_parts import State, transaction
 from paas.store.memory_people import MemoryPeople
 from paas.store.memory_runs import MemoryRuns
+from paas.store.memory_sleep import MemorySleep
 
 Named = TypeVar("Named", App, Addon)
 
 
-class MemoryStore(MemoryPeople, MemoryRuns, MemoryAudit, MemoryAutoscaling, MemoryDeployHooks, MemoryNotifications):
+class MemoryStore(
+    MemoryPeople, MemoryRuns, MemoryAudit, MemoryAutoscaling, MemoryDeployHooks, MemoryNotifications, MemorySleep
+):
     """A `Store` of dictionaries."""
 
     # --- apps ---------------------------------------------------------------------------------------------------
@@ -56,6 +59,7 @@ class MemoryStore(MemoryPeople, MemoryRuns, MemoryAudit, MemoryAutoscaling, Memo
         self._forget_app(app_id)
         self._forget_runs_of(app_id)
         self._forget_autoscaling_of(app_id)
+        state.sleeps.pop(app_id, None)
         self._forget_hooks_of(app_id)
         self._forget_targets_of(app_id)
         state.releases = {key: value for key, value in state.releases.items() if key[0] != app_id}

@@ -17,6 +17,7 @@ from paas.model.notification import Notification, Target
 from paas.model.people import Grant, Invite, KeyOwner, Membership, Team, Token, User
 from paas.model.route import Certificate
 from paas.model.runs import CronMark, Run
+from paas.model.sleep import Sleep
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -106,6 +107,7 @@ class State:
     autoscaling: Autoscaling = field(default_factory=Autoscaling)
     hooks: Hooks = field(default_factory=Hooks)
     told: Told = field(default_factory=Told)
+    sleeps: dict[str, Sleep] = field(default_factory=dict)
 
 
 def transaction(method: Callable[Concatenate[M, P], T]) -> Callable[Concatenate[M, P], T]:

@@ -100,6 +100,7 @@ from paas.requests.processes import ListEvents, ListReplicas, ReadLogs, Restart,
 from paas.requests.recommend import RecommendSizes
 from paas.requests.runs import ListRuns, ReadRunLogs, ShowRun, StartRun, StopRun
 from paas.requests.sessions import AddonShell, ExecCommand, RunCommand
+from paas.requests.sleep import SetSleep, ShowSleep
 from paas.usecases import (
     addons,
     apps,
@@ -127,6 +128,7 @@ from paas.usecases import (
     restart,
     runs,
     sessions,
+    sleep,
     tokens,
 )
 from paas.usecases.context import Act, Context
@@ -170,6 +172,8 @@ HANDLERS: Mapping[type[Request], Handler] = {
     RunCron: cron.run_cron,
     PauseCron: cron.pause_cron,
     ResumeCron: cron.resume_cron,
+    ShowSleep: sleep.show_sleep,
+    SetSleep: sleep.set_sleep,
     ShowMetrics: metrics.show_metrics,
     ScrapeMetrics: metrics.scrape_metrics,
     RecommendSizes: recommend.recommend_sizes,

@@ -18,7 +18,7 @@ from paas.usecases.apps import wanted_counts
 from paas.usecases.autoscale import rules_of
 from paas.usecases.context import Act, Context
 from paas.usecases.releases import Changed, change_release
-from paas.usecases.switch import base_release, in_words, world
+from paas.usecases.switch import awaken, base_release, in_words, world
 
 SAMPLE_SECONDS = 0.25
 
@@ -126,6 +126,7 @@ def change_formation(context: Context, app: App, release: Release, counts: Mappi
         return False
     room.check(context, release, wanted_counts(app, release), after)
     context.store.save_app(replace(app, formation=after))
+    awaken(context, app.id)
     app = context.store.app(app.id)
     try:
         reconcile(world(context), app, release, emit)

@@ -20,7 +20,7 @@ from paas.requests.processes import Restart
 from paas.usecases.context import Act, Context
 from paas.usecases.processes import deployed, known_process, replica_name
 from paas.usecases.steps import step
-from paas.usecases.switch import wanted_of, world
+from paas.usecases.switch import awaken, wanted_of, world
 
 WHY = "restart was asked for"
 
@@ -40,6 +40,7 @@ def restart(context: Context, request: Restart, act: Act) -> Restarted:
     with context.locks.hold(app.id, f"{act.actor}: restart", act.emit):
         app = context.store.app(app.id)
         release = deployed(context, app)
+        _wake(context, app, release, act)
         if request.process:
             known_process(app, release, request.process)
         services = [
@@ -53,6 +54,13 @@ def restart(context: Context, request: Restart, act: Act) -> Restarted:
         # What was started in addition goes the usual way: out of the routes, drained, ended.
         reconcile(world(context), app, release, act.emit)
     return Restarted(app=app.name, replicas=tuple(done))
+
+
+def _wake(context: Context, app: App, release: Release, act: Act) -> None:
+    sleep = context.store.sleep(app.id)
+    if sleep is not None and sleep.asleep:
+        awaken(context, app.id)
+        reconcile(world(context), app, release, act.emit)
 
 
 def _restarted(context: Context, app: App, release: Release, service: WantedService, act: Act) -> list[str]:

@@ -82,12 +82,20 @@ def carry_out(
 
 def roll_out(context: Context, app_id: str, release: Release, emit: Emit, *, release_command: bool) -> None:
     """Reconcile, with the release command's beginning and end written down around it."""
+    awaken(context, app_id)
     app = context.store.app(app_id)
     if not release_command or release.process("release") is None:
         reconcile(world(context), app, release, emit)
         return
     note_command(context, release, BEGUN)
     reconcile(world(context), app, release, _noting_end(context, release, emit), release_command=True)
+
+
+def awaken(context: Context, app_id: str) -> None:
+    """What is done to an app wakes it: the next reconcile starts its replicas, and says whether they get healthy."""
+    known = context.store.sleep(app_id)
+    if known is not None and known.asleep:
+        context.store.put_sleep(replace(known, asleep=False, since=context.clock.now()))
 
 
 def undo(context: Context, app_id: str, release: Release, error: Exception, emit: Emit) -> None:

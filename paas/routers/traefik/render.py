@@ -178,7 +178,7 @@ def routers_of(route: Route) -> dict[str, Router]:
 
 def services_of(route: Route) -> dict[str, Service]:
     """The service of one app by name; none without servers, its routers answer 503 then."""
-    if not route.servers:
+    if not leads_to(route):
         return {}
     balancer: Balancer = {
         "servers": [{"url": url} for url in urls(route)],
@@ -187,7 +187,7 @@ def services_of(route: Route) -> dict[str, Service]:
         # Small pieces leave at once: server-sent events and progress output are not held back.
         "responseForwarding": {"flushInterval": "10ms"},
     }
-    if route.health_path:
+    if route.health_path and route.servers:
         balancer["healthCheck"] = {
             "path": quote(route.health_path, safe="/?&=%:@!$'()*+,;~.-_"),
             "interval": f"{route.health_interval:g}s",
@@ -209,9 +209,14 @@ def app_of(traefik_name: str) -> str:
     return re.split("[-@]", rest, maxsplit=1)[0] if prefix == "app" else ""
 
 
+def leads_to(route: Route) -> tuple[str, ...]:
+    """The servers; while the app sleeps its waker."""
+    return route.servers or ((route.waker,) if route.waker else ())
+
+
 def urls(route: Route) -> list[str]:
     """The servers as URLs, sorted and without doubles. Raises RouterError for one that is not `ip:port`."""
-    return [f"http://{_address(server)}" for server in sorted(set(route.servers))]
+    return [f"http://{_address(server)}" for server in sorted(set(leads_to(route)))]
 
 
 def rule(hosts: Sequence[str]) -> str:
@@ -225,7 +230,7 @@ def text(routes: Collection[Route], certificates: Sequence[CertificateFiles], fa
     Raises RouterError for a part that is not what it should be.
     """
     whole = document(routes, certificates, facts)
-    entries = [_ROUTE + _entry(asdict(route)) for route in sorted(routes, key=_app_id)]
+    entries = [_ROUTE + _entry(_fields(route)) for route in sorted(routes, key=_app_id)]
     entries += [_CERTIFICATE + _entry(files) for files in certificates]
     body = yaml.dump(whole, Dumper=_Plain, sort_keys=True, default_flow_style=False, width=1000)
     _require(yaml.load(body, Loader=yaml.CSafeLoader) == whole, "the file would not say what it should")
@@ -255,6 +260,10 @@ def _entry(value: object) -> str:
     return json.dumps(value, sort_keys=True).replace("{{", "{\\u007b")
 
 
+def _fields(route: Route) -> dict[str, Any]:
+    return {key: value for key, value in asdict(route).items() if key != "waker" or value}
+
+
 def _route(fields: dict[str, Any]) -> Route:
     values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in fields.items()}
     return Route(**values)
@@ -271,7 +280,7 @@ def _groups(hosts: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...], int]]:
 
 
 def _serving(route: Route, hosts: Sequence[str], priority: int, entry_point: str) -> Router:
-    middlewares, service = ([REQUEST, RETRY], name(route)) if route.servers else ([UNAVAILABLE], NOBODY)
+    middlewares, service = ([REQUEST, RETRY], name(route)) if leads_to(route) else ([UNAVAILABLE], NOBODY)
     return {
         "entryPoints": [entry_point], "rule": rule(hosts), "priority": priority,
         "service": service, "middlewares": middlewares,

@@ -36,6 +36,7 @@ from paas.requests import (
     recommend,
     runs,
     sessions,
+    sleep,
 )
 from paas.requests.base import Request
 
@@ -90,6 +91,8 @@ ROWS = (
     Row(cron.RunCron, "app", "operator", {"job": "tidy"}),
     Row(cron.PauseCron, "app", "operator", {"job": "tidy"}),
     Row(cron.ResumeCron, "app", "operator", {"job": "tidy"}),
+    Row(sleep.ShowSleep, "app", "viewer"),
+    Row(sleep.SetSleep, "app", "operator", {"after": 1800}),
     Row(metrics.ShowMetrics, "app", "viewer"),
     Row(metrics.ScrapeMetrics, "everyone", "viewer"),
     Row(recommend.RecommendSizes, "app", "viewer"),

@@ -1,0 +1,49 @@
+"""`paas sleep`: apps that run nothing while nobody asks."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from paas.cli.connection import ask, operate
+from paas.cli.lazy import new_app
+from paas.cli.metrics import span
+from paas.cli.options import AppOption, JsonOption
+from paas.cli.output import put, put_json
+from paas.cli.target import app_of
+
+app = new_app()
+
+
+@app.command("show")
+def show(
+    name: Annotated[str, typer.Argument(metavar="[APP]", help="The app; else as with --app.", show_default=False)] = "",
+    app: AppOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Show whether an app may sleep, and whether it does."""
+    from paas.requests.sleep import ShowSleep
+
+    answer = ask(ShowSleep(app=app_of(name or app)))
+    put_json(answer) if as_json else put(_said(answer))
+
+
+@app.command("set")
+def set_(
+    name: Annotated[str, typer.Argument(metavar="APP", help="The app.")],
+    after: Annotated[str, typer.Argument(metavar="TIME|off", help="Idle time after which it sleeps: 30m; or off.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Have an app sleep when nobody asked for so long; off: never, and wake it."""
+    from paas.requests.sleep import SetSleep
+
+    answer = operate(SetSleep(app=name, after=0.0 if after == "off" else span(after)), quiet=as_json)
+    put_json(answer) if as_json else put(_said(answer))
+
+
+def _said(answer: dict[str, Any]) -> str:
+    if not answer["after"]:
+        return f"{answer['app']} never sleeps"
+    now = "asleep" if answer["asleep"] else "awake"
+    return f"{answer['app']} sleeps after {answer['after'] / 60:g} min without requests; it is {now}"

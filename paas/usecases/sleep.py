@@ -1,0 +1,215 @@
+"""Sleep and wake: an app that may sleep and was idle long enough runs nothing; its route leads to the waker, which has
+it started by the first request. All its processes sleep. What is done to an app (a deploy, a scale) wakes it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from paas.errors import Conflict, NotFound, PaasError, UsageError
+from paas.model.app import App, Release, ReleaseStatus
+from paas.model.events import Event
+from paas.model.service import State
+from paas.model.sleep import Sleep
+from paas.reconcile import reconcile
+from paas.requests.sleep import SetSleep, ShowSleep
+from paas.usecases.context import Act, Context
+from paas.usecases.switch import in_words, world
+
+log = logging.getLogger("paas.sleep")
+
+PERIOD = 5.0
+"""Seconds between two looks at who is idle."""
+SHORTEST = 60.0
+"""Seconds of idleness below which no app sleeps: waking costs its users a wait."""
+HOLDER = "sleep"
+
+
+class Holder(Protocol):
+    """Who holds requests of sleeping apps, at a loopback port for each."""
+
+    def listen(self, app_id: str, port: int = 0) -> int:
+        """Have a port for the app, this one when it is free. Raises OSError."""
+
+    def forget_all_but(self, app_ids: Iterable[str]) -> None:
+        """Close the ports of other apps."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sleeping:
+    """`after` idle seconds the app sleeps, 0: never. `since` is when it fell asleep or woke last, Unix seconds."""
+
+    app: str
+    after: float
+    asleep: bool
+    since: float
+
+
+def show_sleep(context: Context, request: ShowSleep, act: Act) -> Sleeping:
+    """How it is set. Raises NotFound."""
+    return _shown(context, context.store.app(request.app))
+
+
+def set_sleep(context: Context, request: SetSleep, act: Act) -> Sleeping:
+    """Raises NotFound, and UsageError for a time too short to be worth a wait."""
+    if 0 < request.after < SHORTEST:
+        raise UsageError(f"an app sleeps after {SHORTEST:g} s without requests at the least", hint="30m, or off")
+    app = context.store.app(request.app)
+    with context.locks.hold(app.id, f"{act.actor}: sleep", act.emit):
+        known = context.store.sleep(app.id)
+        if request.after:
+            made = known or Sleep(app_id=app.id, after=0.0, since=context.clock.now())
+            context.store.put_sleep(replace(made, after=request.after))
+        elif known:
+            context.store.delete_sleep(app.id)
+            release = _serving(context, app)
+            if known.asleep and release:
+                reconcile(world(context), app, release, act.emit)
+    return _shown(context, app)
+
+
+def wake(context: Context, app_id: str) -> str:
+    """Have the app awake, and say where a healthy replica of web answers (`ip:port`).
+
+    Waits for the app's lock. An app that does not get healthy is asleep again. Raises PaasError with the cause.
+    """
+    with context.locks.hold(app_id, "waking", _noted):
+        app = context.store.app(app_id)
+        known, release = context.store.sleep(app_id), _serving(context, app)
+        if release is None:
+            raise Conflict(f"{app.name} has no release that runs")
+        if known and known.asleep:
+            context.store.put_sleep(replace(known, asleep=False, since=context.clock.now()))
+            try:
+                reconcile(world(context), app, release, _noted)
+            except Exception as error:
+                _asleep_again(context, app, release, known, error)
+                raise
+            _tell(context, app, "sleep.woke", f"{app.name} woke for a request")
+    return _address(context, app)
+
+
+def fall_asleep(context: Context, app_id: str) -> bool:
+    """Lead the routes to the waker, drain, end the replicas. Whether it did: not while somebody works on the app."""
+    with context.locks.try_hold(app_id, HOLDER) as held:
+        known = context.store.sleep(app_id)
+        if not held or known is None or known.asleep or not known.port:
+            return False
+        app = context.store.app(app_id)
+        release = _serving(context, app)
+        if release is None:
+            return False
+        context.store.put_sleep(replace(known, asleep=True, since=context.clock.now()))
+        reconcile(world(context), app, release, _noted)
+        _tell(context, app, "sleep.fell", f"{app.name} sleeps: no request for {known.after / 60:g} min")
+        return True
+
+
+def listen(context: Context, holder: Holder) -> None:
+    """Have a port for every app that may sleep, the one it had when that is free: its route leads there already."""
+    found = context.store.sleeps()
+    holder.forget_all_but(one.app_id for one in found)
+    for one in found:
+        port = holder.listen(one.app_id, one.port)
+        if port == one.port:
+            continue
+        with context.locks.hold(one.app_id, HOLDER, _noted):
+            now = context.store.sleep(one.app_id)
+            if now is not None:
+                context.store.put_sleep(replace(now, port=port))
+
+
+@dataclass(slots=True)
+class _Seen:
+    requests: int
+    at: float
+
+
+@dataclass(slots=True)
+class Sleeper:
+    """One per server; a call looks at every app that may sleep."""
+
+    context: Context
+    holder: Holder
+    _seen: dict[str, _Seen] = field(default_factory=dict)
+
+    def __call__(self) -> None:
+        """Have those sleep that were idle long enough. Without word from the router nobody is idle."""
+        listen(self.context, self.holder)
+        may = [one for one in self.context.store.sleeps() if not one.asleep]
+        self._seen = {one.app_id: self._seen[one.app_id] for one in may if one.app_id in self._seen}
+        if not may:
+            return
+        counts = {one.app_id: sum(one.requests.values()) for one in self.context.router.traffic()}
+        for one in may:
+            try:
+                self._look(one, counts.get(one.app_id, 0))
+            except NotFound:
+                log.debug("%s has just gone", one.app_id)
+
+    def _look(self, sleep: Sleep, requests: int) -> None:
+        now = self.context.clock.monotonic()
+        seen = self._seen.get(sleep.app_id)
+        if seen is None or seen.requests != requests or self._is_busy(sleep.app_id):
+            self._seen[sleep.app_id] = _Seen(requests, now)
+        elif now - seen.at >= sleep.after and fall_asleep(self.context, sleep.app_id):
+            self._seen.pop(sleep.app_id)
+
+    def _is_busy(self, app_id: str) -> bool:
+        """Whether somebody works on it, it has no web that runs, or requests are in flight (WebSockets are)."""
+        if self.context.locks.holder(app_id):
+            return True
+        web = [
+            replica.address
+            for service in self.context.engine.observe(app_id)
+            if service.key.process == "web" and service.kind == "replica"
+            for replica in service.replicas
+            if replica.address
+        ]
+        return not web or any(self.context.router.in_flight(web).values())
+
+
+def _serving(context: Context, app: App) -> Release | None:
+    if not app.wanted:
+        return None
+    release = context.store.release(app.id, app.wanted)
+    return release if release.image and release.status is ReleaseStatus.SUCCEEDED else None
+
+
+def _address(context: Context, app: App) -> str:
+    """A healthy replica of the route's, so one of the wanted release."""
+    routed = {server for route in context.router.observe() if route.app_id == app.id for server in route.servers}
+    for service in context.engine.observe(app.id):
+        for replica in service.replicas:
+            if replica.state is State.HEALTHY and replica.address in routed:
+                return replica.address
+    raise Conflict(f"no replica of {app.name} is healthy")
+
+
+def _asleep_again(context: Context, app: App, release: Release, known: Sleep, error: Exception) -> None:
+    """What does not get healthy is taken away again, so that nothing restarts in a loop."""
+    context.store.put_sleep(replace(known, asleep=True, since=context.clock.now()))
+    _tell(context, app, "sleep.failed", f"{app.name} could not be woken: {in_words(error)}")
+    try:
+        reconcile(world(context), app, release, _noted)
+    except PaasError as again:
+        log.warning("%s could not be put to sleep again: %s", app.name, again.message)
+
+
+def _shown(context: Context, app: App) -> Sleeping:
+    known = context.store.sleep(app.id)
+    if known is None:
+        return Sleeping(app=app.name, after=0.0, asleep=False, since=0.0)
+    return Sleeping(app=app.name, after=known.after, asleep=known.asleep, since=known.since)
+
+
+def _tell(context: Context, app: App, kind: str, message: str) -> None:
+    event = Event(kind=kind, app=app.name, message=message, at=context.clock.now())
+    context.store.add_event(event, app_id=app.id, actor=HOLDER)
+
+
+def _noted(event: Event) -> None:
+    if event.kind != "done":
+        log.info("%s", f"{event.app}: {event.message}" if event.app else event.message)

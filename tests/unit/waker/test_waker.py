@@ -1,0 +1,122 @@
+"""Connections are held until an app is awake, and it is woken once."""
+
+from __future__ import annotations
+
+import socket
+import socketserver
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import pytest
+
+from paas.waker import Waker
+
+
+class Echo(socketserver.BaseRequestHandler):
+    """Sends back what came, until its end."""
+
+    def handle(self) -> None:
+        while piece := self.request.recv(65536):
+            self.request.sendall(piece)
+
+
+@dataclass
+class Lab:
+    """A waker whose app is an echo behind a door; `error` keeps it from waking."""
+
+    waker: Waker = field(init=False)
+    address: str = ""
+    door: threading.Event = field(default_factory=threading.Event)
+    asked: threading.Event = field(default_factory=threading.Event)
+    error: Exception | None = None
+    times: int = 0
+
+    def wake(self, app_id: str) -> str:
+        self.times += 1
+        self.asked.set()
+        assert self.door.wait(20)
+        if self.error:
+            raise self.error
+        return self.address
+
+    def send(self, data: bytes) -> bytes:
+        """Everything that comes back, after an end of sending."""
+        with socket.create_connection(("127.0.0.1", self.waker.listen("shop")), timeout=20) as link:
+            sender = threading.Thread(target=lambda: (link.sendall(data), link.shutdown(socket.SHUT_WR)))
+            sender.start()
+            found = b"".join(iter(lambda: link.recv(65536), b""))
+            sender.join(20)
+            return found
+
+
+@pytest.fixture
+def lab() -> Iterator[Lab]:
+    made = Lab()
+    made.waker = Waker(made.wake)
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Echo) as server:
+        made.address = f"127.0.0.1:{server.server_address[1]}"
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        made.waker.start()
+        yield made
+        made.door.set()
+        made.waker.stop()
+        server.shutdown()
+        thread.join()
+
+
+def test_ten_at_once_wake_the_app_once_and_all_are_answered(lab: Lab) -> None:
+    with ThreadPoolExecutor(10) as pool:
+        answers = [pool.submit(lab.send, b"hello %d" % number) for number in range(10)]
+        assert lab.asked.wait(20)
+        lab.door.set()
+        assert sorted(one.result(20) for one in answers) == sorted(b"hello %d" % number for number in range(10))
+
+
+def test_a_body_of_many_megabytes_is_held_back_and_then_passed_whole(lab: Lab) -> None:
+    data = bytes(range(256)) * 20_000
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(lab.send, data)
+        assert lab.asked.wait(20)
+        lab.door.set()
+        assert answer.result(30) == data
+
+
+def test_a_connection_without_a_byte_wakes_nobody(lab: Lab) -> None:
+    with socket.create_connection(("127.0.0.1", lab.waker.listen("shop")), timeout=20) as link:
+        link.shutdown(socket.SHUT_WR)
+        assert link.recv(1) == b""
+    assert lab.times == 0
+
+
+def test_a_waking_that_fails_is_told_and_not_tried_again_at_once(lab: Lab) -> None:
+    lab.error = RuntimeError("DATABASE_URL=secret")
+    lab.door.set()
+    first, second = lab.send(b"GET / HTTP/1.1\r\n\r\n"), lab.send(b"GET / HTTP/1.1\r\n\r\n")
+    for answer in (first, second):
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"\r\nRetry-After: " in answer
+        assert b"could not be started" in answer
+        assert b"secret" not in answer
+    assert lab.times == 1
+
+
+def test_a_refused_head_has_no_body(lab: Lab) -> None:
+    lab.error = RuntimeError("no")
+    lab.door.set()
+    assert lab.send(b"HEAD / HTTP/1.1\r\n\r\n").endswith(b"\r\n\r\n")
+
+
+def test_a_port_that_is_taken_is_replaced_by_another(lab: Lab) -> None:
+    first = lab.waker.listen("shop")
+    assert lab.waker.listen("shop") == first
+    assert lab.waker.listen("blog", first) != first
+
+
+def test_an_app_that_may_not_sleep_any_more_has_no_port(lab: Lab) -> None:
+    port = lab.waker.listen("shop")
+    lab.waker.forget_all_but(())
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=5)
