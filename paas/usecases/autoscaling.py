@@ -70,11 +70,12 @@ class Autoscaler:
         """Look at every process once. What fails with one app is told and keeps no other from its look."""
         overrides = self.context.store.overrides()
         seen: set[tuple[str, str]] = set()
+        asleep = {one.app_id for one in self.context.store.sleeps() if one.asleep}
         for app in self.context.store.apps():
             release = self._release(app)
             rules = effective(release, [one for one in overrides if one.app_id == app.id]) if release else {}
             seen |= {(app.id, process) for process in rules}
-            if release and rules:
+            if release and rules and app.id not in asleep:
                 self._guarded(app, release, rules)
         self._states = {key: state for key, state in self._states.items() if key in seen}
         self._working = {app_id: thread for app_id, thread in self._working.items() if thread.is_alive()}
