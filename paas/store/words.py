@@ -47,11 +47,8 @@ def taken(what: str, name: str) -> Conflict:
 
 
 def host_taken(host: str, owner: str) -> Conflict:
-    """A domain is another app's."""
-    return Conflict(
-        f"the domain {host} belongs to app {owner!r}",
-        hint=f"remove it there first: paas domains remove {host} -a {owner}",
-    )
+    """A domain is another app's, which is not named: whoever asks may not know of it."""
+    return Conflict(f"the domain {host} belongs to another app", hint="remove it there first: paas domains remove")
 
 
 def alias_taken(alias: str, app: str, addon: str) -> Conflict:

@@ -107,7 +107,7 @@ def deploy_app(context: Context, request: DeployApp, act: Act) -> Deployed:
             images.refuse_foreign(context, found.source.origin, act)
         wanted = inspected(context, found, request.buildpack)
         _tell(act, wanted)
-        _check(context, app, request.app, wanted)
+        _check(context, app, request.app, wanted, act)
         present = app or _created(context, request, found.source, act)
         built = build_image(context, present, found, wanted, act.emit, no_cache=request.no_cache)
     work = _Work(context, act, request, present, wanted, built, found.source)
@@ -210,7 +210,7 @@ def _tell(act: Act, wanted: Shape) -> None:
         act.emit(Event(kind="warning", message=warning))
 
 
-def _check(context: Context, app: App | None, app_name: str, wanted: Shape) -> None:
+def _check(context: Context, app: App | None, app_name: str, wanted: Shape, act: Act) -> None:
     """Everything that would make the release impossible, before minutes go into a build."""
     known = app or App(id="", name=names.app_name(app_name), created_at=0)
     base = base_release(context.store, known)
@@ -229,7 +229,7 @@ def _check(context: Context, app: App | None, app_name: str, wanted: Shape) -> N
     shape.cron(wanted.manifest, shape.processes(wanted, base))
     check_size(shape.config(wanted.manifest, base))
     domains = shape.domains(wanted.manifest, base)
-    check_free(context, known, tuple(host for host in domains if host not in base.domains))
+    check_free(context, known, tuple(host for host in domains if host not in base.domains), act)
 
 
 def _created(context: Context, request: DeployApp, source: Source, act: Act) -> App:

@@ -51,7 +51,7 @@ def change_domains(context: Context, request: ChangeDomains, act: Act) -> Change
     remove = tuple(names.host_name(host) for host in request.remove)
     if both := set(add) & set(remove):
         raise UsageError(f"{min(both)} is to be added and removed at once", hint="name it once")
-    check_free(context, app, add)
+    check_free(context, app, add, act)
     base = base_release(context.store, app)
     changes = [*(f"+{host}" for host in add if host not in base.domains), *(f"-{host}" for host in remove)]
     _changed(base, add, remove)
@@ -68,8 +68,9 @@ def change_domains(context: Context, request: ChangeDomains, act: Act) -> Change
     return Changed(app=app.name, release=release.number, message=_tls_note(context, add))
 
 
-def check_free(context: Context, app: App, hosts: Iterable[str]) -> None:
-    """Raise Conflict when a host belongs to another app or is one that app names lead to."""
+def check_free(context: Context, app: App, hosts: Iterable[str], act: Act) -> None:
+    """Raise Conflict when a host belongs to another app (named only to who may see it) or is one that app names lead
+    to."""
     for host in hosts:
         if host == context.settings.platform_domain:
             raise Conflict(f"{host} is the platform's own", hint="choose another host for the app")
@@ -82,6 +83,8 @@ def check_free(context: Context, app: App, hosts: Iterable[str]) -> None:
             )
         owner = context.store.domain_owner(host)
         if owner is not None and owner.id != app.id:
+            if not act.may(owner.id):
+                raise Conflict(f"{host} belongs to another app", hint="ask an owner of the platform whose it is")
             raise Conflict(f"{host} belongs to {owner.name}", hint=f"paas domains remove {host} --app {owner.name}")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import paas
 from paas.errors import EngineUnavailable
@@ -89,8 +89,13 @@ def platform_down(context: Context, request: PlatformDown, act: Act) -> Platform
 
 
 def platform_status(context: Context, request: PlatformStatus, act: Act) -> PlatformShown:
-    """How it is now; a part that does not answer is told, not raised."""
-    return _shown(context)
+    """How it is now; a part that does not answer is told, not raised. Where it lies, and what others have running, is
+    for its owners."""
+    shown = _shown(context)
+    if act.may("", "owner"):
+        return shown
+    running = tuple(one.id for one in context.store.operations(status="running") if act.may(one.app_id))
+    return replace(shown, home="", running=running, apps=sum(act.may(app.id) for app in context.store.apps()))
 
 
 def _bring_up(context: Context, app_id: str, act: Act) -> None:

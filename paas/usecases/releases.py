@@ -184,7 +184,7 @@ def rollback(context: Context, request: Rollback, act: Act) -> Changed:
     target = _target(context, app, request.number)
     if target.number == app.wanted:
         return Changed(app=app.name, release=app.wanted, changed=False, message=f"v{app.wanted} is what runs already")
-    _still_possible(context, app, target)
+    _still_possible(context, app, target, act)
     release = change_release(
         context,
         app,
@@ -276,7 +276,7 @@ def _target(context: Context, app: App, number: int) -> Release:
     return previous
 
 
-def _still_possible(context: Context, app: App, target: Release) -> None:
+def _still_possible(context: Context, app: App, target: Release, act: Act) -> None:
     """Raise Conflict when the image was collected or a domain went to another app since."""
     if not target.image or context.builder.find(target.image) is None:
         raise Conflict(
@@ -286,9 +286,10 @@ def _still_possible(context: Context, app: App, target: Release) -> None:
     for host in target.domains:
         owner = context.store.domain_owner(host)
         if owner is not None and owner.id != app.id:
+            seen = owner.name if act.may(owner.id) else ""
             raise Conflict(
-                f"{host} of v{target.number} belongs to {owner.name} now",
-                hint=f"remove it there first: paas domains remove {host} --app {owner.name}",
+                f"{host} of v{target.number} belongs to {seen or 'another app'} now",
+                hint=f"remove it there first: paas domains remove {host} --app {seen or '…'}",
             )
 
 

@@ -15,7 +15,7 @@ import pytest
 from paas.client import Client
 from paas.errors import Conflict, Denied, NotFound, NotLoggedIn, ServerUnavailable, TooManyAttempts, UsageError
 from paas.interfaces import Resize
-from paas.model.app import Operation
+from paas.model.app import Operation, Release, ReleaseKind
 from paas.model.events import Event
 from paas.model.people import Grant, digest_of
 from paas.requests import apps, git, logins, people, platform, sessions
@@ -445,3 +445,18 @@ def test_a_session_may_not_be_opened_by_whoever_may_not(server: World) -> None:
         assert server.ask(kind, fields, server.tokens["app:deployer"])[0] == 403
         assert server.ask(kind, fields, None)[0] == 401
         assert server.ask(kind, {**fields, "app": "theirs"}, server.tokens["app:owner"])[0] == 404
+
+
+def test_a_domain_of_another_team_is_taken_without_saying_by_whom(server: World) -> None:
+    from paas.errors import PaasError
+    from paas.requests.config import ChangeDomains
+
+    release = Release(
+        app_id="0b0b0b0b", number=0, kind=ReleaseKind.DOMAINS, created_at=1.0, actor="x", description="x",
+        domains=("www.example.com",),
+    )  # fmt: skip
+    server.store.add_release(release)
+    with pytest.raises(PaasError) as caught:
+        list(client(server, server.tokens["app:owner"]).follow(ChangeDomains(app="mine", add=("www.example.com",))))
+    assert "another app" in caught.value.message
+    assert "theirs" not in str(caught.value.as_dict())
