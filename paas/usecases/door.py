@@ -9,7 +9,7 @@ not; a request that names nothing and does not say that it is for `everyone` is 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from paas.errors import Denied, NotFound, PaasError
@@ -70,6 +70,8 @@ class Door:
         handler = HANDLERS.get(type(request))
         if handler is None:
             raise NotFound(f"there is no use case for {type(request).__name__}")
+        if type(request).anyone:
+            return self._let_in(request, who, emit)
         if type(request).method != "GET" or type(request) in REVEALING:
             self._note(request, who, operation)
         return handler(self.context, request, Act(who.name, emit, operation, who))
@@ -83,6 +85,16 @@ class Door:
             raise NotFound(f"{type(request).__name__} is no session")
         self._note(request, who, "")
         return handler(self.context, request, Act(who.name, emit, "", who), terminal)
+
+    def _let_in(self, request: Request, who: Actor, emit: Emit) -> object:
+        """Who shows something instead of a login is noted by what came of it."""
+        try:
+            answer = HANDLERS[type(request)](self.context, request, Act(who.name, emit, "", who))
+        except Denied:
+            self.log.denied(who, request)
+            raise
+        self._note(request, replace(who, name=str(getattr(answer, "user", "") or who.name)), "")
+        return answer
 
     def admit(self, kind: type[Request], path: Mapping[str, str], actor: Actor | str) -> None:
         """Raise what a session would be refused with, by what its address says: before there is a connection."""

@@ -66,6 +66,8 @@ def test_an_invite_makes_a_user_once_with_what_it_says(server: World) -> None:
     with pytest.raises(NotLoggedIn) as wrong:
         invited(server, "paasinvite_0123456789ab_" + "x" * 43)
     assert again.value.as_dict() == wrong.value.as_dict()
+    tries = [(one.actor, one.outcome) for one in server.store.records() if one.request == "AcceptInvite"]
+    assert tries == [("zoe", "allowed"), ("nobody", "denied"), ("nobody", "denied")]
     assert ask(server, BOSS, logins.ListInvites()) == []
 
 
