@@ -153,7 +153,7 @@ class DockerBuilder:
         with self._client() as client:
             labels = [f"paas.instance={self._settings.instance}", f"paas.app={app_id}"]
             listed = client.images(filters={"label": labels})
-            return tuple(_image(client.inspect_image(item["Id"]), _ref(item)) for item in listed)
+            return tuple(_image(client.inspect_image(item["Id"]), ref) for item in listed for ref in _refs(item))
 
     def remove(self, ref: str) -> None:
         """See `interfaces.Builder.remove`."""
@@ -399,9 +399,9 @@ def _image(found: Mapping[str, Any], ref: str) -> Image:
     )
 
 
-def _ref(listed: Mapping[str, Any]) -> str:
-    names = [name for name in listed.get("RepoTags") or () if name != "<none>:<none>"]
-    return names[0] if names else str(listed["Id"])
+def _refs(listed: Mapping[str, Any]) -> Sequence[str]:
+    """All its names, else its id: an image that was promoted has one name of each app."""
+    return [name for name in listed.get("RepoTags") or () if name != "<none>:<none>"] or [str(listed["Id"])]
 
 
 def _split(ref: str) -> tuple[str, str, str]:

@@ -9,6 +9,7 @@ from paas.interfaces.autoscaling import AutoscaleStore
 from paas.interfaces.deploy_hooks import DeployHookStore
 from paas.interfaces.notifications import NotificationStore
 from paas.interfaces.people import AuditStore, PeopleStore
+from paas.interfaces.pipelines import PipelineStore
 from paas.interfaces.runs import RunStore
 from paas.interfaces.sleep import SleepStore
 from paas.model.app import Addon, App, Attachment, Operation, Release
@@ -17,7 +18,15 @@ from paas.model.route import Certificate
 
 
 class Store(
-    PeopleStore, RunStore, AuditStore, AutoscaleStore, DeployHookStore, NotificationStore, SleepStore, Protocol
+    PeopleStore,
+    PipelineStore,
+    RunStore,
+    AuditStore,
+    AutoscaleStore,
+    DeployHookStore,
+    NotificationStore,
+    SleepStore,
+    Protocol,
 ):
     """What we want, and history. Every method is one transaction; ids and names are unique as said.
 

@@ -77,6 +77,7 @@ class ReleaseKind(StrEnum):
     DOMAINS = "domains"
     ADDON = "addon"
     ROLLBACK = "rollback"
+    PROMOTE = "promote"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ from paas.store.memory_deploy_hooks import MemoryDeployHooks
 from paas.store.memory_notifications import MemoryNotifications
 from paas.store.memory_parts import State, transaction
 from paas.store.memory_people import MemoryPeople
+from paas.store.memory_pipelines import MemoryPipelines
 from paas.store.memory_runs import MemoryRuns
 from paas.store.memory_sleep import MemorySleep
 
@@ -26,7 +27,14 @@ Named = TypeVar("Named", App, Addon)
 
 
 class MemoryStore(
-    MemoryPeople, MemoryRuns, MemoryAudit, MemoryAutoscaling, MemoryDeployHooks, MemoryNotifications, MemorySleep
+    MemoryPeople,
+    MemoryPipelines,
+    MemoryRuns,
+    MemoryAudit,
+    MemoryAutoscaling,
+    MemoryDeployHooks,
+    MemoryNotifications,
+    MemorySleep,
 ):
     """A `Store` of dictionaries."""
 
@@ -56,6 +64,7 @@ class MemoryStore(
         state = self.state
         state.apps.pop(app_id, None)
         state.numbers.pop(app_id, None)
+        state.places.pop(app_id, None)
         self._forget_app(app_id)
         self._forget_runs_of(app_id)
         self._forget_autoscaling_of(app_id)

@@ -15,6 +15,7 @@ from paas.model.deploy_hook import DeployHook, HookDelivery, HookState
 from paas.model.events import Event
 from paas.model.notification import Notification, Target
 from paas.model.people import Grant, Invite, KeyOwner, Membership, Team, Token, User
+from paas.model.pipeline import Place
 from paas.model.route import Certificate
 from paas.model.runs import CronMark, Run
 from paas.model.sleep import Sleep
@@ -107,6 +108,7 @@ class State:
     autoscaling: Autoscaling = field(default_factory=Autoscaling)
     hooks: Hooks = field(default_factory=Hooks)
     told: Told = field(default_factory=Told)
+    places: dict[str, Place] = field(default_factory=dict)
     sleeps: dict[str, Sleep] = field(default_factory=dict)
 
 

@@ -197,7 +197,7 @@ def _shaped_by_source(context: Context, app: App) -> bool:
             continue
         if release.kind in (ReleaseKind.DEPLOY, ReleaseKind.ROLLBACK):
             return True
-        if release.kind in (ReleaseKind.LIMITS, ReleaseKind.DOMAINS):
+        if release.kind in (ReleaseKind.LIMITS, ReleaseKind.DOMAINS, ReleaseKind.PROMOTE):
             return False
     return False
 

@@ -39,6 +39,7 @@ from paas.requests.config import (
     PutCertificate,
     ShowConfig,
 )
+from paas.requests.cron import ListCron, PauseCron, ResumeCron, RunCron, ShowCron
 from paas.requests.deploy_hooks import (
     AddDeployHook,
     ListDeployHooks,
@@ -47,7 +48,6 @@ from paas.requests.deploy_hooks import (
     RemoveDeployHook,
     ShowDeployHook,
 )
-from paas.requests.cron import ListCron, PauseCron, ResumeCron, RunCron, ShowCron
 from paas.requests.deploys import DeployApp, ListReleases, PlanApp, Rollback, ShowRelease
 from paas.requests.git import AddKey, GitSession, ListKeys, RemoveKey
 from paas.requests.logins import (
@@ -88,6 +88,15 @@ from paas.requests.people import (
     VerifyAudit,
     WhoAmI,
 )
+from paas.requests.pipelines import (
+    AddToPipeline,
+    DestroyPipeline,
+    DiffPipeline,
+    ListPipelines,
+    PromoteApp,
+    RemoveFromPipeline,
+    ShowPipeline,
+)
 from paas.requests.platform import (
     Doctor,
     ListOperations,
@@ -121,8 +130,10 @@ from paas.usecases import (
     metrics,
     notifications,
     people,
+    pipelines,
     platform,
     processes,
+    promote,
     recommend,
     releases,
     restart,
@@ -150,6 +161,13 @@ HANDLERS: Mapping[type[Request], Handler] = {
     ListReleases: releases.list_releases,
     ShowRelease: releases.show_release,
     Rollback: releases.rollback,
+    ListPipelines: pipelines.list_pipelines,
+    ShowPipeline: pipelines.show_pipeline,
+    AddToPipeline: pipelines.add_to_pipeline,
+    RemoveFromPipeline: pipelines.remove_from_pipeline,
+    DestroyPipeline: pipelines.destroy_pipeline,
+    PromoteApp: promote.promote_app,
+    DiffPipeline: promote.diff_pipeline,
     ListReplicas: processes.list_replicas,
     Scale: processes.scale,
     SetLimits: processes.set_limits,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from paas.errors import PlatformError
-from paas.model.app import App, ReleaseStatus
+from paas.model.app import App, ReleaseKind, ReleaseStatus
 from paas.model.events import Emit, Event
 from paas.usecases.context import Act, Context
 from paas.usecases.switch import in_words
 
+PROMOTE = ReleaseKind.PROMOTE
 LOOKED_AT = 100
 """Releases beyond the kept ones that are looked at; an older one's image counts as one without a release."""
 
@@ -28,7 +29,7 @@ def collect(context: Context, app: App, emit: Emit, *, operation: str = "") -> N
 def remove_all(context: Context, app: App) -> None:
     """Remove every image of an app that is destroyed."""
     refs = {release.image_ref for release in context.store.releases(app.id) if release.image_ref}
-    for ref in sorted(refs | {image.ref for image in context.builder.images(app.id) if image.ref}):
+    for ref in sorted(refs | {image.ref for image in context.builder.images(app.id) if _own(app, image.ref)}):
         context.builder.remove(ref)
 
 
@@ -53,16 +54,23 @@ def unneeded(context: Context, app: App, *, others: bool) -> tuple[str, ...]:
     kept |= {release.image for release in releases if release.number == context.store.app(app.id).wanted}
     kept |= {service.image for service in context.engine.observe(app.id)}
     known = {release.image_ref: release.image for release in releases if release.image_ref}
-    found = {image.ref: image.id for image in context.builder.images(app.id) if image.ref}
+    found = {image.ref: image.id for image in context.builder.images(app.id) if _own(app, image.ref)}
     loose = {} if others else {ref: image for ref, image in found.items() if ref not in known}
-    tagged = {release.image_ref for release in releases if release.buildpack == "image"}
+    tagged = {release.image_ref for release in releases if release.buildpack == "image" or release.kind is PROMOTE}
     there = {ref: image for ref, image in known.items() if ref in found or _is_here(context, ref, tagged)}
     return tuple(sorted(ref for ref, image in (there | loose).items() if image not in kept and ref not in kept))
 
 
 def _is_here(context: Context, ref: str, tagged: set[str]) -> bool:
-    """Images that were deployed as they are carry no label of ours: they are asked for one by one."""
+    """Images that were deployed as they are carry no label of ours, promoted ones that of the app they came from: they
+    are asked for one by one."""
     return ref in tagged and context.builder.find(ref) is not None
+
+
+def _own(app: App, ref: str) -> bool:
+    """Whether the name is this app's. An image that was promoted has a name of each app that it runs in, and only that
+    app may take its name away."""
+    return f"/{app.id}:" in ref
 
 
 def _others_run(context: Context, app: App, operation: str) -> bool:

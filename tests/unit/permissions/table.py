@@ -31,6 +31,7 @@ from paas.requests import (
     metrics,
     notifications,
     people,
+    pipelines,
     platform,
     processes,
     recommend,
@@ -71,6 +72,14 @@ ROWS = (
     Row(deploys.ListReleases, "app", "viewer"),
     Row(deploys.ShowRelease, "app", "viewer", {"number": 1}),
     Row(deploys.Rollback, "app", "deployer"),
+    # pipelines
+    Row(pipelines.ListPipelines, "everyone", "viewer"),
+    Row(pipelines.ShowPipeline, "everyone", "viewer", {"pipeline": "way"}),
+    Row(pipelines.DestroyPipeline, "everyone", "viewer", {"pipeline": "way"}),
+    Row(pipelines.AddToPipeline, "app", "operator", {"pipeline": "way", "stage": "staging"}),
+    Row(pipelines.RemoveFromPipeline, "app", "operator"),
+    Row(pipelines.PromoteApp, "app", "deployer"),
+    Row(pipelines.DiffPipeline, "app", "viewer"),
     # processes
     Row(processes.ListReplicas, "app", "viewer"),
     Row(processes.Scale, "app", "operator", {"counts": {"web": 1}}),

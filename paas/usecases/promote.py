@@ -1,0 +1,205 @@
+"""Promote: the image that runs in one app becomes a release of others, without a build.
+
+The image, the process types and what else the source said come along. Config, domains, addons, replicas and limits
+are the target's own and stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from paas.errors import Conflict, Denied, DeployFailed, PaasError, UsageError
+from paas.model.app import App, ProcessSpec, Release, ReleaseKind, ReleaseStatus
+from paas.model.events import Event
+from paas.model.people import Role
+from paas.model.pipeline import next_places
+from paas.model.secret import Secret
+from paas.requests.pipelines import DiffPipeline, PromoteApp
+from paas.usecases import images
+from paas.usecases.context import Act, Context
+from paas.usecases.domains import app_url
+from paas.usecases.pipelines import place_of
+from paas.usecases.releases import Difference, change_release, differences
+from paas.usecases.switch import base_release
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promoted:
+    """What became of one target. `changed` False: it ran just that already, no release was made."""
+
+    app: str
+    release: int
+    url: str
+    changed: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageDifference:
+    """What a promotion would change in `to`, from what is there to what would be. Config vars by key alone: those that
+    only one of the two has; a promotion leaves them as they are."""
+
+    app: str
+    to: str
+    changes: tuple[Difference, ...]
+
+
+def promote_app(context: Context, request: PromoteApp, act: Act) -> tuple[Promoted, ...]:
+    """Every target in turn; one that fails keeps what ran there, and the others go on.
+
+    Raises Conflict when nothing runs in the app, when its image is gone, when there is no target, or when all of them
+    run just that; DeployFailed, naming each, when some of several failed; else what the one target failed with.
+    """
+    app = context.store.app(request.app)
+    running = _running(context, app)
+    targets = _targets(context, app, request.to, act, "deployer")
+    if all(_same(running, base_release(context.store, target)) for target in targets):
+        names = ", ".join(target.name for target in targets)
+        raise Conflict(f"{names} already runs what {app.name} runs", hint=f"paas pipelines diff -a {app.name}")
+    done, failed = [], {}
+    for target in targets:
+        try:
+            done.append(_promoted(context, app, running, target, act))
+        except PaasError as error:
+            if len(targets) == 1:
+                raise
+            failed[target.name] = error
+    if failed:
+        raise _some_failed(done, failed)
+    return tuple(done)
+
+
+def diff_pipeline(context: Context, request: DiffPipeline, act: Act) -> tuple[StageDifference, ...]:
+    """Raises Conflict when there is no target."""
+    app = context.store.app(request.app)
+    after = _comparable(base_release(context.store, app))
+    return tuple(
+        StageDifference(
+            app=app.name,
+            to=target.name,
+            changes=differences(_comparable(base_release(context.store, target)), after),
+        )
+        for target in _targets(context, app, (request.to,) if request.to else (), act, "viewer")
+    )
+
+
+def promotion(running: Release, base: Release, image_ref: str) -> Release:
+    """The release that `running` of another app makes out of a target's `base`. Pure."""
+    return replace(
+        base,
+        image=running.image,
+        image_ref=image_ref,
+        buildpack=running.buildpack,
+        source=running.source,
+        processes=tuple(_own_limits(process, base) for process in running.processes),
+        cron=running.cron,
+        port=running.port,
+        drain=running.drain,
+        deploy_timeout=running.deploy_timeout,
+        release_timeout=running.release_timeout,
+    )
+
+
+def _own_limits(process: ProcessSpec, base: Release) -> ProcessSpec:
+    before = base.process(process.name)
+    return replace(process, limits=before.limits) if before else process
+
+
+def _running(context: Context, app: App) -> Release:
+    release = base_release(context.store, app)
+    if not release.image or release.status is not ReleaseStatus.SUCCEEDED:
+        raise Conflict(f"nothing runs in {app.name} that could be promoted", hint=f"paas deploy -a {app.name}")
+    if context.builder.find(release.image) is None:
+        raise Conflict(f"the image of {app.name} v{release.number} is gone", hint=f"paas deploy -a {app.name} --force")
+    return release
+
+
+def _targets(context: Context, app: App, named: tuple[str, ...], act: Act, role: Role) -> tuple[App, ...]:
+    """The apps named, else those at the next stage. Those named must be in the same pipeline."""
+    place = place_of(context, app)
+    if place is None:
+        raise Conflict(f"{app.name} is in no pipeline", hint=f"paas pipelines add NAME --stage STAGE -a {app.name}")
+    places = context.store.places(place.pipeline)
+    if not named:
+        found = tuple(context.store.app(one.app_id) for one in next_places(places, place.stage))
+        if not found:
+            raise Conflict(f"no app of {place.pipeline} comes after {place.stage.value}", hint="name one: --to APP")
+        refused = [target for target in found if not act.may(target.id, role)]
+        if refused:
+            raise Denied(f"that takes the role {role} on every app of the next stage", hint="name yours: --to APP")
+        return found
+    members = {one.app_id for one in places}
+    apps = {target.id: target for target in map(context.store.app, named)}
+    for target in apps.values():
+        if target.id == app.id:
+            raise UsageError(f"{app.name} cannot be promoted to itself", hint="name another app: --to APP")
+        if target.id not in members:
+            raise Conflict(
+                f"{target.name} is not in the pipeline {place.pipeline}",
+                hint=f"paas pipelines add {place.pipeline} --stage STAGE -a {target.name}",
+            )
+    return tuple(apps.values())
+
+
+def _promoted(context: Context, app: App, running: Release, target: App, act: Act) -> Promoted:
+    base = base_release(context.store, target)
+    if _same(running, base):
+        return Promoted(app=target.name, release=target.wanted, url=app_url(context, target), changed=False)
+    if lacking := sorted(running.config.keys() - base.config.keys()):
+        message = f"{target.name} has no {', '.join(lacking)}, which {app.name} has"
+        act.emit(Event(kind="warning", app=target.name, message=message))
+    # A name of its own keeps the image for the target when the source collects or goes away.
+    ref = f"{context.settings.instance}/{target.id}:{running.image.removeprefix('sha256:')[:12]}"
+    context.builder.tag(running.image, ref)
+
+    def change(base: Release) -> Release:
+        fresh = context.store.app(target.id)
+        coming = promotion(running, base, ref)
+        context.store.save_app(replace(fresh, formation=formation(fresh.formation, coming)))
+        return coming
+
+    try:
+        release = change_release(
+            context,
+            target,
+            act,
+            kind=ReleaseKind.PROMOTE,
+            description=f"promote {app.name} v{running.number}",
+            change=change,
+            release_command=True,
+        )
+    finally:
+        images.collect(context, target, act.emit, operation=act.operation)
+    return Promoted(app=target.name, release=release.number, url=app_url(context, target))
+
+
+def formation(before: Mapping[str, int], coming: Release) -> dict[str, int]:
+    """Replicas per process type: the target's own; of a type that is new there one `web` and none of the others."""
+    found = dict(before)
+    for process in coming.processes:
+        if process.name == "release" or process.name in found:
+            continue
+        start = int(process.name == "web")
+        if start and (rules := process.autoscale):
+            start = min(max(start, rules.least), rules.most)
+        found[process.name] = start
+    return found
+
+
+def _same(running: Release, base: Release) -> bool:
+    coming = promotion(running, base, base.image_ref)
+    return base.status is ReleaseStatus.SUCCEEDED and replace(coming, source=base.source) == base
+
+
+def _comparable(release: Release) -> Release:
+    """Without what is each app's own: values of config vars, and hosts."""
+    return replace(release, config={key: Secret("set") for key in release.config}, domains=())
+
+
+def _some_failed(done: list[Promoted], failed: Mapping[str, PaasError]) -> DeployFailed:
+    live = ", ".join(f"{one.app} v{one.release}" for one in done) or "none"
+    return DeployFailed(
+        f"{len(failed)} of {len(failed) + len(done)} targets failed: {', '.join(failed)}; live: {live}",
+        hint="those that failed serve what they served before",
+        details=tuple(f"{name}: {error.message}" for name, error in failed.items()),
+    )

@@ -1,0 +1,58 @@
+"""What every store does with places of apps in pipelines, on disk and in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from paas.errors import NotFound
+from paas.interfaces import Store
+from paas.model.app import App
+from paas.model.pipeline import Place, Stage
+from paas.store.memory import MemoryStore
+from paas.store.sql import SqlStore
+
+SHOP, TEST = App(id="0a0a0a0a", name="shop", created_at=1.0), App(id="0b0b0b0b", name="shop-test", created_at=1.0)
+LIVE = Place(app_id=SHOP.id, pipeline="shop", stage=Stage.PRODUCTION)
+TRIED = Place(app_id=TEST.id, pipeline="shop", stage=Stage.STAGING)
+
+
+@pytest.fixture(params=["memory", "disk"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    made = MemoryStore() if request.param == "memory" else SqlStore.open(tmp_path)
+    for app in (SHOP, TEST):
+        made.add_app(app)
+    yield made
+    made.close()
+
+
+def test_places_come_back_in_the_order_of_the_stages(store: Store) -> None:
+    store.put_place(LIVE)
+    store.put_place(TRIED)
+    assert store.places("shop") == store.places() == (TRIED, LIVE)
+    assert store.places("other") == ()
+
+
+def test_an_app_has_one_place_and_the_last_counts(store: Store) -> None:
+    store.put_place(LIVE)
+    moved = replace(LIVE, pipeline="other", stage=Stage.REVIEW)
+    store.put_place(moved)
+    assert store.places() == (moved,)
+
+
+def test_places_are_taken_away_by_command_and_with_their_app(store: Store) -> None:
+    store.put_place(LIVE)
+    store.put_place(TRIED)
+    store.delete_places((TEST.id,))
+    store.delete_places((TEST.id, "0c0c0c0c"))
+    assert store.places() == (LIVE,)
+    store.delete_app(SHOP.id)
+    assert store.places() == ()
+
+
+def test_there_is_no_place_for_an_app_that_is_not_there(store: Store) -> None:
+    with pytest.raises(NotFound):
+        store.put_place(replace(LIVE, app_id="0c0c0c0c"))
