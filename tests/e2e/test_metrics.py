@@ -58,9 +58,9 @@ def measured(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Pl
 
 
 def web(platform: Platform) -> list[dict[str, Any]]:
-    """The samples of the last minute."""
-    answer = platform.json("metrics", APP, "--process", "web", "--last", "1m")
-    return [one["values"] for one in answer["series"][0]["samples"]]
+    """The samples of the last minute; none before the first look."""
+    answer = platform.json("metrics", APP, "--last", "1m")
+    return [one["values"] for series in answer["series"] if series["name"] == "web" for one in series["samples"]]
 
 
 @contextmanager
