@@ -1,7 +1,7 @@
 # Every target sets up what it needs by itself (scripts/setup says what it installs before it does).
 PYTEST = .venv/bin/python -m pytest
 
-.PHONY: help demo test fuzz check bench bench-autoscale bench-step docs wheel clean
+.PHONY: help demo test fuzz check bench bench-autoscale bench-sampling bench-step docs wheel clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,10 @@ bench: ## The numbers, as ratios against a baseline taken in the same run
 bench-autoscale: ## Autoscaling rules against those of hosted platforms, simulated; needs no Engine
 	@scripts/setup
 	.venv/bin/python -m benchmarks.autoscale
+
+bench-sampling: ## What measuring 100 replicas costs, in percent of one core; ARGS=N for as many others
+	@scripts/setup --bench
+	.venv/bin/python -m benchmarks.sampling $(ARGS)
 
 bench-step: ## A real step in the load, followed by replicas: seconds, failed requests; PARTS=noise for the other
 	@scripts/setup --bench
