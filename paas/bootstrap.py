@@ -21,13 +21,14 @@ from paas.stacks import build_env, choose
 from paas.store.sql import SqlStore
 from paas.usecases import autoscaling, backup_watch, fetch, hook_receiver, notify, presence, repository, uploads
 from paas.usecases.addon_service import reconcile_addons
+from paas.usecases.certificate_watch import CertificateWatch
 from paas.usecases.context import Context, Locks
 from paas.usecases.doctor import Check, checks
 from paas.usecases.door import Door
 from paas.usecases.operations import Operations
-from paas.usecases.scheduler import Scheduler
 from paas.usecases.sampling import Sampler
-from paas.usecases.sleep import PERIOD as sleep_period
+from paas.usecases.scheduler import Scheduler
+from paas.usecases.sleep import PERIOD as SLEEP_PERIOD
 from paas.usecases.sleep import Sleeper, listen, wake
 from paas.usecases.switch import world
 from paas.waker import Waker
@@ -109,11 +110,17 @@ def wire(
     controller = Controller(context, world(context), recover=operations.recover, repair_addons=repair)
     scheduler = Scheduler(context)
     waker = Waker(lambda app_id: wake(context, app_id))
-    sleeping = Loop("sleep", sleep_period, Sleeper(context, waker))
+    sleeping = Loop("sleep", SLEEP_PERIOD, Sleeper(context, waker))
     cron = Loop("cron", scheduler.period, scheduler.step)
-    again = Loops((*loops(context, operations), cron, sleeping, Loop("signals", settings.sample, Sampler(context, signals))))
+    sampling = Loop("signals", settings.sample, Sampler(context, signals))
+    again = Loops((*loops(context, operations), cron, sleeping, sampling))
     return Platform(
-        context=context, door=door, operations=operations, controller=controller, loops=again, scheduler=scheduler,
+        context=context,
+        door=door,
+        operations=operations,
+        controller=controller,
+        loops=again,
+        scheduler=scheduler,
         waker=waker,
     )
 
@@ -122,10 +129,11 @@ def loops(context: Context, operations: Operations) -> tuple[Loop, ...]:
     """What the platform does by itself beside the controller."""
     return (
         Loop("presence", presence.PERIOD, operations.door.review),
-        Loop("deploy-hooks", hook_receiver.SECONDS, hook_receiver.Dispatcher(context, operations.start).step),
-        Loop("autoscale", autoscaling.PERIOD, autoscaling.Autoscaler(context)),
+        Loop("certificates", 60.0, CertificateWatch(context)),
         Loop("notifications", notify.PERIOD, notify.Notifier(context).step),
         Loop("backup-silence", backup_watch.PERIOD, backup_watch.BackupWatch(context)),
+        Loop("deploy-hooks", hook_receiver.SECONDS, hook_receiver.Dispatcher(context, operations.start).step),
+        Loop("autoscale", autoscaling.PERIOD, autoscaling.Autoscaler(context)),
     )
 
 

@@ -121,6 +121,4 @@ def _wanted(world: World, app: App, release: Release | None, tls_hosts: Sequence
     if release is None:
         return nothing(app)
     settings, sleep = world.settings, world.store.sleep(app.id)
-    return wanted(
-        app, release, instance=settings.instance, domain=settings.domain, tls_hosts=tls_hosts, sleep=sleep
-    )
+    return wanted(app, release, instance=settings.instance, domain=settings.domain, tls_hosts=tls_hosts, sleep=sleep)

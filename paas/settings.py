@@ -39,7 +39,7 @@ class Settings:
     platform_domain: str = setting(
         "", "PAAS_PLATFORM_DOMAIN", "Host the platform itself answers at by https; empty: this machine's socket only."
     )
-    server_port: int = setting(8898, "PAAS_SERVER_PORT", "Loopback port at which the router reaches the server.")
+    server_port: int = setting(8897, "PAAS_SERVER_PORT", "Loopback port at which the router reaches the server.")
     server_ca: str = setting(
         "", "PAAS_HOST_CA", "File with the CA (PEM) of the server at PAAS_HOST, beside those this machine trusts."
     )
@@ -48,6 +48,18 @@ class Settings:
     http_port: int = setting(80, "PAAS_HTTP_PORT", "Port Traefik listens on for http.")
     https_port: int = setting(443, "PAAS_HTTPS_PORT", "Port Traefik listens on for https.")
     bind: str = setting("", "PAAS_BIND", "Address Traefik binds 80 and 443 on; empty: all addresses.")
+    acme: str = setting(
+        "off", "PAAS_ACME", "Certificates got by themselves, and how a host is proven: off, http, tls or dns."
+    )
+    acme_email: str = setting("", "PAAS_ACME_EMAIL", "Address the certificate authority may write to.")
+    acme_directory: str = setting(
+        "https://acme-v02.api.letsencrypt.org/directory", "PAAS_ACME_DIRECTORY", "The certificate authority's ACME URL."
+    )
+    acme_ca: str = setting("", "PAAS_ACME_CA", "File with the CA (PEM) of that URL, beside those this machine trusts.")
+    acme_dns: str = setting("", "PAAS_ACME_DNS", "Traefik's name of the DNS provider that proves hosts, for dns.")
+    hsts: int = setting(
+        0, "PAAS_HSTS", "Seconds browsers are told to come by https only, for hosts with a certificate; 0: not told."
+    )
     trusted_proxies: str = setting(
         "", "PAAS_TRUSTED_PROXIES", "Address ranges of proxies in front of Traefik whose X-Forwarded-For counts."
     )
@@ -92,8 +104,8 @@ class Settings:
     memory_overcommit: float = setting(
         1.5, "PAAS_MEMORY_OVERCOMMIT", "So many times the machine's memory may the limits of all replicas come to."
     )
-    sample: float = setting(5.0, "PAAS_SAMPLE", "Seconds between two measurements of every process.")
     tick: float = setting(5.0, "PAAS_TICK", "Seconds between two looks of the controller at every app.")
+    sample: float = setting(5.0, "PAAS_SAMPLE", "Seconds between two measurements of every process.")
     log_level: str = setting("info", "PAAS_LOG_LEVEL", "debug, info, warning or error.")
 
     @property

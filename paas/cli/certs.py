@@ -1,4 +1,4 @@
-"""`certs`: certificates of your own."""
+"""`certs`: certificates of your own, and those that come by themselves."""
 
 from __future__ import annotations
 
@@ -29,20 +29,24 @@ def list_certificates(as_json: JsonOption = False) -> None:
         put_json(answer)
         return
     table(
-        ["host", "names", "issuer", "until", "status", "apps"],
+        ["host", "names", "issuer", "until", "status", "by", "apps"],
         [
             (
                 one["host"],
                 " ".join(one["names"]),
                 one["issuer"],
-                when(one["not_after"]),
+                when(one["not_after"]) if one["not_after"] else "",
                 one["status"],
+                one["source"],
                 " ".join(one["apps"]),
             )
             for one in answer
         ],
-        empty="no certificates: paas certs add chain.pem key.pem",
+        empty="no certificates: paas certs add chain.pem key.pem, or paas certs auto on",
     )
+    for one in answer:
+        if one["source"] == "automatic" and one["message"]:
+            say(f"{one['host']}: {one['message']}")
 
 
 @app.command()
@@ -85,3 +89,72 @@ def remove(
         put_json(answer)
     else:
         say(answer["message"])
+
+
+@app.command()
+def request(as_json: JsonOption = False) -> None:
+    """Ask at once for certificates that come by themselves and were refused, after mending what was wrong."""
+    from paas.requests.config import RequestCertificates
+
+    answer = ask(RequestCertificates())
+    if as_json:
+        put_json(answer)
+    else:
+        hosts = [one["host"] for one in answer if one["status"] in ("failed", "requested")]
+        say(f"asked for {', '.join(hosts)}" if hosts else "none is missing")
+        say("next: paas certs")
+
+
+@app.command()
+def auto(
+    *,
+    state: Annotated[str, typer.Argument(metavar="on|off", help="Whether certificates come by themselves.")],
+    email: Annotated[str | None, typer.Option(help="Where the authority may write to.")] = None,
+    challenge: Annotated[
+        str, typer.Option(help="How a host is proven: http (port 80), tls (port 443) or dns.")
+    ] = "http",
+    directory: Annotated[str | None, typer.Option(help="ACME URL of the authority; Let's Encrypt without.")] = None,
+    ca: Annotated[Path | None, typer.Option(help="CA of that URL (PEM), where this machine does not trust it.")] = None,
+    dns: Annotated[str | None, typer.Option(help="The DNS provider, as Traefik names it.")] = None,
+    dns_env: Annotated[
+        Path | None, typer.Option(help="File with the provider's variables, NAME=value a line; kept as a secret.")
+    ] = None,
+) -> None:
+    """Have certificates come by themselves (ACME), for the platform's host and every app's; own ones win.
+
+    Kept on this machine; its server starts anew.
+    """
+    from paas.cli.kept import keep
+    from paas.cli.platform import bring_all_up
+
+    if state not in ("on", "off") or challenge not in ("http", "tls", "dns"):
+        raise UsageError(f"{state} {challenge} is nothing that can be kept", hint="on or off; http, tls or dns")
+    if state == "on" and challenge == "dns" and not dns:
+        raise UsageError("which DNS provider?", hint="paas certs auto on --challenge dns --dns NAME --dns-env FILE")
+    if dns_env is not None:
+        _keep_credentials(dns_env)
+    changed = keep(
+        acme=challenge if state == "on" else "off",
+        acme_email=email,
+        acme_directory=directory,
+        acme_ca=str(ca.absolute()) if ca else None,
+        acme_dns=dns,
+    )
+    bring_all_up(restart=changed or dns_env is not None)
+
+
+def _keep_credentials(path: Path) -> None:
+    """Keep the provider's variables in the home, readable by its owner only."""
+    import os
+
+    from paas.routers.traefik.trust import CREDENTIALS, parsed
+    from paas.settings import load
+
+    text = _pem(path)
+    parsed(text)
+    kept = load().home / CREDENTIALS
+    kept.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = kept.with_name(f".{kept.name}.new")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
+    draft.replace(kept)

@@ -32,15 +32,20 @@ def up(
 
     Safe to repeat. A server of another version, or with other settings, is replaced.
     """
-    import paas
     from paas.cli.kept import keep
+
+    bring_all_up(restart=keep(platform_domain=_host(domain), domain=_host(apps_domain)), as_json=as_json)
+
+
+def bring_all_up(*, restart: bool, as_json: bool = False) -> None:
+    """Have the platform run; with `restart` the server starts anew first, because its settings have changed."""
+    import paas
     from paas.client import Client
     from paas.requests.platform import PlatformUp
 
-    changed = keep(platform_domain=_host(domain), domain=_host(apps_domain))
     settings = load()
     with Client.connect(settings) as client:
-        if changed and client.version():
+        if restart and client.local and client.version():
             say("the settings have changed; starting the server anew")
             _end(settings)
         version = client.version()

@@ -56,6 +56,12 @@ class PutCertificate(Request):
     key: Annotated[str, MaxLen(1_000_000)] = field(repr=False)
 
 
+class RequestCertificates(Request):
+    """Ask the authority at once for the certificates that it refused."""
+
+    method, path, permission = "POST", "/certificates/requests", "operator"
+
+
 class DeleteCertificate(Request):
     """Stop serving https for a host with an own certificate."""
 

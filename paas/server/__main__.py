@@ -23,6 +23,7 @@ from paas.server.inside import Inside
 from paas.server.listen import Http, WebSocket, router_socket, tcp_socket, unix_socket
 from paas.server.streams import Streams
 from paas.settings import Settings
+from paas.usecases.hook_receiver import Receiver
 
 GRACE = 30.0
 """Seconds that running operations get to end when the server is told to stop. What they leave then is recovered at
@@ -90,6 +91,7 @@ def _server(settings: Settings, platform: Platform) -> Server:
         streams=streams,
         logins=platform.door.logins,
         presence=platform.door.presence,
+        receiver=Receiver(platform.context),
         vouched=vouch.word(settings.home),
     )
     config = uvicorn.Config(

@@ -67,6 +67,17 @@ class Autoscaling:
 
 
 @dataclass(slots=True)
+class Runs:
+    """What is kept of runs, by id, and of schedules, by app and job."""
+
+    runs: dict[str, Run] = field(default_factory=dict)
+    marks: dict[tuple[str, str], CronMark] = field(default_factory=dict)
+
+    def __copy__(self) -> Runs:
+        return Runs(dict(self.runs), dict(self.marks))
+
+
+@dataclass(slots=True)
 class Told:
     """What is kept of notifications: targets by id, what waits and what ended, oldest first."""
 
@@ -76,17 +87,6 @@ class Told:
 
     def __copy__(self) -> Told:
         return Told(dict(self.targets), list(self.queue), self.read)
-
-
-@dataclass(slots=True)
-class Runs:
-    """What is kept of runs, by id, and of schedules, by app and job."""
-
-    runs: dict[str, Run] = field(default_factory=dict)
-    marks: dict[tuple[str, str], CronMark] = field(default_factory=dict)
-
-    def __copy__(self) -> Runs:
-        return Runs(dict(self.runs), dict(self.marks))
 
 
 @dataclass(slots=True)

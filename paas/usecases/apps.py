@@ -15,7 +15,7 @@ from paas.requests.addons import DestroyAddon
 from paas.requests.apps import CreateApp, DestroyApp, ListApps, RenameApp, ShowApp
 from paas.usecases import addons, images, repository
 from paas.usecases.context import Act, Context
-from paas.usecases.domains import app_url
+from paas.usecases.domains import app_url, served
 from paas.usecases.releases import Changed, change_release
 from paas.usecases.switch import base_release
 
@@ -78,7 +78,7 @@ class Destroyed:
 def list_apps(context: Context, request: ListApps, act: Act) -> tuple[AppLine, ...]:
     """Those one may see, by name, with one look at the engine for all of them."""
     observed = _observed(context)
-    lines = []
+    lines, certificates = [], served(context)
     for app in context.store.apps():
         if not act.may(app.id):
             continue
@@ -89,7 +89,7 @@ def list_apps(context: Context, request: ListApps, act: Act) -> tuple[AppLine, .
                 name=app.name,
                 id=app.id,
                 status=status_of(app, release, own),
-                url=app_url(context, app),
+                url=app_url(context, app, certificates),
                 release=app.wanted,
                 processes=wanted_counts(app, release),
                 created_at=app.created_at,

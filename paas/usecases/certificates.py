@@ -1,18 +1,19 @@
-"""Certificates: own ones, for the hosts they name. The store keeps them, the router serves them, routes redirect."""
+"""Certificates: own ones, for the hosts they name. The store keeps them, the router serves them, routes redirect.
+Those that come by themselves are the router's; here they are only shown, and asked for once more."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from paas.errors import NotFound, PaasError
+from paas.errors import Conflict, NotFound, PaasError
 from paas.model import names
 from paas.model.events import Event
-from paas.model.route import Certificate, Route
-from paas.requests.config import DeleteCertificate, ListCertificates, PutCertificate
+from paas.model.route import Certificate, Requested, Route
+from paas.requests.config import DeleteCertificate, ListCertificates, PutCertificate, RequestCertificates
 from paas.routers import pem
 from paas.usecases.context import Act, Context
-from paas.usecases.domains import covered
+from paas.usecases.domains import covered, served
 
 SOON = 30
 """Days before its end a certificate is called expiring."""
@@ -23,7 +24,8 @@ _DAY = 86_400
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateLine:
     """A certificate, without its key. `host` names it; `not_after` is Unix time, `days` what is left of it (negative:
-    expired); `status` is valid, expiring or expired; `apps` are those it serves."""
+    expired); `status` is valid, expiring, expired, or of one that is not there yet: requested, failed (`message` says
+    why); `apps` are those it serves; `source` is own or automatic."""
 
     host: str
     names: tuple[str, ...]
@@ -33,12 +35,24 @@ class CertificateLine:
     status: str
     apps: tuple[str, ...] = ()
     message: str = ""
+    source: str = "own"
 
 
 def list_certificates(context: Context, request: ListCertificates, act: Act) -> tuple[CertificateLine, ...]:
-    """All, by host."""
+    """All, by host: one's own first, then those that come by themselves."""
     routes = context.router.observe()
-    return tuple(_line(context, one, routes) for one in context.store.certificates())
+    own = tuple(_line(context, one, routes) for one in context.store.certificates())
+    return (*own, *(_asked_line(context, one, routes) for one in context.router.requested()))
+
+
+def request_certificates(context: Context, request: RequestCertificates, act: Act) -> tuple[CertificateLine, ...]:
+    """Ask again for those that could not be had; all of them as they stand now. Raises Conflict when none comes by
+    itself."""
+    if context.settings.acme in ("", "off"):
+        raise Conflict("no certificate comes by itself here", hint="paas certs auto on --email YOU@EXAMPLE.COM")
+    context.router.request_again()
+    routes = context.router.observe()
+    return tuple(_asked_line(context, one, routes) for one in context.router.requested())
 
 
 def put_certificate(context: Context, request: PutCertificate, act: Act) -> CertificateLine:
@@ -81,9 +95,11 @@ def delete_certificate(context: Context, request: DeleteCertificate, act: Act) -
 def server_note(context: Context) -> str:
     """What the platform's own host lacks to be reached by https; empty when nothing."""
     host = context.settings.platform_domain
-    if not host or covered(host, context.store.certificates()):
+    if not host or covered(host, served(context)):
         return ""
-    return f"no certificate covers {host}: paas certs add CHAIN KEY"
+    if any(one.host == host for one in context.router.requested()):
+        return f"a certificate of {host} is asked for: paas certs shows when it is there"
+    return f"no certificate covers {host}: paas certs add CHAIN KEY, or paas certs auto on"
 
 
 def _keep(context: Context, *, put: Iterable[Certificate], delete: Iterable[Certificate]) -> None:
@@ -122,6 +138,19 @@ def _tls_hosts(context: Context, route: Route) -> tuple[str, ...]:
 
 def _matches(host: str, patterns: tuple[str, ...]) -> bool:
     return host in patterns or f"*.{host.partition('.')[2]}" in patterns
+
+
+def _asked_line(context: Context, asked: Requested, routes: tuple[Route, ...]) -> CertificateLine:
+    """How it stands with one that comes by itself."""
+    apps = tuple(route.app_name for route in routes if asked.host in route.hosts)
+    if asked.certificate is None:
+        status = "failed" if asked.why else "requested"
+        return CertificateLine(
+            host=asked.host, names=(asked.host,), issuer="", not_after=0.0, days=0, status=status, apps=apps,
+            message=asked.why, source="automatic",
+        )  # fmt: skip
+    line = _line(context, asked.certificate, routes)
+    return replace(line, host=asked.host, apps=apps, message=asked.why, source="automatic")
 
 
 def _line(context: Context, one: Certificate, routes: tuple[Route, ...]) -> CertificateLine:

@@ -301,7 +301,13 @@ def _leftovers(patient: Patient) -> Iterable[Check]:
 
 
 def _certificates(patient: Patient) -> Iterable[Check]:
-    found = patient.store.certificates() if patient.store else ()
+    asked = patient.router.requested()
+    for host in asked:
+        if host.why:
+            why = f"none of {host.host} could be had: {host.why}"
+            yield (uneasy if host.certificate else wrong)("certificates", why, "mend that, then: paas certs request")
+    came = tuple(one.certificate for one in asked if one.certificate)
+    found = (*(patient.store.certificates() if patient.store else ()), *came)
     for one in found:
         days = int((one.not_after - patient.clock.now()) // 86_400)
         fix = f"paas certs add CHAIN KEY (a new one for {one.host})"

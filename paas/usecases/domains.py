@@ -30,7 +30,7 @@ class DomainLine:
 def list_domains(context: Context, request: ListDomains, act: Act) -> tuple[DomainLine, ...]:
     """The app's hosts, the default one first."""
     app = context.store.app(request.app)
-    certificates = context.store.certificates()
+    certificates = served(context)
     default = default_host(app, context.settings)
     hosts = (default, *base_release(context.store, app).domains)
     return tuple(
@@ -112,10 +112,18 @@ def server_url(settings: Settings) -> str:
     return url_of(settings.platform_domain, settings, tls=True) if settings.platform_domain else ""
 
 
-def app_url(context: Context, app: App) -> str:
-    """The address of the app's default host."""
+def app_url(context: Context, app: App, certificates: Sequence[Certificate] | None = None) -> str:
+    """The address of the app's default host. Who asks for many apps brings the certificates that are served."""
     host = default_host(app, context.settings)
-    return url_of(host, context.settings, tls=covered(host, context.store.certificates()))
+    known = served(context) if certificates is None else certificates
+    return url_of(host, context.settings, tls=covered(host, known))
+
+
+def served(context: Context) -> tuple[Certificate, ...]:
+    """The certificates hosts are served with: one's own, and those that came by themselves and have not ended."""
+    now = context.clock.now()
+    came = (one.certificate for one in context.router.requested())
+    return (*context.store.certificates(), *(one for one in came if one is not None and one.not_after > now))
 
 
 def _changed(base: Release, add: tuple[str, ...], remove: tuple[str, ...]) -> Release:
@@ -127,6 +135,10 @@ def _changed(base: Release, add: tuple[str, ...], remove: tuple[str, ...]) -> Re
 
 
 def _tls_note(context: Context, added: tuple[str, ...]) -> str:
-    certificates = context.store.certificates()
-    plain = [host for host in added if not covered(host, certificates)]
+    certificates = served(context)
+    asked = {one.host for one in context.router.requested()}
+    plain = [host for host in added if not covered(host, certificates) and host not in asked]
+    coming = [host for host in added if not covered(host, certificates) and host in asked]
+    if coming and not plain:
+        return f"a certificate of {', '.join(coming)} is asked for: paas certs shows when it is there"
     return f"no certificate covers {', '.join(plain)}: it answers by http only (paas certs add)" if plain else ""

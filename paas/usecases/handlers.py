@@ -37,6 +37,7 @@ from paas.requests.config import (
     ListCertificates,
     ListDomains,
     PutCertificate,
+    RequestCertificates,
     ShowConfig,
 )
 from paas.requests.cron import ListCron, PauseCron, ResumeCron, RunCron, ShowCron
@@ -206,6 +207,7 @@ HANDLERS: Mapping[type[Request], Handler] = {
     Doctor: doctor.doctor,
     ListCertificates: certificates.list_certificates,
     PutCertificate: certificates.put_certificate,
+    RequestCertificates: certificates.request_certificates,
     DeleteCertificate: certificates.delete_certificate,
     ListAddonKinds: addons.list_addon_kinds,
     ListAddons: addons.list_addons,

@@ -52,6 +52,7 @@ class Waker:
     _apps: dict[str, _App] = field(default_factory=dict)
     _connections: set[asyncio.Task[None]] = field(default_factory=set)
     _thread: threading.Thread | None = None
+    _opening: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def start(self) -> None:
         """Begin; nothing is listened at yet."""
@@ -85,15 +86,16 @@ class Waker:
     # --- ports --------------------------------------------------------------------------------------------------
 
     async def _listen(self, app_id: str, port: int) -> int:
-        if app_id in self._apps:
-            return self._apps[app_id].port
-        try:
-            server = await self._open(app_id, port)
-        except OSError:
-            server = await self._open(app_id, 0)
-        found = int(server.sockets[0].getsockname()[1])
-        self._apps[app_id] = _App(app_id, found, server)
-        return found
+        async with self._opening:  # two who ask at once must not open two ports
+            if app_id in self._apps:
+                return self._apps[app_id].port
+            try:
+                server = await self._open(app_id, port)
+            except OSError:
+                server = await self._open(app_id, 0)
+            found = int(server.sockets[0].getsockname()[1])
+            self._apps[app_id] = _App(app_id, found, server)
+            return found
 
     async def _open(self, app_id: str, port: int) -> asyncio.Server:
         async def came(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -24,7 +24,7 @@ from docker import APIClient
 from paas.errors import EngineUnavailable, RouterError
 from paas.interfaces import Builder
 from paas.model.events import Emit, Event
-from paas.routers.traefik import static
+from paas.routers.traefik import static, trust
 from paas.settings import Settings
 
 MINIMUM = (3, 7, 12)
@@ -88,12 +88,16 @@ class Container:
     def wanted(self, image: str, digest: str) -> dict[str, Any]:
         """All the container is created with, as values; `digest` is of the files it reads at start only."""
         user, extra = _privileges(self._settings)
+        automatic = self._settings.acme not in ("", "off")
+        writable = [f"{self._folder / 'issued'}:{static.ISSUED}:rw"] if automatic else []
         spec = {
             "image": image,
             "command": [f"--configfile={static.INSIDE}/static.yml"],
             "user": user,
             "working_dir": static.INSIDE,
             "stop_timeout": 15,
+            # Only places of files: what is secret stands in them, and in no container's description.
+            **({"environment": trust.environment(self._settings)} if automatic else {}),
             "host_config": {
                 # It reaches every app's network from the host, and sees the true addresses of clients.
                 "network_mode": "host",
@@ -103,7 +107,7 @@ class Container:
                 "security_opt": ["no-new-privileges"],
                 "read_only": True,
                 "pids_limit": 1024,
-                "binds": [f"{self._folder}:{static.INSIDE}:ro"],
+                "binds": [f"{self._folder}:{static.INSIDE}:ro", *writable],
                 "log_config": {"type": "json-file", "config": {"max-size": "10m", "max-file": "3"}},
             },
         }
@@ -248,8 +252,8 @@ def _privileges(settings: Settings) -> tuple[str, list[str]]:
         first = 1024
     if min(settings.http_port, settings.https_port, settings.traefik_port) >= first:
         return f"{os.geteuid()}:{os.getegid()}", []
-    # Without this capability root could not read the owner's files: all others are dropped.
-    return "0:0", ["DAC_READ_SEARCH"]
+    # Without this capability root could not read the owner's files, or keep certificates there: all others are dropped.
+    return "0:0", ["DAC_OVERRIDE" if settings.acme not in ("", "off") else "DAC_READ_SEARCH"]
 
 
 def _root(program: Path) -> Iterator[bytes]:

@@ -24,6 +24,7 @@ from paas.model import names
 from paas.model.route import Route
 from paas.model.secret import Secret
 from paas.routers import vouch
+from paas.routers.traefik.acme import Automatic
 
 APP_ID = re.compile(r"[a-z0-9]{1,40}")
 INSTANCE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
@@ -35,6 +36,7 @@ REQUEST, RETRY, UNAVAILABLE, UNKNOWN, TO_HTTPS = (
     "paas-request-id", "paas-retry", "paas-unavailable", "paas-unknown-host", "paas-to-https",
 )  # fmt: skip
 TRANSPORT = "paas-replicas"
+HSTS, ATTEMPT = "paas-hsts", "paas-attempt"
 WORD, TO_SERVER = "paas-router-word", "paas-server"
 """What is set on requests to the platform's own server, and how it is reached."""
 
@@ -101,13 +103,17 @@ class CertificateFiles(TypedDict):
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What routes are rendered with: the platform's name and the port that redirects name; where the platform itself
-    answers (`host` empty: nowhere), the loopback port of its server and the router's word."""
+    answers (`host` empty: nowhere), the loopback port of its server and the router's word; which certificates come by
+    themselves, which names have one of their own, and for how many seconds browsers are to come by https only."""
 
     instance: str
     https_port: int = 443
     host: str = ""
     port: int = 0
     word: Secret = field(default_factory=lambda: Secret(""))
+    automatic: Automatic | None = None
+    covered: frozenset[str] = frozenset()
+    hsts: int = 0
 
 
 def document(routes: Iterable[Route], certificates: Sequence[CertificateFiles], facts: Facts) -> dict[str, Any]:
@@ -116,7 +122,7 @@ def document(routes: Iterable[Route], certificates: Sequence[CertificateFiles], 
     routers: dict[str, Router] = _unknown_host(facts)
     services: dict[str, Service] = {NOBODY: {"loadBalancer": {"servers": []}}}
     for route in sorted(routes, key=_app_id):
-        routers |= routers_of(route)
+        routers |= routers_of(route, facts)
         services |= services_of(route)
     http: dict[str, Any] = {
         "routers": routers,
@@ -138,9 +144,16 @@ def server(facts: Facts) -> dict[str, dict[str, Any]]:
     may last for ever, and no part of a request is held back."""
     key, where = f"{facts.instance}-server", rule((facts.host,))
     common = {"rule": where, "priority": EXACT + 1}
+    middlewares = [HSTS, WORD] if facts.hsts > 0 else [WORD]
     return {
         "routers": {
-            key: {**common, "entryPoints": [WEBSECURE], "service": key, "middlewares": [WORD], "tls": {}},
+            key: {
+                **common,
+                "entryPoints": [WEBSECURE],
+                "service": key,
+                "middlewares": middlewares,
+                "tls": _server_tls(facts),
+            },
             f"{key}-redirect": {**common, "entryPoints": [WEB], "service": NOBODY, "middlewares": [TO_HTTPS]},
         },
         "services": {
@@ -159,16 +172,44 @@ def server(facts: Facts) -> dict[str, dict[str, Any]]:
     }
 
 
-def routers_of(route: Route) -> dict[str, Router]:
-    """The routers of one app by name: http, https and the redirect, exact hosts and wildcards apart."""
-    secured = set(route.tls_hosts)
-    _require(secured <= set(route.hosts), f"{route.app_name} has a certificate for a host it does not have")
-    plain = [host for host in route.hosts if host not in secured]
+def asked(routes: Iterable[Route], facts: Facts) -> tuple[str, ...]:
+    """The hosts whose certificates come by themselves, sorted."""
+    auto = facts.automatic
+    hosts = {host for route in routes for host in route.hosts if host not in route.tls_hosts}
+    if facts.host and not _brought(facts):
+        hosts.add(facts.host)
+    return tuple(sorted(host for host in hosts if auto and auto.wants(host)))
+
+
+def _brought(facts: Facts) -> bool:
+    """Whether there is a certificate of one's own for the platform's host."""
+    return facts.host in facts.covered or f"*.{facts.host.partition('.')[2]}" in facts.covered
+
+
+def _server_tls(facts: Facts) -> dict[str, Any]:
+    auto = facts.automatic
+    return auto.tls((facts.host,)) if auto and not _brought(facts) and auto.wants(facts.host) else {}
+
+
+def routers_of(route: Route, facts: Facts) -> dict[str, Router]:
+    """The routers of one app by name: http, https and the redirect, exact hosts and wildcards apart.
+
+    A host whose certificate comes by itself answers by http until it is there: nobody is sent to a warning.
+    """
+    own = set(route.tls_hosts)
+    _require(own <= set(route.hosts), f"{route.app_name} has a certificate for a host it does not have")
+    auto = facts.automatic
+    asked = [host for host in route.hosts if auto and host not in own and auto.wants(host)]
+    secured = own | {host for host in asked if auto and auto.has(host)}
     found: dict[str, Router] = {}
-    for suffix, hosts, priority in _groups(plain):
-        found[f"{name(route)}{suffix}"] = _serving(route, hosts, priority, WEB)
+    for suffix, hosts, priority in _groups([host for host in route.hosts if host not in secured]):
+        found[f"{name(route)}{suffix}"] = _serving(route, hosts, priority, WEB, facts)
     for suffix, hosts, priority in _groups(route.tls_hosts):
-        found[f"{name(route)}-tls{suffix}"] = {**_serving(route, hosts, priority, WEBSECURE), "tls": {}}
+        found[f"{name(route)}-tls{suffix}"] = {**_serving(route, hosts, priority, WEBSECURE, facts), "tls": {}}
+    for suffix, hosts, priority in _groups(asked):
+        serving = _serving(route, hosts, priority, WEBSECURE, facts)
+        found[f"{name(route)}-auto{suffix}"] = {**serving, "tls": auto.tls(hosts) if auto else {}}
+    for suffix, hosts, priority in _groups([host for host in route.hosts if host in secured]):
         found[f"{name(route)}-redirect{suffix}"] = {
             "entryPoints": [WEB], "rule": rule(hosts), "priority": priority,
             "service": NOBODY, "middlewares": [REQUEST, TO_HTTPS],
@@ -279,8 +320,10 @@ def _groups(hosts: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...], int]]:
         yield f"-any{depth}", found, WILDCARD + depth
 
 
-def _serving(route: Route, hosts: Sequence[str], priority: int, entry_point: str) -> Router:
+def _serving(route: Route, hosts: Sequence[str], priority: int, entry_point: str, facts: Facts) -> Router:
     middlewares, service = ([REQUEST, RETRY], name(route)) if leads_to(route) else ([UNAVAILABLE], NOBODY)
+    if facts.hsts > 0 and entry_point == WEBSECURE:
+        middlewares = [HSTS, *middlewares]
     return {
         "entryPoints": [entry_point], "rule": rule(hosts), "priority": priority,
         "service": service, "middlewares": middlewares,
@@ -306,7 +349,14 @@ def _middlewares(facts: Facts) -> dict[str, Any]:
     redirect: dict[str, Any] = {"scheme": "https"}
     if facts.https_port != 443:
         redirect["port"] = str(facts.https_port)
+    found: dict[str, Any] = {}
+    if facts.hsts > 0:
+        found[HSTS] = {"headers": {"stsSeconds": facts.hsts}}
+    if facts.automatic and facts.automatic.attempt:
+        # Nobody uses it: another number is another configuration, and with that Traefik asks for what it lacks.
+        found[ATTEMPT] = {"headers": {"customResponseHeaders": {"Attempt": str(facts.automatic.attempt)}}}
     return {
+        **found,
         REQUEST: {"plugin": {"request": {"status": 0}}},
         UNAVAILABLE: _page(503, "This app is not running at the moment."),
         UNKNOWN: _page(404, "No app answers at this address."),

@@ -16,17 +16,20 @@ from paas.errors import PaasError, RouterError
 from paas.images import DockerBuilder
 from paas.interfaces import Builder, LogQuery
 from paas.model.events import Emit, Event
-from paas.model.route import Certificate, Route, Traffic
+from paas.model.route import Certificate, Requested, Route, Traffic
 from paas.model.service import LogLine
 from paas.routers import vouch
 from paas.routers.traefik import (
     access_log,
+    acme,
     connections,
     live,
     metrics,
     ports,
+    refusals,
     render,
     static,
+    trust,
 )
 from paas.routers.traefik.api import Api, Silent
 from paas.routers.traefik.container import Container
@@ -57,13 +60,14 @@ class TraefikRouter:
         self._routes: dict[str, Route] | None = None
         self._certificates: tuple[render.CertificateFiles, ...] = ()
         self._version = self._written = 0
+        self._refusals = refusals.Refusals()
 
     # --- running ---------------------------------------------------------------------------------------------
 
     def up(self, emit: Emit) -> None:
         """See `interfaces.Router.up`."""
         with self._one_up:
-            digest = self._folder.prepare(static.text(self._settings))
+            digest = self._prepare()
             self._change(lambda routes: None)
             wanted = self._container.wanted(self._container.image(emit), digest)
             fits = self._container.fits(wanted)
@@ -77,6 +81,13 @@ class TraefikRouter:
                 self._container.create(wanted)
             self._container.start()
             self._wait_up()
+
+    def _prepare(self) -> str:
+        settings = self._settings
+        if self._facts.automatic is None:
+            return self._folder.prepare(static.text(settings))
+        self._folder.prepare_issued(static.issued_file(settings), trust.dns_secrets(settings))
+        return self._folder.prepare(static.text(settings), trust.roots(settings))
 
     def down(self) -> None:
         """See `interfaces.Router.down`."""
@@ -127,7 +138,7 @@ class TraefikRouter:
             everything = self._api.everything()
         except Silent:
             return tuple(routes)
-        return tuple(found for route in routes if (found := live.seen(route, everything)))
+        return tuple(found for route in routes if (found := live.seen(route, self._facts, everything)))
 
     def apply(self, route: Route) -> None:
         """See `interfaces.Router.apply`."""
@@ -143,7 +154,7 @@ class TraefikRouter:
             self._change(put)
             self._confirm(
                 f"the routes of {route.app_name}",
-                lambda: live.difference(route, self._api.router, self._api.service),
+                lambda: live.difference(route, self._facts, self._api.router, self._api.service),
             )
         except RouterError:
             if before:
@@ -159,7 +170,7 @@ class TraefikRouter:
                 gone.append(routes.pop(app_id))
 
         self._change(take)
-        names = [name for route in gone for name in render.routers_of(route)]
+        names = [name for route in gone for name in render.routers_of(route, self._facts)]
 
         def still() -> str:
             return next((f"{name} is still there" for name in names if self._api.router(name)), "")
@@ -184,6 +195,7 @@ class TraefikRouter:
         if self._routes is None:
             routes, self._certificates = self._folder.read()
             self._routes = {route.app_id: route for route in routes}
+            self._facts = replace(self._with_issued(), covered=self._folder.covered())
         return self._routes
 
     def _change(self, change: Callable[[dict[str, Route]], None]) -> None:
@@ -238,6 +250,7 @@ class TraefikRouter:
                 self._set_files(before)
                 raise
             self._folder.drop_others(files)
+            self._cover()
 
     def _set_files(self, files: tuple[render.CertificateFiles, ...]) -> tuple[render.CertificateFiles, ...]:
         with self._guard:
@@ -257,6 +270,48 @@ class TraefikRouter:
                 return f"{certificate.host} is not served with it yet"
         return ""
 
+    def _cover(self) -> None:
+        """Ask for no certificate by itself where one was brought."""
+        with self._guard:
+            covered = self._folder.covered()
+            changed, self._facts = covered != self._facts.covered, replace(self._facts, covered=covered)
+        if changed:
+            self._change(lambda routes: None)
+
+    # --- certificates that come by themselves ----------------------------------------------------------------
+
+    def requested(self) -> tuple[Requested, ...]:
+        """See `interfaces.Router.requested`. What went wrong is read from Traefik's log, and only while one lacks."""
+        with self._guard:
+            hosts = render.asked(self._known().values(), self._facts)
+            facts = self._with_issued()
+            changed, self._facts = facts != self._facts, facts
+        if changed:
+            self._change(lambda routes: None)
+        issued = self._folder.issued(static.issued_file(self._settings)) if hosts else ()
+        found = {host: next((one for one in issued if _covers(one, host)), None) for host in hosts}
+        if any(one is None or one.not_after < time.time() + refusals.RENEWAL for one in found.values()):
+            self._refusals.read(self._container)
+        return tuple(self._refusals.told(host, found[host]) for host in hosts)
+
+    def request_again(self) -> None:
+        """See `interfaces.Router.request_again`."""
+        with self._guard:
+            self._known()
+            if self._facts.automatic is None:
+                return
+            attempt = max(int(time.time()), self._facts.automatic.attempt + 1)
+            self._facts = replace(self._facts, automatic=replace(self._facts.automatic, attempt=attempt))
+        self._change(lambda routes: None)
+
+    def _with_issued(self) -> render.Facts:
+        auto = self._facts.automatic
+        if auto is None:
+            return self._facts
+        issued = self._folder.issued(static.issued_file(self._settings))
+        names = frozenset(name for one in issued if one.not_after > time.time() for name in (one.host, *one.names))
+        return replace(self._facts, automatic=replace(auto, issued=names))
+
     # --- what is told ----------------------------------------------------------------------------------------
 
     def traffic(self) -> tuple[Traffic, ...]:
@@ -265,6 +320,13 @@ class TraefikRouter:
             return metrics.traffic(self._api.metrics())
         except Silent as error:
             raise RouterError(f"Traefik does not answer: {error}", hint="paas up") from error
+
+    def in_flight(self, servers: Collection[str]) -> Mapping[str, int]:
+        """See `interfaces.Router.in_flight`."""
+        try:
+            return connections.in_flight(servers)
+        except OSError as error:
+            raise RouterError(f"the kernel does not tell of connections: {error}") from error
 
     def logs(self, app_id: str, query: LogQuery) -> Iterator[LogLine]:
         """See `interfaces.Router.logs`."""
@@ -293,7 +355,8 @@ class TraefikRouter:
 
 
 def _facts(settings: Settings) -> render.Facts:
-    facts = render.Facts(settings.instance, settings.https_port)
+    auto = acme.automatic(settings)
+    facts = render.Facts(settings.instance, settings.https_port, automatic=auto, hsts=settings.hsts)
     if not settings.platform_domain:
         return facts
     word = vouch.word(settings.home)
@@ -316,10 +379,3 @@ def problem(router: object) -> str:
     with suppress(PaasError):
         return router.reload_failures() if isinstance(router, TraefikRouter) else ""
     return ""
-    def in_flight(self, servers: Collection[str]) -> Mapping[str, int]:
-        """See `interfaces.Router.in_flight`."""
-        try:
-            return connections.in_flight(servers)
-        except OSError as error:
-            raise RouterError(f"the kernel does not tell of connections: {error}") from error
-

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import yaml
 
+from paas.routers.traefik import acme, metrics
 from paas.settings import Settings
-from paas.routers.traefik import metrics
 
 INSIDE = "/paas"
 """Where the platform's `traefik` folder stands in the container."""
+
+ISSUED = "/issued"
+"""Where the one folder stands that Traefik may write to: certificates it got, and their keys."""
 
 DYNAMIC = "routes/routes.yml"
 """The dynamic file, below INSIDE. Traefik is given the one file: nothing else in the folder can disturb it."""
@@ -27,6 +31,7 @@ _LOGGED = (
 def document(settings: Settings) -> dict[str, Any]:
     """The static configuration as data."""
     return {
+        **_resolvers(settings),
         "global": {"checkNewVersion": False, "sendAnonymousUsage": False},
         "entryPoints": {
             "web": _entry_point(settings, settings.http_port),
@@ -42,7 +47,7 @@ def document(settings: Settings) -> dict[str, Any]:
                 "addServicesLabels": False, "buckets": list(metrics.BUCKETS),
             }
         },
-        "log": {"level": settings.log_level.upper().replace("WARNING", "WARN"), "format": "json"},
+        "log": {"level": _level(settings), "format": "json"},
         "accessLog": {
             "format": "json",
             "fields": {
@@ -64,6 +69,35 @@ def document(settings: Settings) -> dict[str, Any]:
 def text(settings: Settings) -> str:
     """The static configuration as YAML."""
     return yaml.dump(document(settings), Dumper=yaml.CSafeDumper, sort_keys=True)
+
+
+def _level(settings: Settings) -> str:
+    """That of the settings; that a renewal failed Traefik says at the level info."""
+    level = settings.log_level.upper().replace("WARNING", "WARN")
+    return "INFO" if level != "DEBUG" and acme.automatic(settings) else level
+
+
+def _resolvers(settings: Settings) -> dict[str, Any]:
+    """Where certificates come from by themselves; nothing when they do not."""
+    if acme.automatic(settings) is None:
+        return {}
+    challenges: dict[str, dict[str, Any]] = {
+        "http": {"httpChallenge": {"entryPoint": "web"}},
+        "tls": {"tlsChallenge": {}},
+        "dns": {"dnsChallenge": {"provider": settings.acme_dns}},
+    }
+    asked = {
+        "caServer": settings.acme_directory,
+        "storage": f"{ISSUED}/{issued_file(settings)}",
+        **({"email": settings.acme_email} if settings.acme_email else {}),
+        **challenges[settings.acme],
+    }
+    return {"certificatesResolvers": {acme.RESOLVER: {"acme": asked}}}
+
+
+def issued_file(settings: Settings) -> str:
+    """Each authority has a file of its own: an account is known to one only."""
+    return f"acme-{hashlib.sha256(settings.acme_directory.encode()).hexdigest()[:12]}.json"
 
 
 SLOW = 3600

@@ -126,6 +126,7 @@ ROWS = (
     Row(config.ChangeDomains, "app", "operator"),
     Row(config.ListCertificates, "platform", "operator"),
     Row(config.PutCertificate, "platform", "operator", {"chain": "x", "key": "y"}),
+    Row(config.RequestCertificates, "platform", "operator"),
     Row(config.DeleteCertificate, "platform", "operator", {"host": "x.example.com"}),
     # addons
     Row(addons.ListAddonKinds, "everyone", "viewer"),

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 from paas.interfaces import LogQuery
 from paas.model.route import Route
 from paas.routers.traefik import access_log, live, metrics, render
 
+FACTS = render.Facts("paas")
 SHOP = Route(app_id="0a0a0a0a", app_name="shop", hosts=("shop.localhost",), servers=("10.0.0.2:1", "10.0.0.1:1"))
 
 
 def told(route: Route) -> dict[str, Any]:
     """What the API says when just this route is live."""
-    document = render.document([route], (), render.Facts("paas"))["http"]
+    document = render.document([route], (), FACTS)["http"]
     routers = {
         f"{name}@file": {
             **router, "status": "enabled", "middlewares": [f"{item}@file" for item in router["middlewares"]],
@@ -28,13 +30,13 @@ def told(route: Route) -> dict[str, Any]:
 
 def missing(route: Route, api: dict[str, Any]) -> str:
     return live.difference(
-        route, lambda name: api["routers"].get(f"{name}@file"), lambda name: api["services"].get(f"{name}@file")
+        route, FACTS, lambda name: api["routers"].get(f"{name}@file"), lambda name: api["services"].get(f"{name}@file")
     )
 
 
 def test_a_route_is_live_when_rules_and_servers_are() -> None:
     assert missing(SHOP, told(SHOP)) == ""
-    assert live.seen(SHOP, told(SHOP)) is SHOP
+    assert live.seen(SHOP, FACTS, told(SHOP)) is SHOP
 
 
 def test_other_servers_are_a_difference() -> None:
@@ -56,17 +58,17 @@ def test_a_rule_that_traefik_refuses_is_named_with_its_reason() -> None:
 
 
 def test_what_is_seen_has_the_servers_it_really_has() -> None:
-    seen = live.seen(SHOP, told(replace(SHOP, servers=("10.0.0.9:1",))))
+    seen = live.seen(SHOP, FACTS, told(replace(SHOP, servers=("10.0.0.9:1",))))
     assert seen == replace(SHOP, servers=("10.0.0.9:1",))
 
 
 def test_what_is_not_there_is_not_seen() -> None:
-    assert live.seen(SHOP, {}) is None
+    assert live.seen(SHOP, FACTS, {}) is None
 
 
 def test_an_app_without_servers_is_seen() -> None:
     stopped = replace(SHOP, servers=())
-    assert live.seen(stopped, told(stopped)) == stopped
+    assert live.seen(stopped, FACTS, told(stopped)) == stopped
 
 
 METRICS = """
@@ -86,7 +88,6 @@ def test_traffic_is_counted_per_app_by_status_class() -> None:
     assert (blog.app_id, blog.requests, blog.seconds) == ("0b0b0b0b", {"5xx": 2}, 0.25)
 
 
-ACCESS = json.dumps({
 LATENCIES = """
 traefik_router_request_duration_seconds_bucket{code="200",method="GET",router="app-0a0a0a0a@file",le="0.1"} 3
 traefik_router_request_duration_seconds_bucket{code="200",method="PUT",router="app-0a0a0a0a-tls@file",le="0.1"} 1
@@ -111,6 +112,7 @@ def test_the_buckets_tell_targets_apart() -> None:
     assert all(after / before <= 3 for before, after in pairwise(metrics.BUCKETS))
 
 
+ACCESS = json.dumps({
     "ClientHost": "192.0.2.7", "DownstreamContentSize": 12, "DownstreamStatus": 200, "Duration": 3_400_000,
     "RequestHost": "shop.localhost", "RequestMethod": "GET", "RequestPath": "/a\x1b[2J", "RetryAttempts": 1,
     "RouterName": "app-0a0a0a0a-tls@file", "ServiceAddr": "10.0.0.1:1", "request_X-Request-Id": "abc",

@@ -14,7 +14,7 @@ from paas.server.gate import Gate, networks, peer_address
 
 WORD = "w" * 64
 HOST = "paas.example.com"
-ROUTER, OTHER = ("127.0.0.1", 8898), ("10.0.0.5", 8800)
+ROUTER, OTHER = ("127.0.0.1", 8897), ("10.0.0.5", 8800)
 
 
 async def nothing(*_: object) -> None:
@@ -22,7 +22,7 @@ async def nothing(*_: object) -> None:
 
 
 def gate(**changes: Any) -> Gate:
-    facts: dict[str, Any] = {"word": Secret(WORD), "port": 8898, "host": HOST, **changes}
+    facts: dict[str, Any] = {"word": Secret(WORD), "port": 8897, "host": HOST, **changes}
     return Gate(nothing, **facts)
 
 
