@@ -6,11 +6,13 @@ Answers are JSON as they come; errors are raised as the class they were on the s
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import gzip
 import hashlib
 import http.client
 import json
+import os
 import re
 import socket
 import tempfile
@@ -19,7 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from typing import IO, TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
 import paas
 from paas.errors import PaasError, PlatformError, ServerUnavailable, UsageError, by_code
@@ -226,9 +228,29 @@ def _connection(settings: Settings) -> HTTPConnection:
     scheme, _, place = server_url(settings.server).partition("://")
     kind = http.client.HTTPSConnection if scheme == "https" else HTTPConnection
     try:
-        return kind(place, timeout=CONNECT, blocksize=PART)
+        proxy, headers = _proxy(place) if scheme == "https" else ("", {})
+        connection = kind(proxy or place, timeout=CONNECT, blocksize=PART)
     except http.client.InvalidURL:
         raise _no_address(settings.server) from None
+    if proxy:
+        connection.set_tunnel(place, headers=headers)
+    return connection
+
+
+def _proxy(place: str) -> tuple[str, dict[str, str]]:
+    """`host:port` of the proxy by which a server is reached, as HTTPS_PROXY and NO_PROXY say, and what it is told;
+    empty: directly."""
+    if not {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"} & os.environ.keys():
+        return "", {}
+    from urllib.request import getproxies, proxy_bypass
+
+    proxies = getproxies()
+    url = proxies.get("https") or proxies.get("all", "")
+    if not url or proxy_bypass(place):
+        return "", {}
+    login, _, proxy = urlsplit(url if "//" in url else f"//{url}").netloc.rpartition("@")
+    told = base64.b64encode(unquote(login).encode()).decode()
+    return proxy, {"Proxy-Authorization": f"Basic {told}"} if login else {}
 
 
 def _exchange(
@@ -275,6 +297,11 @@ def _lines_of(parts: Iterator[bytes]) -> Iterator[bytes]:
 
 def unreachable(settings: Settings, error: Exception) -> ServerUnavailable:
     """No server answers at its address."""
+    if settings.server and (why := getattr(error, "verify_message", "")):  # an SSLCertVerificationError
+        return ServerUnavailable(
+            f"the certificate of {settings.server} is not trusted: {why}",
+            hint="SSL_CERT_FILE names a file with the certificates of a company's own authority",
+        )
     if settings.server:
         return ServerUnavailable(f"no server answers at {settings.server}: {error}", hint="check PAAS_HOST")
     if "denied" in str(error).lower():

@@ -26,7 +26,7 @@ SECTIONS: dict[str, dict[str, Command]] = {
         "operations": Command("operations", "List what the server did and does."),
     },
     "git": {
-        "git": Command("git", "Add the remote that `git push` deploys to.", group=True),
+        "git": Command("git", "Clone an app; add the remote that `git push` deploys to.", group=True),
         "keys": Command("keys", "Show, add and remove SSH keys that may push.", group=True),
         "hooks": Command("hooks", "Have a repository of yours deploy what is pushed to it.", group=True),
         "deploy-hooks": Command("deploy_hooks", "Deploy what is pushed to GitHub, GitLab, Gitea.", group=True),

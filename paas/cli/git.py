@@ -26,7 +26,7 @@ _REMOTE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 @app.callback()
 def git() -> None:
-    """Add the remote that `git push` deploys to."""
+    """Clone an app, and add the remote that `git push` deploys to."""
 
 
 @app.command()
@@ -45,11 +45,7 @@ def remote(
 
     The first push makes the app if there is none.
     """
-    from paas.cli.contexts import chosen
-
-    server = chosen().server.rstrip("/") if http else ""
-    if http and (ssh or not server):
-        raise UsageError("--http pushes to the server at PAAS_HOST", hint="set PAAS_HOST; or give --ssh alone")
+    server = _server(ssh, http=http)
     url = url_of(app_of(app), ssh, server)
     if not _REMOTE.fullmatch(name):
         raise UsageError(f"{name!r} cannot name a remote", hint="use letters, digits, dots, dashes and underscores")
@@ -63,9 +59,45 @@ def remote(
     elif before != url:
         _done("remote", "set-url", "--", name, url)
     if server:
-        _done("config", "--replace-all", f"credential.{server}.helper", f"!{shlex.quote(_PAAS)} git-credential")
+        _done("config", "--replace-all", *_login(server))
     put(url)
     say(f"next: git push {name} {_refspec()}")
+
+
+@app.command()
+def clone(
+    app: Annotated[str, typer.Argument(metavar="APP", help="The app.")],
+    folder: Annotated[str, typer.Argument(metavar="FOLDER", help="Where to; else a new folder of that name.")] = "",
+    ssh: Annotated[
+        str, typer.Option("--ssh", metavar="USER@HOST[:PORT]", help="Fetch through this machine's sshd.")
+    ] = "",
+    http: Annotated[bool, typer.Option("--http", help="Fetch by git's own HTTP from the server at PAAS_HOST.")] = False,
+) -> None:
+    """Get what was pushed to an app, as a repository whose remote `paas` deploys to it."""
+    server = _server(ssh, http=http)
+    into = folder or app_of(app)
+    if Path(into).exists() and (not Path(into).is_dir() or any(Path(into).iterdir())):
+        raise Conflict(f"{into} is there already, and not empty", hint="name another folder")
+    login = ("--config", "=".join(_login(server))) if server else ()
+    _done("clone", "--quiet", "--origin", "paas", *login, "--", url_of(app_of(app), ssh, server), into)
+    put(into)
+
+
+def _server(ssh: str, *, http: bool) -> str:
+    """The server that git's own HTTP goes to; empty when it is not asked for. Raises UsageError."""
+    if not http:
+        return ""
+    from paas.cli.contexts import chosen
+
+    server = chosen().server.rstrip("/")
+    if ssh or not server:
+        raise UsageError("--http pushes to the server at PAAS_HOST", hint="set PAAS_HOST; or give --ssh alone")
+    return server
+
+
+def _login(server: str) -> tuple[str, str]:
+    """The setting by which git asks us for the password of a server."""
+    return f"credential.{server}.helper", f"!{shlex.quote(_PAAS)} git-credential"
 
 
 def url_of(app_name: str, ssh: str = "", server: str = "") -> str:
@@ -94,7 +126,7 @@ def _said(*argv: str) -> str | None:
 def _done(*argv: str) -> None:
     done = _git(*argv)
     if done.returncode:
-        raise PlatformError("git did not take the remote", details=tuple(done.stderr.splitlines()[-3:]))
+        raise PlatformError(f"git {argv[0]} failed", details=tuple(done.stderr.splitlines()[-3:]))
 
 
 def _git(*argv: str) -> subprocess.CompletedProcess[str]:

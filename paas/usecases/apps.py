@@ -14,6 +14,7 @@ from paas.model.service import ObservedService
 from paas.requests.addons import DestroyAddon
 from paas.requests.apps import CreateApp, DestroyApp, ListApps, RenameApp, ShowApp
 from paas.usecases import addons, images, repository
+from paas.usecases.audit import note_new_app
 from paas.usecases.context import Act, Context
 from paas.usecases.domains import app_url, served
 from paas.usecases.releases import Changed, change_release
@@ -118,6 +119,8 @@ def create_app(context: Context, request: CreateApp, act: Act) -> AppLine:
 def new_app(context: Context, name: str, app_id: str = "", act: Act | None = None) -> App:
     """Store a new app under a new id (or the given one). The user who makes it owns it."""
     app = App(id=app_id or new_id(), name=names.app_name(name), created_at=context.clock.now())
+    if act is not None and act.who is not None:
+        note_new_app(context, act.who, app)
     _refuse_taken(context, app.name)
     context.store.add_app(app)
     if act is not None and act.who is not None and act.who.user_id:

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from paas.errors import PaasError
+from paas.model.app import App
 from paas.model.audit import Record, Verdict, verified
 from paas.model.people import Actor
+from paas.requests.apps import CreateApp
 from paas.requests.base import Request
 from paas.requests.people import ListAudit, VerifyAudit
 from paas.usecases.context import Act, Context
@@ -64,6 +66,18 @@ class AuditLog:
             if len(self._tried) > MOST_PEOPLE:
                 self._tried.pop(next(iter(self._tried)))
         return left >= 1
+
+
+def note_new_app(context: Context, actor: Actor, app: App) -> None:
+    """Note that an app is about to be made, however that was asked for: under its id, so that its owners see it."""
+    facts = {"name": app.name} | ({"peer": actor.peer} if actor.peer else {})
+    facts |= {"token": actor.token_id} if actor.token_id else {}
+    context.store.add_record(
+        Record(
+            serial=0, at=context.clock.now(), actor=actor.name, user_id=actor.user_id, via=actor.via,
+            request=CreateApp.__name__, app=app.name, app_id=app.id, outcome="allowed", facts=facts,
+        )
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from paas.interfaces import Terminal
 from paas.model.app import App
 from paas.model.events import Emit, Event
 from paas.model.people import Access, Actor, Role, Standing, at_least, highest, owner
+from paas.requests.apps import CreateApp
 from paas.requests.base import Permission, Request
 from paas.requests.platform import WatchOperation
 from paas.requests.processes import ReadLogs
@@ -256,6 +257,8 @@ class Door:
     # --- the record ---------------------------------------------------------------------------------------------
 
     def _note(self, request: Request, who: Actor, operation: str) -> None:
+        if isinstance(request, CreateApp):
+            return  # noted where apps are made: a first push and a first deploy make one too
         app_id = self.app_id(request)
         self.log.allowed(who, request, app_id)
         facts = audited(request)
