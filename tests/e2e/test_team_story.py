@@ -212,16 +212,18 @@ def test_the_same_over_ssh(office: Office, people: tuple[Laptop, Laptop]) -> Non
 
 
 def test_who_leaves_is_out_and_what_was_done_stays_known(office: Office, people: tuple[Laptop, Laptop]) -> None:
-    ann, bob = people
+    ann, _ = people
+    carl = joined(office, ann.folder / "carl", "carl", office.platform.json("invites", "create", "carl")["code"])
+    carl.paas("keys", "add", "carl-laptop", text=office.ssh.public("carl"))
+    carl.environ |= {"GIT_SSH_COMMAND": shlex.join(office.ssh.ssh("carl")), "GIT_SSH_VARIANT": "ssh"}
     ann.paas("create", "kept")
-    records = ann.json("audit", "-a", "kept")
-    assert records
-    assert {record["actor"] for record in records} == {"ann"}
-    office.platform.ok("users", "remove", "bob", "--confirm", "bob")
-    assert "logged in" in bob.paas("apps", code=11)
-    assert bob.run("git", "ls-remote", f"ssh://{office.ssh.host}/far").code != 0
-    known = office.platform.json("audit")
-    assert {"ann", "bob"} <= {record["actor"] for record in known}
+    ann.paas("members", "add", "carl", "deployer", "-a", "kept")
+    carl.paas("config", "set", "A=1", "-a", "kept")
+    assert carl.run("git", "ls-remote", f"ssh://{office.ssh.host}/kept").code == 0
+    office.platform.ok("users", "remove", "carl", "--confirm", "carl")
+    assert "logged in" in carl.paas("apps", code=11)
+    assert carl.run("git", "ls-remote", f"ssh://{office.ssh.host}/kept").code != 0
+    assert {record["actor"] for record in ann.json("audit", "-a", "kept")} == {"ann", "carl"}
     assert office.platform.json("audit", "--verify")["broken"] == 0
 
 
