@@ -22,6 +22,7 @@ from paas.model.events import silent
 from paas.model.route import Route
 from paas.routers.traefik import TraefikRouter
 from paas.settings import Settings, load
+from tests.ports import free_ports
 
 
 def until(question: Callable[[], Any], seconds: float = 15.0) -> Any:
@@ -30,15 +31,6 @@ def until(question: Callable[[], Any], seconds: float = 15.0) -> Any:
     while not (answer := question()) and time.monotonic() < deadline:
         time.sleep(0.02)
     return answer
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports nobody listens on, all different."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    found = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return found
 
 
 class Backend(ThreadingHTTPServer):

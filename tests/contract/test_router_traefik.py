@@ -23,7 +23,8 @@ from paas.model.route import Certificate
 from paas.model.secret import Secret
 from paas.routers.traefik import ports, problem
 from paas.routers.traefik import router as router_module
-from tests.contract.router_lab import Answer, Lab, backends, free_ports, lab, until
+from tests.contract.router_lab import Answer, Lab, backends, lab, until
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.docker
 

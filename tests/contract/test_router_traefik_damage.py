@@ -14,7 +14,8 @@ import yaml
 from paas.errors import RouterError
 from paas.model.events import Event, silent
 from paas.routers.traefik import TraefikRouter, ports
-from tests.contract.router_lab import Lab, backends, free_ports, lab, until
+from tests.contract.router_lab import Lab, backends, lab, until
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.docker
 
@@ -36,15 +37,22 @@ def test_a_killed_traefik_comes_back_with_its_routes(traefik: Lab) -> None:
         assert traefik.ask(route.hosts[0]).name == "app"
 
 
+def leave(path: Path, text: str) -> None:
+    """Written at once: Traefik, which looks at any moment, would take a file that is being made for an empty one."""
+    made = path.parent.parent / f"new-{path.name}"
+    made.write_text(text)
+    made.replace(path)
+
+
 def test_garbage_in_the_folder_freezes_nothing(traefik: Lab) -> None:
     with backends("one", "two") as (one, two):
         first, second = traefik.route(one), traefik.route(two)
         traefik.router.apply(first)
         routes = traefik.settings.home / "traefik" / "routes"
-        (routes / "zz.yml").write_text("http: [")
+        leave(routes / "zz.yml", "http: [")
         traefik.router.apply(second)
         assert traefik.ask(second.hosts[0]).name == "two"
-        (routes / "routes.yml").write_text("http: {nonsense: true\n\x00")
+        leave(routes / "routes.yml", "http: {nonsense: true\n\x00")
         assert traefik.ask(first.hosts[0]).name == "one"
         traefik.router.apply(replace(second, servers=(one.address,)))
         assert traefik.ask(first.hosts[0]).name == traefik.ask(second.hosts[0]).name == "one"

@@ -22,7 +22,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from tests.e2e.platform import eventually, free_port
+from tests.e2e.platform import eventually
+from tests.ports import free_port
 
 VALID = 10 * 86400
 """Seconds its certificates last: so short that Traefik renews them whenever it starts."""

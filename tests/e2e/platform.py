@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import os
 import random
-import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
+
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 APPS = ROOT / "tests" / "apps"
@@ -158,14 +158,6 @@ class Platform:
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_: object, **__: object) -> None:
         return None
-
-
-def free_port() -> int:
-    """A port nobody listens on right now, outside the range that the kernel gives to outgoing connections."""
-    while True:
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", random.randrange(15_000, 32_000)))
-            return int(probe.getsockname()[1])
 
 
 def eventually(look: Callable[[], T], *, seconds: float = 30, what: str = "it") -> T:

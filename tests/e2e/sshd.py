@@ -10,7 +10,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.e2e.platform import eventually, free_port
+from tests.e2e.platform import eventually
+from tests.ports import free_port
 
 CONFIG = """
 ListenAddress 127.0.0.1

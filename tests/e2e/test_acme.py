@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from tests.e2e.pebble import Pebble
-from tests.e2e.platform import APPS, Platform, eventually, free_port
+from tests.e2e.platform import APPS, Platform, eventually
+from tests.ports import free_port
 
 pytestmark = pytest.mark.docker
 

@@ -23,7 +23,8 @@ from paas.model.build import Image
 from paas.model.events import Event, silent
 from paas.settings import load
 from paas.stacks import DebianStack, build_env, ca_image
-from tests.e2e.platform import APPS, free_port
+from tests.e2e.platform import APPS
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 

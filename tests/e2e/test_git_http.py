@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.git_lab import Work
-from tests.e2e.platform import PAAS, Platform, eventually, free_port
+from tests.e2e.platform import PAAS, Platform, eventually
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 

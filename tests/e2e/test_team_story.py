@@ -17,8 +17,9 @@ import pytest
 
 from tests.e2e.git_lab import APP, PERSON, Work
 from tests.e2e.pebble import Pebble, proxy
-from tests.e2e.platform import PAAS, Platform, Ran, eventually, free_port
+from tests.e2e.platform import PAAS, Platform, Ran, eventually
 from tests.e2e.sshd import Sshd, sshd
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 

@@ -21,8 +21,9 @@ from aiosmtpd.controller import Controller
 from paas.model.secret import Secret
 from paas.webhooks.signature import standard_headers
 from tests.e2e.git_lab import Work
-from tests.e2e.platform import Platform, eventually, free_port
+from tests.e2e.platform import Platform, eventually
 from tests.git_server import GitServer, git_server
+from tests.ports import free_port
 from tests.unit.webhooks.say import ZERO, check, github, push
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
