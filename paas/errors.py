@@ -14,6 +14,7 @@
     │   ├── RouterError          9   Traefik did not take over the routes
     │   └── ServerUnavailable    9   the paas server does not answer
     ├── Unsupported             10   this engine or stack cannot do it
+    ├── ScriptFailed            12   `postdeploy` or `predestroy` of the app failed
     ├── Denied                  11   not allowed
     │   ├── NotLoggedIn         11   no token, or one that does not count (any more)
     │   └── TooManyAttempts     11   too many wrong ones from the same address
@@ -135,6 +136,13 @@ class Unsupported(PaasError):
 
     exit_code = 10
     status = 501
+
+
+class ScriptFailed(PaasError):
+    """`postdeploy` or `predestroy` failed. What was deployed serves on; an app that was to go is still there."""
+
+    exit_code = 12
+    status = 422
 
 
 class Denied(PaasError):

@@ -120,7 +120,7 @@ def _are_healthy(engine: Engine, step: WaitHealthy) -> bool:
 
 
 def _run_once(hands: Hands, step: RunOnce, emit: Emit) -> None:
-    terminal = _Lines(step.spec.process, emit)
+    terminal = Lines(step.spec.process, emit)
     try:
         code = hands.engine.run_once(step.spec, step.timeout, terminal)
     except DeployFailed as error:
@@ -185,7 +185,7 @@ def _port(replicas: tuple[Replica, ...]) -> int:
     return int(next(ports, 0))
 
 
-class _Lines:
+class Lines:
     """A terminal that turns output into `output` events, a line each, and remembers the last of them."""
 
     tty = False

@@ -1,31 +1,31 @@
-"""The schema of `app.json` (Heroku's), as far as it is used: name, env, formation, addons, buildpacks.
+"""The schema of `app.json` (Heroku's), as far as it is used.
 
-What belongs to other platforms is accepted; what would change how the app runs there and does not here is told.
+What belongs to other platforms is accepted; what would change how the app runs there and does not here is told. What
+asks for something of the host is refused.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
 from paas.build.cron import CronEntry, of_app_json
-from paas.build.paas_toml import Key, Text, env_table
+from paas.build.paas_toml import Command, EnvironmentName, Key, Text, env_table
+from paas.build.tables import Lenient
 from paas.errors import UsageError
 from paas.model import names
-from paas.model.manifest import EnvVar, Manifest, ProcessOptions
+from paas.model.manifest import EnvVar, Manifest, Overrides, ProcessOptions
+from paas.model.scripts import BASE, Scripts
 
 _SILENT = frozenset({"$schema", "description", "keywords", "website", "repository", "logo", "success_url", "stack"})
+_TEST_SCRIPTS = frozenset({"test", "test-setup"})
+REVIEW = "review"
 _KINDS = {"heroku-postgresql": "postgres", "postgresql": "postgres", "postgres": "postgres"}
 _BUILDPACKS = {"python": "python", "nodejs": "node", "node": "node", "static": "static"}
-
-
-class Lenient(BaseModel):
-    """A table of which some keys are used; the others are kept and told."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
 
 
 class EnvEntry(Lenient):
@@ -62,21 +62,51 @@ class BuildpackEntry(Lenient):
     """`heroku/python`, `heroku/nodejs`, or the URL of such a buildpack."""
 
 
+class ScriptsEntry(Lenient):
+    """`scripts`."""
+
+    postdeploy: Command = ""
+    """Runs after the first deploy that serves; after later ones until it exits 0."""
+    predestroy: Command = ""
+    """Runs before the app is taken away."""
+    pr_predestroy: Annotated[Command, Field(alias="pr-predestroy")] = ""
+    """The `predestroy` of the environment `review`."""
+
+
+class EnvironmentEntry(Lenient):
+    """`environments.NAME`."""
+
+    env: dict[Key, Annotated[EnvEntry, BeforeValidator(env_table)]] = Field(default_factory=dict)
+    """Config vars, over the file's key by key."""
+    formation: dict[str, Quantity] = Field(default_factory=dict)
+    """Process types, over the file's."""
+    addons: list[str | AddonEntry] | None = None
+    """Instead of the file's."""
+    buildpacks: list[BuildpackEntry] = Field(default_factory=list)
+    """Instead of the file's."""
+    scripts: ScriptsEntry = ScriptsEntry()
+    """Over the file's, script by script."""
+
+
 class AppJson(Lenient):
     """The whole file."""
 
     name: str = ""
     """The app, when the command line does not name one."""
-    env: dict[Key, Annotated[EnvEntry, BeforeValidator(env_table)]] = {}
+    env: dict[Key, Annotated[EnvEntry, BeforeValidator(env_table)]] = Field(default_factory=dict)
     """Config vars the app expects: `"KEY": "value"`, or an object."""
-    formation: dict[str, Quantity] = {}
+    formation: dict[str, Quantity] = Field(default_factory=dict)
     """Process types."""
-    addons: list[str | AddonEntry] = []
+    addons: list[str | AddonEntry] = Field(default_factory=list)
     """Addons made and attached at the first deploy: names, or objects."""
-    buildpacks: list[BuildpackEntry] = []
+    buildpacks: list[BuildpackEntry] = Field(default_factory=list)
     """The last known one decides instead of detection."""
-    cron: Annotated[list[CronEntry], Field(max_length=50)] = []
+    cron: list[CronEntry] = Field(default_factory=list, max_length=50)
     """Scheduled jobs, as Dokku has them; their names are made of their commands."""
+    scripts: ScriptsEntry = ScriptsEntry()
+    """What runs once after the first deploy, and before the app is taken away."""
+    environments: dict[EnvironmentName, EnvironmentEntry] = Field(default_factory=dict, max_length=20)
+    """What counts in one environment alone, such as the pipeline stage `review`."""
 
 
 def manifest(found: AppJson, values: Mapping[str, Any]) -> tuple[Manifest, tuple[str, ...]]:
@@ -91,6 +121,8 @@ def manifest(found: AppJson, values: Mapping[str, Any]) -> tuple[Manifest, tuple
         processes=_formation(found.formation, warnings),
         addons=_addons(found.addons, warnings),
         cron=of_app_json(found.cron, warnings),
+        scripts=_scripts(found, warnings),
+        environments={name: _overrides(name, entry, warnings) for name, entry in found.environments.items()},
     )
     return made, tuple(warnings)
 
@@ -152,3 +184,29 @@ def _addons(entries: list[str | AddonEntry], warnings: list[str]) -> tuple[str, 
         else:
             warnings.append(f"app.json: addon {plan[:60]} is not known; not used")
     return tuple(found)
+
+
+def _scripts(found: AppJson, warnings: list[str]) -> dict[str, Scripts]:
+    """Of each environment that has any."""
+    entries = {BASE: found.scripts, **{name: entry.scripts for name, entry in found.environments.items()}}
+    for entry in entries.values():
+        warnings.extend(
+            f"app.json: scripts.{key} is not used" for key in entry.model_extra or () if key not in _TEST_SCRIPTS
+        )
+    made = {name: Scripts(postdeploy=one.postdeploy, predestroy=one.predestroy) for name, one in entries.items()}
+    if found.scripts.pr_predestroy:
+        review = made.get(REVIEW, Scripts())
+        made[REVIEW] = replace(review, predestroy=review.predestroy or found.scripts.pr_predestroy)
+    return {name: scripts for name, scripts in made.items() if scripts != Scripts()}
+
+
+def _overrides(name: str, entry: EnvironmentEntry, warnings: list[str]) -> Overrides:
+    told: list[str] = [f"app.json: {key} is not used" for key in entry.model_extra or () if key not in _SILENT]
+    made = Overrides(
+        buildpack=_buildpack(entry.buildpacks, told),
+        processes=_formation(entry.formation, told),
+        env={key: _env(key, asked, told) for key, asked in entry.env.items()},
+        addons=None if entry.addons is None else _addons(entry.addons, told),
+    )
+    warnings.extend(one.replace("app.json: ", f"app.json: environments.{name}.", 1) for one in told)
+    return made

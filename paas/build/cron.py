@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from paas.build import procfile, sizes
-from paas.build.tables import Table, seconds
+from paas.build.tables import Lenient, Table, seconds
 from paas.errors import PaasError
 from paas.model import names
 from paas.model.cron import CronJob, Missed, Overlap
@@ -141,10 +141,8 @@ def distinct(tables: Sequence[CronTable]) -> Sequence[CronTable]:
 _CONCURRENCY = {"forbid": Overlap.SKIP, "replace": Overlap.REPLACE, "allow": Overlap.QUEUE}
 
 
-class CronEntry(BaseModel):
+class CronEntry(Lenient):
     """`cron[]` of `app.json`, as Dokku has it."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
 
     schedule: Schedule
     """When: five fields, or `@daily` and the like."""

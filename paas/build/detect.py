@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from paas.build import buildpacks, manifest, procfile
 from paas.build.buildpacks import Buildpack, Offers, Options
+from paas.build.environments import effective
 from paas.build.files import Files
 from paas.errors import ConfigError, NothingDetected
 from paas.model.build import BuildPlan, Process, Reason
@@ -40,14 +41,20 @@ class Inspection:
 
 
 def inspect(
-    files: Files, *, offers: Offers, buildpack: str = "", packs: Sequence[Buildpack] | None = None
+    files: Files,
+    *,
+    offers: Offers,
+    buildpack: str = "",
+    packs: Sequence[Buildpack] | None = None,
+    environment: str = "",
 ) -> Inspection:
-    """Look at an app. `packs` None: those bundled and on PAAS_BUILDPACK_PATH.
+    """Look at an app as it is in an environment. `packs` None: those bundled and on PAAS_BUILDPACK_PATH.
 
     Raises ConfigError naming file and line or key, NothingDetected listing what was looked for.
     """
     packs = buildpacks.load() if packs is None else packs
-    said, warnings = manifest.read(files)
+    found, warnings = manifest.read(files)
+    said = effective(found, environment)
     options = Options(offers=offers, manifest=said, procfile=_procfile(files))
     pack, why, examined = _chosen(files, options, packs, buildpack)
     plan = pack.plan(files, options)

@@ -15,11 +15,12 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from paas.build import app_json, cron
+from paas.build import app_json, cron, environments
 from paas.build.files import Files
 from paas.build.paas_toml import PaasToml
 from paas.errors import ConfigError
 from paas.model.manifest import Manifest
+from paas.model.scripts import Scripts, chosen
 
 TOML = "paas.toml"
 JSON = "app.json"
@@ -42,17 +43,16 @@ def read(files: Files) -> tuple[Manifest, tuple[str, ...]]:
 
 
 def _scaled(ours: Manifest) -> None:
-    said = ours.processes.get("release")
-    if said and said.autoscale:
-        raise ConfigError("release runs once and is not scaled", where=f"{TOML}: processes.release.autoscale")
+    tables = {"": ours.processes} | {f"environments.{name}.": one.processes for name, one in ours.environments.items()}
+    for place, processes in tables.items():
+        said = processes.get("release")
+        if said and said.autoscale:
+            where = f"{TOML}: {place}processes.release.autoscale"
+            raise ConfigError("release runs once and is not scaled", where=where)
 
 
 def _over(ours: Manifest, theirs: Manifest) -> Manifest:
     """`ours`, with what it does not say taken from `theirs`."""
-    processes = {**theirs.processes, **ours.processes}
-    for name in ours.processes.keys() & theirs.processes.keys():
-        if ours.processes[name].replicas is None:
-            processes[name] = replace(ours.processes[name], replicas=theirs.processes[name].replicas)
     return replace(
         ours,
         name=ours.name or theirs.name,
@@ -60,8 +60,19 @@ def _over(ours: Manifest, theirs: Manifest) -> Manifest:
         addons=ours.addons or theirs.addons,
         env={**theirs.env, **ours.env},
         cron=ours.cron or theirs.cron,
-        processes=processes,
+        processes=environments.processes(ours.processes, theirs.processes),
+        scripts={name: _scripts(ours, theirs, name) for name in theirs.scripts.keys() | ours.scripts.keys()},
+        environments={
+            name: environments.joined(ours.environments.get(name), theirs.environments.get(name))
+            for name in theirs.environments.keys() | ours.environments.keys()
+        },
     )
+
+
+def _scripts(ours: Manifest, theirs: Manifest, name: str) -> Scripts:
+    """Of one environment, in both files."""
+    own, other = ours.scripts.get(name, Scripts()), theirs.scripts.get(name, Scripts())
+    return chosen({"": other, "own": own}, "own")
 
 
 def _from_toml(files: Files) -> Manifest:
@@ -151,7 +162,7 @@ def _message(error: Any) -> str:
     text = str(error["msg"])
     shown = repr(error["input"])
     # What stands under env may be a secret.
-    tell = len(shown) <= 60 and error["type"] != "missing" and error["loc"][:1] != ("env",)
+    tell = len(shown) <= 60 and error["type"] != "missing" and "env" not in error["loc"][:3]
     given = f", not {shown}" if tell else ""
     return f"{text[:1].lower()}{text[1:]}{given}"
 

@@ -14,7 +14,8 @@ from paas.build.cron import MOST, CronTable, distinct
 from paas.build.tables import Count, Table, seconds
 from paas.errors import PaasError
 from paas.model import names
-from paas.model.manifest import EnvVar, Manifest, ProcessOptions
+from paas.model.manifest import EnvVar, Manifest, Overrides, ProcessOptions
+from paas.model.scripts import BASE, Scripts
 from paas.model.service import HealthCheck, HealthKind
 
 _PATH = re.compile(r"[A-Za-z0-9_@.+-]+(/[A-Za-z0-9_@.+-]+)*/?")
@@ -190,6 +191,49 @@ class EnvTable(Table):
     """For people."""
 
 
+class ScriptsTable(Table):
+    """`[scripts]`: shell lines that run once, in a container of their own."""
+
+    postdeploy: Command = ""
+    """Runs after the first deploy that serves; after later ones until it exits 0."""
+    predestroy: Command = ""
+    """Runs before the app is taken away; unless it exits 0, only `paas destroy --force` goes on."""
+
+    def scripts(self) -> Scripts:
+        """As the frozen value."""
+        return Scripts(postdeploy=self.postdeploy, predestroy=self.predestroy)
+
+
+ProcessName = Annotated[str, AfterValidator(_by(names.process_name))]
+AddonKinds = Annotated[list[Annotated[str, AfterValidator(addon)]], Field(max_length=20)]
+EnvironmentName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
+Variables = dict[Key, Annotated[EnvTable, BeforeValidator(env_table)]]
+
+
+class EnvironmentTable(Table):
+    """`[environments.NAME]`: what counts in that environment alone, such as the pipeline stage `review`."""
+
+    buildpack: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")] = ""
+    """Instead of the file's."""
+    addons: AddonKinds | None = None
+    """Instead of the file's; `[]`: none."""
+    env: Variables = Field(default_factory=dict, max_length=500)
+    """Config vars, over the file's key by key."""
+    processes: dict[ProcessName, ProcessTable] = Field(default_factory=dict, max_length=procfile.MOST)
+    """Process types, over the file's key by key."""
+    scripts: ScriptsTable = ScriptsTable()
+    """Over the file's, script by script."""
+
+    def overrides(self) -> Overrides:
+        """As the frozen value."""
+        return Overrides(
+            buildpack=self.buildpack,
+            processes={name: table.options(name) for name, table in self.processes.items()},
+            env={key: EnvVar(**table.model_dump()) for key, table in self.env.items()},
+            addons=None if self.addons is None else tuple(dict.fromkeys(self.addons)),
+        )
+
+
 class BuildTable(Table):
     """`[build]`: `command` runs in the build after the source is there; `dockerfile` and `target` for an own one."""
 
@@ -235,20 +279,22 @@ class PaasToml(Table):
         default_factory=list
     )
     """Hosts the app answers at beside its default one."""
-    addons: Annotated[list[Annotated[str, AfterValidator(addon)]], Field(max_length=20)] = Field(default_factory=list)
+    addons: AddonKinds = Field(default_factory=list)
     """Kinds of addons made and attached at the first deploy."""
     build: BuildTable = BuildTable()
     """How the image is built."""
     deploy: DeployTable = DeployTable()
     """How a new version takes over."""
-    env: dict[Key, Annotated[EnvTable, BeforeValidator(env_table)]] = Field(default_factory=dict, max_length=500)
+    env: Variables = Field(default_factory=dict, max_length=500)
     """Config vars the app expects: `KEY = "value"`, or a table."""
-    processes: dict[Annotated[str, AfterValidator(_by(names.process_name))], ProcessTable] = Field(
-        default_factory=dict, max_length=procfile.MOST
-    )
+    processes: dict[ProcessName, ProcessTable] = Field(default_factory=dict, max_length=procfile.MOST)
     """Process types; `NAME` is web, worker, release…"""
     cron: Annotated[list[CronTable], Field(max_length=MOST), AfterValidator(distinct)] = Field(default_factory=list)
     """Scheduled jobs, each a `[[cron]]`."""
+    scripts: ScriptsTable = ScriptsTable()
+    """What runs once after the first deploy, and before the app is taken away."""
+    environments: dict[EnvironmentName, EnvironmentTable] = Field(default_factory=dict, max_length=20)
+    """What counts in one environment alone; `NAME` is review, staging…"""
 
     def manifest(self) -> Manifest:
         """As the frozen value."""
@@ -271,4 +317,12 @@ class PaasToml(Table):
             drain=self.deploy.drain,
             deploy_timeout=self.deploy.timeout,
             release_timeout=self.deploy.release_timeout,
+            scripts=_all(self),
+            environments={name: table.overrides() for name, table in self.environments.items()},
         )
+
+
+def _all(toml: PaasToml) -> dict[str, Scripts]:
+    """The scripts of each environment that has any."""
+    found = {BASE: toml.scripts, **{name: table.scripts for name, table in toml.environments.items()}}
+    return {name: table.scripts() for name, table in found.items() if table != ScriptsTable()}

@@ -125,9 +125,11 @@ def rename(
 @app.command()
 def destroy(
     name: Annotated[str, typer.Argument(metavar="[APP]", help="The app, as with --app.", show_default=False)] = "",
+    *,
     app: AppOption = "",
     confirm: ConfirmOption = "",
     addons: Annotated[bool, typer.Option("--addons", help="Its databases too, each after a last backup.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Even if its predestroy script fails.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Take an app away: replicas, routes, images, config and history. Its databases stay unless --addons."""
@@ -139,7 +141,7 @@ def destroy(
             raise UsageError(f"two apps are named: {name} and {app}", hint="name the one to destroy")
         found = client.ask(ShowApp(app=app_of(name or app)))
         typed = confirmed(found["name"], confirm, f"destroys the app {found['name']}, {_loss(found, addons)}")
-        answer = follow(client, DestroyApp(app=found["name"], confirm=typed, addons=addons), quiet=as_json)
+        answer = follow(client, DestroyApp(app=found["name"], confirm=typed, addons=addons, force=force), quiet=as_json)
     if as_json:
         put_json(answer)
         return

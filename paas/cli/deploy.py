@@ -81,6 +81,7 @@ def deploy(
         put_json(answer)
     else:
         _end(answer, name)
+    check_script(answer.get("postdeploy"))
 
 
 @app.command()
@@ -203,6 +204,14 @@ def _sent(client: Client, local: LocalSource) -> SourceRef:
 
     say(f"- sending {local.origin}: {local.files} files, {size(local.size)}")
     return replace(_known(local), upload=client.upload(local.write_tar))
+
+
+def check_script(ran: dict[str, Any] | None) -> None:
+    """Raise ScriptFailed for a `postdeploy` that failed: what was deployed serves, but not all of it is done."""
+    from paas.errors import ScriptFailed
+
+    if ran and ran["failure"]:
+        raise ScriptFailed(ran["failure"], hint="mend it and deploy: it runs again until it exits 0")
 
 
 def _end(answer: dict[str, Any], name: str) -> None:

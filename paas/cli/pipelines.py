@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from paas.cli.connection import ask, operate
+from paas.cli.deploy import check_script
 from paas.cli.lazy import ListByDefault, new_app
 from paas.cli.options import AppOption, ConfirmOption, JsonOption
 from paas.cli.output import put, put_json, say, table
@@ -115,6 +116,8 @@ def promote(app: AppOption = "", to: ToOption = "", as_json: JsonOption = False)
         return
     for one in answer:
         say(f"{one['app']} v{one['release']} {'is live' if one['changed'] else 'runs that already'}: {one['url']}")
+    for one in answer:
+        check_script(one["postdeploy"])
 
 
 @app.command()

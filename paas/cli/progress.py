@@ -57,6 +57,8 @@ def lines_of(event: Event) -> list[str]:
             return [f"  done in {seconds:.1f} s"] if seconds >= LONG else []
         case "output":
             return [f"    {line}" for line in said]
+        case kind if kind.endswith(".failed"):
+            return [f"warning: {said[0]}", *(f"  {line}" for line in said[1:])]
         case "warning" | "crash":
             return [f"{event.kind}: {said[0]}", *(f"  {line}" for line in said[1:])]
         case kind if kind in SILENT or not event.message:

@@ -186,7 +186,7 @@ def _rows(model: type[Any], front: str) -> Iterator[tuple[str, str, str, str]]:
     for name, field in model.model_fields.items():
         table, value = _model(field.annotation), _value(field.annotation, field.metadata)
         default = "" if table or field.is_required() else field.get_default(call_default_factory=True)
-        yield f"`{front}{name}`", value, _shown(default) if default else "", said[name]
+        yield f"`{front}{field.alias or name}`", value, _shown(default) if default else "", said[name]
         if table:
             yield from _rows(table, f"{front}{name}{_many(field.annotation, name)}")
 

@@ -208,6 +208,15 @@ name = "{name}"
 # MaxSize = 4
 # Cooldown = 360
 
+# [scripts]                          # each runs once, in a container of its own
+# postdeploy = "python seed.py"      # after the first deploy that serves
+# predestroy = "python goodbye.py"   # before the app is taken away
+
+# [environments.review]              # over all of this, in review apps or by --environment review
+# addons = []
+# env = {{ MODE = "review" }}
+# processes = {{ web = {{ replicas = 1, memory = "256M" }} }}
+
 # [[cron]]                           # docs/cron.md
 # name = "report"
 # schedule = "30 6 * * mon-fri"

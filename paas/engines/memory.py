@@ -82,6 +82,8 @@ class MemoryEngine(MemoryRuns):
         self.gates: dict[str, str] = {}
         self.network = "10.0"
         self.ran: list[ServiceSpec] = []
+        self.codes: dict[str, int] = {}
+        """Exit codes of one-offs by process, before what the image does."""
         self.calls: list[str] = []
         self._volumes: set[str] = set()
         self._runs: dict[str, Kept] = {}
@@ -257,7 +259,7 @@ class MemoryEngine(MemoryRuns):
         self.ran.append(spec)
         for line in self._says(spec.image):
             terminal.write(line.encode() + b"\n")
-        return self._behaviour(spec.image).once
+        return self.codes.get(spec.process, self._behaviour(spec.image).once)
 
     def exec(
         self, replica: str, command: Sequence[str], terminal: Terminal, env: Mapping[str, Secret] | None = None

@@ -11,6 +11,7 @@ from paas.interfaces.notifications import NotificationStore
 from paas.interfaces.people import AuditStore, PeopleStore
 from paas.interfaces.pipelines import PipelineStore
 from paas.interfaces.runs import RunStore
+from paas.interfaces.setups import SetupStore
 from paas.interfaces.sleep import SleepStore
 from paas.model.app import Addon, App, Attachment, Operation, Release
 from paas.model.events import Event
@@ -25,6 +26,7 @@ class Store(
     AutoscaleStore,
     DeployHookStore,
     NotificationStore,
+    SetupStore,
     SleepStore,
     Protocol,
 ):

@@ -9,6 +9,7 @@ from enum import StrEnum
 from paas.model.build import Process
 from paas.model.cron import CronJob
 from paas.model.scaling import Autoscale
+from paas.model.scripts import Scripts
 from paas.model.secret import Secret
 from paas.model.service import HealthCheck, Limits
 
@@ -78,6 +79,7 @@ class ReleaseKind(StrEnum):
     ADDON = "addon"
     ROLLBACK = "rollback"
     PROMOTE = "promote"
+    CLONE = "clone"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +89,7 @@ class Release:
     `image` is the engine's immutable id, `image_ref` the name that keeps it. `image` is empty in a release that was
     made before the first deploy (config set on a new app): nothing runs then. `since` maps each process to the
     number of the release that introduced its present spec (see ServiceSpec.release). `drain` seconds at most are
-    given to requests in flight. `port` is what web listens on as $PORT.
+    given to requests in flight. `port` is what web listens on as $PORT. `scripts` are those of each environment.
     """
 
     app_id: str
@@ -111,6 +113,7 @@ class Release:
     deploy_timeout: float = 300.0
     release_timeout: float = 900.0
     cron: tuple[CronJob, ...] = ()
+    scripts: Mapping[str, Scripts] = field(default_factory=dict)
     failure: str = ""
 
     def process(self, name: str) -> ProcessSpec | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from paas.model.cron import CronJob
 from paas.model.scaling import Autoscale
+from paas.model.scripts import Scripts
 from paas.model.service import HealthCheck
 
 
@@ -38,12 +39,23 @@ class EnvVar:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Overrides:
+    """What a file says for one environment alone, over what it says for all. `addons` None: not said."""
+
+    buildpack: str = ""
+    processes: Mapping[str, ProcessOptions] = field(default_factory=dict)
+    env: Mapping[str, EnvVar] = field(default_factory=dict)
+    addons: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """`paas.toml` over `app.json`; empty or None: not said.
 
     `port` is what `web` listens on when it does not follow $PORT. `static_dir` is the folder that is served (static
     and single-page apps), `spa` whether unknown paths answer with its index.html. `addons` are kinds to create and
-    attach at the first deploy. Durations are seconds.
+    attach at the first deploy. Durations are seconds. `scripts` and `environments` are by name of the environment; the
+    scripts for all are under the empty name.
     """
 
     name: str = ""
@@ -64,3 +76,5 @@ class Manifest:
     drain: float | None = None
     deploy_timeout: float | None = None
     release_timeout: float | None = None
+    scripts: Mapping[str, Scripts] = field(default_factory=dict)
+    environments: Mapping[str, Overrides] = field(default_factory=dict)

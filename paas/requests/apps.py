@@ -39,9 +39,11 @@ class RenameApp(Request):
 
 
 class DestroyApp(Request):
-    """Take an app away: replicas, routes, releases, images. Addons stay unless `addons`."""
+    """Take an app away: replicas, routes, releases, images. Addons stay unless `addons`. Its `predestroy` script runs
+    before; when that fails, only `force` goes on."""
 
     method, path, permission, shape = "DELETE", "/apps/{app}", "owner", "operation"
     app: Name
     confirm: str
     addons: bool = False
+    force: bool = False

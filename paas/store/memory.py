@@ -21,6 +21,7 @@ from paas.store.memory_parts import State, transaction
 from paas.store.memory_people import MemoryPeople
 from paas.store.memory_pipelines import MemoryPipelines
 from paas.store.memory_runs import MemoryRuns
+from paas.store.memory_setups import MemorySetups
 from paas.store.memory_sleep import MemorySleep
 
 Named = TypeVar("Named", App, Addon)
@@ -34,6 +35,7 @@ class MemoryStore(
     MemoryAutoscaling,
     MemoryDeployHooks,
     MemoryNotifications,
+    MemorySetups,
     MemorySleep,
 ):
     """A `Store` of dictionaries."""
@@ -69,6 +71,7 @@ class MemoryStore(
         self._forget_runs_of(app_id)
         self._forget_autoscaling_of(app_id)
         state.sleeps.pop(app_id, None)
+        state.setups.pop(app_id, None)
         self._forget_hooks_of(app_id)
         self._forget_targets_of(app_id)
         state.releases = {key: value for key, value in state.releases.items() if key[0] != app_id}

@@ -18,6 +18,7 @@ from paas.model.people import Grant, Invite, KeyOwner, Membership, Team, Token, 
 from paas.model.pipeline import Place
 from paas.model.route import Certificate
 from paas.model.runs import CronMark, Run
+from paas.model.scripts import Setup
 from paas.model.sleep import Sleep
 
 P = ParamSpec("P")
@@ -110,6 +111,7 @@ class State:
     told: Told = field(default_factory=Told)
     places: dict[str, Place] = field(default_factory=dict)
     sleeps: dict[str, Sleep] = field(default_factory=dict)
+    setups: dict[str, Setup] = field(default_factory=dict)
 
 
 def transaction(method: Callable[Concatenate[M, P], T]) -> Callable[Concatenate[M, P], T]:

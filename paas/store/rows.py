@@ -17,6 +17,7 @@ from paas.model.app import Addon, App, Attachment, Operation, ProcessSpec, Relea
 from paas.model.cron import CronJob, Missed, Overlap
 from paas.model.events import Event
 from paas.model.route import Certificate
+from paas.model.scripts import Scripts
 from paas.model.service import HealthCheck, HealthKind, Limits
 from paas.store import scaling_rows
 from paas.store.crypto import Vault
@@ -85,6 +86,7 @@ def release(row: RowMapping, vault: Vault) -> Release:
         domains=tuple(document["domains"]), addons=tuple(document["addons"]),
         since={str(process): int(number) for process, number in document["since"].items()},
         cron=tuple(_job(item) for item in document.get("cron", ())),
+        scripts={name: Scripts(**_known(Scripts, item)) for name, item in document.get("scripts", {}).items()},
         config=vault.unseal(row["sealed"], row["app_id"], f"config {row['number']}"),
         **{name: document[name] for name in SIMPLE if name in document},
     )  # fmt: skip
@@ -148,6 +150,7 @@ def _document(release: Release) -> Values:
         "addons": list(release.addons),
         "since": dict(release.since),
         "cron": [asdict(job) for job in release.cron],
+        "scripts": {name: asdict(one) for name, one in release.scripts.items()},
         **{name: getattr(release, name) for name in SIMPLE},
     }
 

@@ -27,6 +27,7 @@ from paas.store.sql_notifications import SqlNotifications
 from paas.store.sql_people import SqlPeople
 from paas.store.sql_pipelines import SqlPipelines
 from paas.store.sql_runs import SqlRuns
+from paas.store.sql_setups import SqlSetups
 from paas.store.sql_sleep import SqlSleep
 from paas.store.tables import (
     addons,
@@ -47,7 +48,17 @@ KEPT_EVENTS = 50_000
 KEPT_OPERATIONS = 2_000
 
 
-class SqlStore(SqlPeople, SqlPipelines, SqlRuns, SqlAudit, SqlAutoscaling, SqlDeployHooks, SqlNotifications, SqlSleep):
+class SqlStore(
+    SqlPeople,
+    SqlPipelines,
+    SqlRuns,
+    SqlAudit,
+    SqlAutoscaling,
+    SqlDeployHooks,
+    SqlNotifications,
+    SqlSetups,
+    SqlSleep,
+):
     """A `Store` in `<home>/paas.db`, its keys in `<home>/secret.key`. Close it when done."""
 
     @classmethod

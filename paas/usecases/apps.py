@@ -13,7 +13,7 @@ from paas.model.people import Grant
 from paas.model.service import ObservedService
 from paas.requests.addons import DestroyAddon
 from paas.requests.apps import CreateApp, DestroyApp, ListApps, RenameApp, ShowApp
-from paas.usecases import addons, images, repository
+from paas.usecases import addons, images, repository, scripts
 from paas.usecases.audit import note_new_app
 from paas.usecases.context import Act, Context
 from paas.usecases.domains import app_url, served
@@ -200,7 +200,8 @@ def rename_app(context: Context, request: RenameApp, act: Act) -> Changed:
 
 def destroy_app(context: Context, request: DestroyApp, act: Act) -> Destroyed:
     """Take the app away. Each part may be repeated and its row goes last, so that a kill in the middle leaves an
-    app that can be destroyed again. Raises UsageError when `confirm` is not its name."""
+    app that can be destroyed again. Raises UsageError when `confirm` is not its name, ScriptFailed when `predestroy`
+    failed and `force` is not said: everything is as it was then."""
     app = context.store.app(request.app)
     if request.confirm != app.name:
         raise UsageError(f"to destroy {app.name}, confirm with its name", hint=f"--confirm {app.name}")
@@ -209,6 +210,7 @@ def destroy_app(context: Context, request: DestroyApp, act: Act) -> Destroyed:
     going = owned if request.addons else []
     for addon in going:
         addons.refuse_in_use(context, addon)
+    scripts.predestroy(context, app, act, force=request.force)
     with context.locks.hold(app.id, f"{act.actor}: destroy", act.emit):
         context.store.want(app.id, 0)
         context.router.remove(app.id)

@@ -33,11 +33,14 @@ class Built:
     cached: bool
 
 
-def inspected(context: Context, found: Fetched, buildpack: str) -> Shape:
-    """What the source is: buildpack, build plan and manifest. Raises ConfigError with file and line."""
+def inspected(context: Context, found: Fetched, buildpack: str, environment: str = "") -> Shape:
+    """The source in an environment: buildpack, build plan and manifest. Raises ConfigError with file and line."""
     if found.folder is None:
         return Shape(plan=BuildPlan(buildpack=PULLED, runtimes={}, processes=(), reasons=()), manifest=Manifest())
-    inspection: Inspection = inspect(Files.of(found.folder), offers=context.stack.offers, buildpack=buildpack)
+    offers = context.stack.offers
+    inspection: Inspection = inspect(
+        Files.of(found.folder), offers=offers, buildpack=buildpack, environment=environment
+    )
     return Shape(plan=inspection.plan, manifest=inspection.manifest)
 
 

@@ -19,7 +19,7 @@ from paas.plan.text import render
 from paas.reconcile import plan_of
 from paas.requests.addons import CreateAddon
 from paas.requests.deploys import DeployApp, PlanApp
-from paas.usecases import addons, images, shape, uploads
+from paas.usecases import addons, images, scripts, shape, uploads
 from paas.usecases.apps import new_app, new_id, wanted_counts
 from paas.usecases.build_image import PULLED, Built, build_image, inspected
 from paas.usecases.config import check_size
@@ -27,10 +27,15 @@ from paas.usecases.context import Act, Context
 from paas.usecases.domains import app_url, check_free
 from paas.usecases.fetch import fetched
 from paas.usecases.releases import change_release, since
+from paas.usecases.scripts import ScriptRun, environment_of
 from paas.usecases.shape import Shape
 from paas.usecases.switch import base_release, last_good, newest_first, world
 
 TO_BE_BUILT = "(to be built)"
+COMPARED = (
+    "image", "processes", "config", "domains", "cron", "scripts", "port", "drain", "deploy_timeout", "release_timeout",
+)  # fmt: skip
+"""What a release must differ in from the one that runs, to be one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +45,7 @@ class Deployed:
     `upload` True: this content id is not what runs, send the source itself (everything else is empty then).
     `unchanged`: what was given is what runs already, no release was made. `cached`: nothing had to be built.
     `created`: the app is new. `generated` are config keys that got a generated value, `warnings` sentences.
+    `postdeploy` is what became of that script (None: it was not to run).
     """
 
     app: str
@@ -55,6 +61,7 @@ class Deployed:
     generated: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     seconds: float = 0.0
+    postdeploy: ScriptRun | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +104,14 @@ class _Work:
 
 
 def deploy_app(context: Context, request: DeployApp, act: Act) -> Deployed:
-    """Source to a release that serves. Raises what went wrong; the release before then still serves."""
+    """Source to a release that serves, and `postdeploy` if that is still to run. Raises what went wrong; the release
+    before then still serves."""
+    done = _deployed(context, request, act)
+    app = None if done.upload else _found(context, done.app)
+    return replace(done, postdeploy=scripts.postdeploy(context, app, act)) if app else done
+
+
+def _deployed(context: Context, request: DeployApp, act: Act) -> Deployed:
     started = context.clock.monotonic()
     app = _known(context, request)
     if (known := _by_content_id(context, request, app)) is not None:
@@ -105,7 +119,7 @@ def deploy_app(context: Context, request: DeployApp, act: Act) -> Deployed:
     with fetched(context, request.source, act.emit, app_id=app.id if app else "", who=act.who) as found:
         if found.folder is None:
             images.refuse_foreign(context, found.source.origin, act)
-        wanted = inspected(context, found, request.buildpack)
+        wanted = inspected(context, found, request.buildpack, environment_of(context, app))
         _tell(act, wanted)
         _check(context, app, request.app, wanted, act)
         present = app or _created(context, request, found.source, act)
@@ -130,7 +144,7 @@ def plan_app(context: Context, request: PlanApp, act: Act) -> Planned:
             raise NotFound(f"there is no app {request.app!r}", hint="name a source to plan its first deploy")
         return _planned(context, app, base_release(context.store, app), None, exists=True)
     with fetched(context, request.source, act.emit, app_id=app.id if app else "", who=act.who) as found:
-        wanted = inspected(context, found, request.buildpack)
+        wanted = inspected(context, found, request.buildpack, environment_of(context, app))
         known = app or App(id=new_id(), name=names.app_name(request.app), created_at=context.clock.now())
         coming = _coming(context, known, wanted, found.source)
         first = not base_release(context.store, known).image
@@ -197,7 +211,7 @@ def _shaped_by_source(context: Context, app: App) -> bool:
             continue
         if release.kind in (ReleaseKind.DEPLOY, ReleaseKind.ROLLBACK):
             return True
-        if release.kind in (ReleaseKind.LIMITS, ReleaseKind.DOMAINS, ReleaseKind.PROMOTE):
+        if release.kind in (ReleaseKind.LIMITS, ReleaseKind.DOMAINS, ReleaseKind.PROMOTE, ReleaseKind.CLONE):
             return False
     return False
 
@@ -260,8 +274,7 @@ def _unchanged(work: _Work) -> Deployed | None:
     if work.request.force or not base.image or base.status is not ReleaseStatus.SUCCEEDED:
         return None
     coming = _next(work.wanted, base, work.built, work.source)
-    facts = ("image", "processes", "config", "domains", "cron", "port", "drain", "deploy_timeout", "release_timeout")
-    same = all(getattr(base, name) == getattr(coming, name) for name in facts)
+    same = all(getattr(base, name) == getattr(coming, name) for name in COMPARED)
     return _as_it_is(work.context, app, base) if same else None
 
 
@@ -346,6 +359,7 @@ def _next(wanted: Shape, base: Release, built: Built | None, source: Source) -> 
         processes=shape.processes(wanted, base),
         config=shape.config(manifest, base),
         cron=shape.cron(manifest, shape.processes(wanted, base)),
+        scripts=manifest.scripts,
         domains=shape.domains(manifest, base),
         port=shape.port(wanted, built.image.exposed if built and own_image else ()),
     )

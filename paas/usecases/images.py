@@ -8,7 +8,8 @@ from paas.model.events import Emit, Event
 from paas.usecases.context import Act, Context
 from paas.usecases.switch import in_words
 
-PROMOTE = ReleaseKind.PROMOTE
+TAGGED = (ReleaseKind.PROMOTE, ReleaseKind.CLONE)
+"""Releases whose image was built for another app."""
 LOOKED_AT = 100
 """Releases beyond the kept ones that are looked at; an older one's image counts as one without a release."""
 
@@ -56,7 +57,7 @@ def unneeded(context: Context, app: App, *, others: bool) -> tuple[str, ...]:
     known = {release.image_ref: release.image for release in releases if release.image_ref}
     found = {image.ref: image.id for image in context.builder.images(app.id) if _own(app, image.ref)}
     loose = {} if others else {ref: image for ref, image in found.items() if ref not in known}
-    tagged = {release.image_ref for release in releases if release.buildpack == "image" or release.kind is PROMOTE}
+    tagged = {release.image_ref for release in releases if release.buildpack == "image" or release.kind in TAGGED}
     there = {ref: image for ref, image in known.items() if ref in found or _is_here(context, ref, tagged)}
     return tuple(sorted(ref for ref, image in (there | loose).items() if image not in kept and ref not in kept))
 

@@ -16,22 +16,25 @@ from paas.model.people import Role
 from paas.model.pipeline import next_places
 from paas.model.secret import Secret
 from paas.requests.pipelines import DiffPipeline, PromoteApp
-from paas.usecases import images
+from paas.usecases import images, scripts
 from paas.usecases.context import Act, Context
 from paas.usecases.domains import app_url
 from paas.usecases.pipelines import place_of
 from paas.usecases.releases import Difference, change_release, differences
+from paas.usecases.scripts import ScriptRun
 from paas.usecases.switch import base_release
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promoted:
-    """What became of one target. `changed` False: it ran just that already, no release was made."""
+    """What became of one target. `changed` False: it ran just that already, no release was made. `postdeploy` is what
+    became of that script (None: it was not to run)."""
 
     app: str
     release: int
     url: str
     changed: bool = True
+    postdeploy: ScriptRun | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +96,7 @@ def promotion(running: Release, base: Release, image_ref: str) -> Release:
         source=running.source,
         processes=tuple(_own_limits(process, base) for process in running.processes),
         cron=running.cron,
+        scripts=running.scripts,
         port=running.port,
         drain=running.drain,
         deploy_timeout=running.deploy_timeout,
@@ -170,7 +174,8 @@ def _promoted(context: Context, app: App, running: Release, target: App, act: Ac
         )
     finally:
         images.collect(context, target, act.emit, operation=act.operation)
-    return Promoted(app=target.name, release=release.number, url=app_url(context, target))
+    ran = scripts.postdeploy(context, target, act)
+    return Promoted(app=target.name, release=release.number, url=app_url(context, target), postdeploy=ran)
 
 
 def formation(before: Mapping[str, int], coming: Release) -> dict[str, int]:

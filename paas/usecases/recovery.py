@@ -51,7 +51,7 @@ def _resume(context: Context, app: App, release: Release, emit: Emit) -> None:
         undo(context, app.id, release, ReleaseFailed(cause), emit)
         return
     try:
-        wanted_command = release.kind in (ReleaseKind.DEPLOY, ReleaseKind.PROMOTE) and not progress
+        wanted_command = release.kind in (ReleaseKind.DEPLOY, ReleaseKind.PROMOTE, ReleaseKind.CLONE) and not progress
         carry_out(context, app, release, emit, release_command=wanted_command)
     except PaasError as error:
         emit(Event(kind="warning", app=app.name, message=f"v{release.number} could not be finished: {error.message}"))

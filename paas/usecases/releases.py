@@ -217,6 +217,9 @@ def _facts(release: Release | None) -> dict[str, str]:
     facts |= {"deploy_timeout": f"{release.deploy_timeout:g} s", "release_timeout": f"{release.release_timeout:g} s"}
     facts |= {f"domain {host}": "yes" for host in release.domains}
     facts |= {f"addon {alias}": "yes" for alias in release.addons}
+    for name, scripts in release.scripts.items():
+        front = f"{name} " if name else ""
+        facts |= {f"{front}postdeploy": scripts.postdeploy, f"{front}predestroy": scripts.predestroy}
     facts |= {f"cron {job.name}": f"{job.timing}: {job.command or job.process}" for job in release.cron}
     for process in release.processes:
         limits = process.limits

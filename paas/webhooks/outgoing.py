@@ -16,6 +16,8 @@ from paas.model.notification import Notification, Target
 TOPICS: Mapping[str, str] = {
     "deploy.succeeded": "a deploy or rollback serves",
     "deploy.failed": "a deploy failed, or a release could not be carried out",
+    "postdeploy.failed": "the script after the first deploy failed; what was deployed serves",
+    "predestroy.failed": "the script before an app is taken away failed",
     "crash": "a replica ended by itself",
     "crash.oom": "a replica ran out of memory",
     "autoscale.maximum": "autoscaling wants more replicas than its maximum",

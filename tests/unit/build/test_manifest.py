@@ -216,7 +216,7 @@ def test_app_json_gives_what_is_used_and_warns_about_the_rest() -> None:
     assert not found.env["O"].required
     assert found.env["R"] == EnvVar(description="needed")
     text = "\n".join(warnings)
-    for word in ("scripts", "surprise", "formation.web.size", "redis"):
+    for word in ("surprise", "formation.web.size", "redis"):
         assert word in text
     for word in ("description", "keywords"):
         assert word not in text
