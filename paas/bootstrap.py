@@ -22,6 +22,7 @@ from paas.store.sql import SqlStore
 from paas.usecases import autoscaling, backup_watch, fetch, hook_receiver, notify, presence, repository, uploads
 from paas.usecases.addon_service import reconcile_addons
 from paas.usecases.certificate_watch import CertificateWatch
+from paas.usecases.clone import ClonesLeft
 from paas.usecases.context import Context, Locks
 from paas.usecases.doctor import Check, checks
 from paas.usecases.door import Door
@@ -133,6 +134,7 @@ def loops(context: Context, operations: Operations) -> tuple[Loop, ...]:
         Loop("notifications", notify.PERIOD, notify.Notifier(context).step),
         Loop("backup-silence", backup_watch.PERIOD, backup_watch.BackupWatch(context)),
         Loop("deploy-hooks", hook_receiver.SECONDS, hook_receiver.Dispatcher(context, operations.start).step),
+        Loop("clones", 60.0, ClonesLeft(context, operations.keep)),
         Loop("autoscale", autoscaling.PERIOD, autoscaling.Autoscaler(context)),
     )
 

@@ -7,13 +7,15 @@ from typing import Annotated, Any
 import typer
 
 from paas.cli.confirm import confirmed
-from paas.cli.connection import ask, connected, follow
+from paas.cli.connection import ask, connected, follow, operate
 from paas.cli.lazy import new_app
 from paas.cli.options import AppOption, ConfirmOption, JsonOption
 from paas.cli.output import ago, facts, put, put_json, say, table, when
 from paas.cli.target import app_of
 
 app = new_app()
+
+TeamOption = Annotated[str, typer.Option("--team", metavar="TEAM", help="A team that gets the role deployer.")]
 
 
 @app.command()
@@ -56,6 +58,38 @@ def create(
         return
     put(answer["name"])
     say(f"next: paas config set KEY=value -a {wanted}; paas deploy -a {wanted}")
+
+
+@app.command()
+def clone(
+    source: Annotated[str, typer.Argument(metavar="SRC", help="The app that is cloned.")],
+    name: Annotated[str, typer.Argument(metavar="DST", help="The new app.")],
+    *,
+    with_data: Annotated[bool, typer.Option("--with-data", help="Copy the data of its databases too.")] = False,
+    team: TeamOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Make a new app that runs what another one runs: same image, config and formation, databases of its own.
+
+    Its host is its default one, its members are its own, and its scheduled jobs are paused.
+    """
+    from paas.cli.deploy import check_script
+    from paas.model.names import app_name
+    from paas.requests.apps import CloneApp
+
+    request = CloneApp(app=source, name=app_name(name), team=team, with_data=with_data)
+    answer = operate(request, quiet=as_json)
+    if as_json:
+        put_json(answer)
+    else:
+        for one in answer["copied"]:
+            say(f"  {one['addon']} has the data of {one['source']}: {one['tables']} tables")
+        if answer["paused"]:
+            say(f"  paused: {', '.join(answer['paused'])}; go on with: paas cron resume JOB -a {name}")
+        say(f"{name} v{answer['release']} serves what {source} v{answer['source_release']} does  {_counts(answer)}")
+        put(answer["url"])
+        say(f"next: paas config -a {name}; paas domains add HOST -a {name}")
+    check_script(answer["postdeploy"])
 
 
 @app.command()

@@ -36,6 +36,7 @@ SECTIONS: dict[str, dict[str, Command]] = {
     "Apps": {
         "apps": Command("apps", "List all apps."),
         "create": Command("apps", "Make a new, empty app."),
+        "clone": Command("apps", "Make a new app that runs what another one runs."),
         "info": Command("apps", "Show one app."),
         "open": Command("apps", "Open an app in the browser."),
         "rename": Command("apps", "Give an app another name."),
@@ -95,6 +96,7 @@ SECTIONS: dict[str, dict[str, Command]] = {
 COMMANDS: dict[str, Command] = {name: one for section in SECTIONS.values() for name, one in section.items()}
 
 SPELLINGS: dict[str, tuple[str, ...]] = {
+    "apps:clone": ("clone",),
     "apps:create": ("create",),
     "apps:destroy": ("destroy",),
     "apps:delete": ("destroy",),
@@ -102,6 +104,7 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
     "apps:list": ("apps",),
     "apps:open": ("open",),
     "apps:rename": ("rename",),
+    "fork": ("clone",),
     "ps:exec": ("exec",),
     "ps:resize": ("limits",),
     "ps:type": ("limits",),

@@ -15,3 +15,6 @@ class SetupStore(Protocol):
 
     def setup(self, app_id: str) -> Setup:
         """An empty one where nothing was kept."""
+
+    def half_clones(self) -> tuple[Setup, ...]:
+        """Those of clones that are not whole, by app id."""

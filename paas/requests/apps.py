@@ -23,6 +23,20 @@ class CreateApp(Request):
     team: str = ""
 
 
+class CloneApp(Request):
+    """A new app `name` that runs what `app` runs, with its config, formation, limits, rules and paused jobs, and addons
+    of its own of the same kinds; `with_data` copies their data. Who makes it owns it; `team` gets the role deployer.
+    """
+
+    method, path, permission, shape = "POST", "/apps/{app}/clone", "operator", "operation"
+    team_fields: ClassVar[Mapping[str, Permission]] = {"team": "viewer"}
+    makes_another = True
+    app: Name
+    name: Name
+    team: str = ""
+    with_data: bool = False
+
+
 class ShowApp(Request):
     """One app: processes, URL, wanted release, addons."""
 

@@ -44,6 +44,8 @@ class Request:
     """Answered without a login. Its handler checks what is shown instead."""
     app_fields: ClassVar[Mapping[str, Permission]] = {}
     """More fields that name apps (or tuples of them), and the role needed there."""
+    makes_another: ClassVar[bool] = False
+    """Makes an app beside what it names: that takes the role deployer on the platform, unless it names a team."""
     team_fields: ClassVar[Mapping[str, Permission]] = {}
     """Fields that name teams, and the role needed there."""
 

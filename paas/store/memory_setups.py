@@ -18,3 +18,6 @@ class MemorySetups(MemoryParts):
 
     def setup(self, app_id: str) -> Setup:
         return self.state.setups.get(app_id, Setup(app_id=app_id))
+
+    def half_clones(self) -> tuple[Setup, ...]:
+        return tuple(one for _, one in sorted(self.state.setups.items()) if one.cloning)

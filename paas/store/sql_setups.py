@@ -27,3 +27,8 @@ class SqlSetups(SqlFile):
         with self._read() as db:
             found = rows_of(db, select(setups).where(setups.c.app_id == app_id))
             return next((Setup(**row) for row in found), Setup(app_id=app_id))
+
+    def half_clones(self) -> tuple[Setup, ...]:
+        with self._read() as db:
+            found = select(setups).where(setups.c.cloning != "").order_by(setups.c.app_id)
+            return tuple(Setup(**row) for row in rows_of(db, found))

@@ -116,11 +116,12 @@ def create_app(context: Context, request: CreateApp, act: Act) -> AppLine:
     )
 
 
-def new_app(context: Context, name: str, app_id: str = "", act: Act | None = None) -> App:
-    """Store a new app under a new id (or the given one). The user who makes it owns it."""
+def new_app(context: Context, name: str, app_id: str = "", act: Act | None = None, *, source: str = "") -> App:
+    """Store a new app under a new id (or the given one). The user who makes it owns it. `source`: the app it is
+    a clone of."""
     app = App(id=app_id or new_id(), name=names.app_name(name), created_at=context.clock.now())
     if act is not None and act.who is not None:
-        note_new_app(context, act.who, app)
+        note_new_app(context, act.who, app, source)
     _refuse_taken(context, app.name)
     context.store.add_app(app)
     if act is not None and act.who is not None and act.who.user_id:

@@ -68,9 +68,10 @@ class AuditLog:
         return left >= 1
 
 
-def note_new_app(context: Context, actor: Actor, app: App) -> None:
-    """Note that an app is about to be made, however that was asked for: under its id, so that its owners see it."""
-    facts = {"name": app.name} | ({"peer": actor.peer} if actor.peer else {})
+def note_new_app(context: Context, actor: Actor, app: App, source: str = "") -> None:
+    """Note that an app is about to be made, however that was asked for: under its id, so that its owners see it. It is
+    a clone of the app `source`."""
+    facts = {"name": app.name} | ({"source": source} if source else {}) | ({"peer": actor.peer} if actor.peer else {})
     facts |= {"token": actor.token_id} if actor.token_id else {}
     context.store.add_record(
         Record(

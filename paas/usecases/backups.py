@@ -132,6 +132,31 @@ def take_backup(context: Context, addon: Addon, act: Act) -> BackupLine:
     return line
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copied:
+    """Data that was copied from one addon to another. `size` is the dump's, bytes."""
+
+    source: str
+    addon: str
+    tables: int
+    size: int
+
+
+def copy_data(context: Context, source: Addon, target: Addon, act: Act) -> Copied:
+    """Replace the data of `target` with that of `source`, which goes on working: a dump that is read through, restored,
+    and gone afterwards. Takes the lock of each, never both. Raises ConfigError, PlatformError: `target` is then as it
+    was."""
+    with _room(place := context.settings.home / "work"), _temporary(place / f"{target.id}.dump") as dump:
+        with at.held(context, source.id, f"{act.actor}: copy to {target.name}", act.emit):
+            source = context.store.addon(source.id)
+            replica = at.running(context, source, act.emit)
+            with step(context, act.emit, f"dump {source.name}"), dump.open("wb") as sink:
+                at.run(context, source, replica, kinds.kind(source.kind).backup, sink=sink)
+        with at.held(context, target.id, f"{act.actor}: copy from {source.name}", act.emit):
+            restored = _restored(context, context.store.addon(target.id), dump, source.name, act)
+        return Copied(source=source.name, addon=target.name, tables=restored.tables, size=dump.stat().st_size)
+
+
 def backups_of(context: Context, name: str, act: Act) -> tuple[BackupLine, ...]:
     """Of all addons that had this name, newest first; who is no owner of the platform gets those of the addon that has
     it now: the others may have been somebody else's."""

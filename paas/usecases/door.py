@@ -30,6 +30,8 @@ from paas.usecases.journal import Journals
 from paas.usecases.logins import Logins
 from paas.usecases.presence import Presence
 
+MAKING = "name a team of yours, or ask an owner of the platform"
+
 
 class Concern(NamedTuple):
     """One thing that a request touches: the role there, the one it takes, what to say when it does not exist."""
@@ -142,6 +144,8 @@ class Door:
                 raise _too_low(kind, concern)
         if not concerns:
             self._judge_platform(kind, access)
+        if kind.makes_another and not getattr(request, "team", "") and not at_least(access.on_platform(), "deployer"):
+            raise Denied(f"{kind.__name__} makes an app: that takes the role deployer on the platform", hint=MAKING)
         self._judge_upload(request, who)
 
     def _judge_platform(self, kind: type[Request], access: Access) -> None:

@@ -20,7 +20,7 @@ from paas.requests.addons import (
     ShowAddon,
     ShowCredentials,
 )
-from paas.requests.apps import CreateApp, DestroyApp, ListApps, RenameApp, ShowApp
+from paas.requests.apps import CloneApp, CreateApp, DestroyApp, ListApps, RenameApp, ShowApp
 from paas.requests.autoscale import (
     ExplainAutoscale,
     ListAutoscale,
@@ -118,6 +118,7 @@ from paas.usecases import (
     autoscale,
     backups,
     certificates,
+    clone,
     config,
     cron,
     deploy,
@@ -154,6 +155,7 @@ SessionHandler = Callable[[Context, Any, Act, Terminal], int]
 HANDLERS: Mapping[type[Request], Handler] = {
     ListApps: apps.list_apps,
     CreateApp: apps.create_app,
+    CloneApp: clone.clone_app,
     ShowApp: apps.show_app,
     RenameApp: apps.rename_app,
     DestroyApp: apps.destroy_app,

@@ -31,7 +31,9 @@ def test_it_is_kept_and_replaced(store: Store) -> None:
     assert store.setup(SHOP.id) == Setup(app_id=SHOP.id)
     store.put_setup(KNOWN)
     assert store.setup(SHOP.id) == KNOWN
+    assert store.half_clones() == (KNOWN,)
     store.put_setup(replace(KNOWN, cloning=""))
+    assert store.half_clones() == ()
     assert store.setup(SHOP.id) == replace(KNOWN, cloning="")
 
 

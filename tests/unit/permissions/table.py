@@ -61,6 +61,7 @@ ROWS = (
     Row(apps.ListApps, "everyone", "viewer"),
     Row(apps.CreateApp, "everyone", "deployer", {"name": "fresh"}),
     Row(apps.CreateApp, "team", "viewer", {"name": "fresh"}),
+    Row(apps.CloneApp, "app", "operator", {"name": "fresh"}),
     Row(apps.ShowApp, "app", "viewer"),
     Row(apps.RenameApp, "app", "owner", {"name": "other"}),
     Row(apps.DestroyApp, "app", "owner", {"confirm": "x"}),

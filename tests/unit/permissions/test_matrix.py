@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from paas.model.people import Membership
 from paas.requests.all import all_requests
 from paas.server.app import Parts, create
 from paas.settings import Settings
@@ -76,13 +77,34 @@ def test_a_role_may_exactly_what_it_should(judge: World, row: Row) -> None:
         kinds = {"team:viewer": "viewer", "team:owner": "owner", "app:owner": ""}
     else:
         kinds = {f"{how}:{role}": role for how in ("app", "through", "token", "free") for role in ROLES}
+        kinds |= {f"maker:{role}": role for role in ROLES[:-1]}
     for who, role in kinds.items():
         limited = who.startswith(("token:", "free:"))
-        may = bool(role) and ROLES.index(role) >= ROLES.index(row.role) and not (limited and row.whole)
+        # Making an app takes the role deployer on the platform, which only these have.
+        makes = who.startswith("maker:") or not row.request.makes_another
+        may = makes and bool(role) and ROLES.index(role) >= ROLES.index(row.role) and not (limited and row.whole)
         answer = judge.ask(row.request, request, judge.tokens[who])
         assert passed(*answer) == (may or row.on == "anyone"), (who, answer)
         if not passed(*answer):
             assert answer[0] in (403, 404), (who, answer)
+
+
+def test_a_clone_in_ones_own_team_takes_no_role_on_the_platform(judge: World) -> None:
+    from paas.requests.apps import CloneApp
+
+    def clone(who: str, team: str) -> tuple[int, str]:
+        return judge.ask(CloneApp, {"app": "mine", "name": "fresh", "team": team}, judge.tokens[who])
+
+    member = judge.store.user("app-operator")
+    judge.store.put_membership(Membership(team_id=TEAM.id, user_id=member.id, role="viewer"))
+    try:
+        assert passed(*clone("app:operator", TEAM.name))
+        assert clone("app:operator", OTHERS.name)[0] == 404
+        assert clone("app:operator", "")[0] == 403
+        assert clone("app:deployer", TEAM.name)[0] == 404
+        assert clone("maker:deployer", TEAM.name)[0] == 403
+    finally:
+        judge.store.delete_membership(TEAM.id, member.id)
 
 
 @every_row

@@ -191,6 +191,11 @@ def _people(world: World) -> None:
         store.put_membership(Membership(team_id=shared.id, user_id=through.id, role="viewer"))
         store.put_grant(Grant(app_id=MINE.id, role=role, team_id=shared.id))
         world.tokens[f"through:{role}"] = world.token(through)
+    for role in ROLES[:-1]:
+        maker = world.user(f"maker-{role}", "deployer")
+        store.put_grant(Grant(app_id=MINE.id, role=role, user_id=maker.id))
+        store.put_membership(Membership(team_id=TEAM.id, user_id=maker.id, role="viewer"))
+        world.tokens[f"maker:{role}"] = world.token(maker)
     own = store.user("app-owner")
     for role in ROLES:
         world.tokens[f"token:{role}"] = world.token(own, role=role, apps=(MINE.id,))
