@@ -8,10 +8,12 @@ import typer
 
 from paas.cli.confirm import confirmed
 from paas.cli.connection import ask, connected, follow, operate
+from paas.cli.deploy import BuildpackOption, check_script
 from paas.cli.lazy import new_app
 from paas.cli.options import AppOption, ConfirmOption, JsonOption
 from paas.cli.output import ago, facts, put, put_json, say, table, when
 from paas.cli.target import app_of
+from paas.errors import UsageError
 
 app = new_app()
 
@@ -44,20 +46,46 @@ def _counts(one: dict[str, Any]) -> str:
 @app.command()
 def create(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Its name; else the app of this folder.")] = None,
+    *,
     app: AppOption = "",
+    source: Annotated[str, typer.Option("--from", metavar="URL", help="Set it up from this git repository.")] = "",
+    ref: Annotated[str, typer.Option("--ref", metavar="REV", help="With --from: a branch, tag or commit.")] = "",
+    env: Annotated[
+        list[str] | None, typer.Option("--env", "-e", metavar="K=V", help="With --from: config it needs.")
+    ] = None,
+    hook: Annotated[
+        str, typer.Option("--hook", metavar="HOST", help="With --from: deploy what is pushed there (github, gitlab…).")
+    ] = "",
+    buildpack: BuildpackOption = "",
+    environment: Annotated[
+        str, typer.Option("--environment", metavar="NAME", help="The environment of its files that counts.")
+    ] = "",
+    team: TeamOption = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Make a new, empty app. `paas deploy` makes one by itself; this is for setting config first."""
+    """Make a new, empty app; with --from, set one up from a git repository, its addons and config included.
+
+    `paas deploy` makes an app by itself; this is for setting config first, or for somebody else's repository.
+    """
     from paas.model.names import app_name
     from paas.requests.apps import CreateApp
 
-    wanted = app_name(name if name is not None else app_of(app))
-    answer = ask(CreateApp(name=wanted))
+    if source:
+        from paas.cli.set_up import SetUp
+
+        wanted = SetUp(source, ref, name or app, tuple(env or ()), hook, buildpack, environment, team)
+        wanted.run(as_json=as_json)
+        return
+    given = {"--ref": ref, "--env": env, "--hook": hook, "--buildpack": buildpack}
+    if extra := next((option for option, value in given.items() if value), ""):
+        raise UsageError(f"{extra} is for an app that is set up from a repository", hint="paas create --from URL")
+    wanted_name = app_name(name if name is not None else app_of(app))
+    answer = ask(CreateApp(name=wanted_name, team=team, environment=environment))
     if as_json:
         put_json(answer)
         return
     put(answer["name"])
-    say(f"next: paas config set KEY=value -a {wanted}; paas deploy -a {wanted}")
+    say(f"next: paas config set KEY=value -a {wanted_name}; paas deploy -a {wanted_name}")
 
 
 @app.command()
@@ -73,7 +101,6 @@ def clone(
 
     Its host is its default one, its members are its own, and its scheduled jobs are paused.
     """
-    from paas.cli.deploy import check_script
     from paas.model.names import app_name
     from paas.requests.apps import CloneApp
 
@@ -89,7 +116,7 @@ def clone(
         say(f"{name} v{answer['release']} serves what {source} v{answer['source_release']} does  {_counts(answer)}")
         put(answer["url"])
         say(f"next: paas config -a {name}; paas domains add HOST -a {name}")
-    check_script(answer["postdeploy"])
+    check_script(answer.get("postdeploy"))
 
 
 @app.command()
@@ -109,6 +136,7 @@ def info(app: AppOption = "", as_json: JsonOption = False) -> None:
             ("status", answer["status"]),
             ("url", answer["url"]),
             ("domains", ", ".join(answer["domains"])),
+            ("environment", answer["environment"]),
             ("release", released),
             ("released", f"{when(answer['released_at'])} by {answer['actor']}" if answer["released_at"] else ""),
             ("version", answer["version"]),
@@ -167,7 +195,6 @@ def destroy(
     as_json: JsonOption = False,
 ) -> None:
     """Take an app away: replicas, routes, images, config and history. Its databases stay unless --addons."""
-    from paas.errors import UsageError
     from paas.requests.apps import DestroyApp, ShowApp
 
     with connected() as client:

@@ -80,7 +80,7 @@ def deploy(
     if as_json:
         put_json(answer)
     else:
-        _end(answer, name)
+        ended(answer, name)
     check_script(answer.get("postdeploy"))
 
 
@@ -214,7 +214,7 @@ def check_script(ran: dict[str, Any] | None) -> None:
         raise ScriptFailed(ran["failure"], hint="mend it and deploy: it runs again until it exits 0")
 
 
-def _end(answer: dict[str, Any], name: str) -> None:
+def ended(answer: dict[str, Any], name: str) -> None:
     """What became of it, and what can be done next. The address is the data."""
     if "operation" in answer:
         say(f"the server goes on with it: paas watch {answer['operation']}")

@@ -80,10 +80,10 @@ def add(
     if as_json:
         put_json(answer)
         return
-    facts([("address", _address(answer)), ("secret", answer["secret"])])
+    facts([("address", address_of(answer)), ("secret", answer["secret"])])
     where = answer["repository"] or answer["source"]
     say(f"{answer['name']}: what is pushed to {answer['branch']} of {where} is deployed")
-    say(f"next: give both to the git host ({_events(answer)}); paas deploy-hooks deliveries {answer['name']}")
+    say(f"next: give both to the git host ({events_of(answer)}); paas deploy-hooks deliveries {answer['name']}")
 
 
 @app.command()
@@ -98,7 +98,7 @@ def show(hook: HookArgument, app: AppOption = "", as_json: JsonOption = False) -
     waits = ", ".join(answer["checks"]) or ("all that are heard of" if answer["wait"] else "")
     facts(
         [
-            ("name", answer["name"]), ("provider", answer["provider"]), ("address", _address(answer)),
+            ("name", answer["name"]), ("provider", answer["provider"]), ("address", address_of(answer)),
             ("source", answer["source"]), ("repository", answer["repository"]), ("branch", answer["branch"]),
             ("paths", " ".join(answer["paths"])), ("checks", waits),
             ("added", f"{when(answer['created_at'])} by {answer['created_by']}"),
@@ -159,14 +159,14 @@ def redeliver(
     say(f"{answer['status']}: {answer['reason']}")
 
 
-def _address(answer: dict[str, Any]) -> str:
+def address_of(answer: dict[str, Any]) -> str:
     from paas.settings import load
 
     server = load().server.rstrip("/")
     return str(answer["url"] or f"{server or 'https://YOUR-SERVER'}{answer['path']}")
 
 
-def _events(answer: dict[str, Any]) -> str:
+def events_of(answer: dict[str, Any]) -> str:
     wanted = ["pushes"]
     if answer["wait"]:
         wanted.append("pipelines" if answer["provider"] == "gitlab" else "checks and statuses")

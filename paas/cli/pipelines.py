@@ -117,7 +117,7 @@ def promote(app: AppOption = "", to: ToOption = "", as_json: JsonOption = False)
     for one in answer:
         say(f"{one['app']} v{one['release']} {'is live' if one['changed'] else 'runs that already'}: {one['url']}")
     for one in answer:
-        check_script(one["postdeploy"])
+        check_script(one.get("postdeploy"))
 
 
 @app.command()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from paas.errors import UsageError
+
+ENVIRONMENT = re.compile(r"[a-z][a-z0-9-]{0,39}")
 BASE = ""
 """The environment of what a file says for all of them."""
 
@@ -30,6 +34,16 @@ class Setup:
     environment: str = ""
     done: int = 0
     cloning: str = ""
+
+
+def environment_name(value: str) -> str:
+    """`value` if it can name an environment. Raises UsageError."""
+    if not ENVIRONMENT.fullmatch(value):
+        raise UsageError(
+            f"{value[:80]!a} cannot name an environment",
+            hint="use 1 to 40 lower-case letters, digits and dashes; start with a letter",
+        )
+    return value
 
 
 def chosen(scripts: Mapping[str, Scripts], environment: str) -> Scripts:

@@ -15,12 +15,14 @@ class ListApps(Request):
 
 
 class CreateApp(Request):
-    """A new, empty app. Who makes it owns it; `team` gets the role deployer."""
+    """A new, empty app. Who makes it owns it; `team` gets the role deployer. `environment` is the one of its files that
+    counts (empty: that of its pipeline stage)."""
 
     method, path, permission, everyone = "POST", "/apps", "deployer", True
     team_fields: ClassVar[Mapping[str, Permission]] = {"team": "viewer"}
     name: Name
     team: str = ""
+    environment: str = ""
 
 
 class CloneApp(Request):

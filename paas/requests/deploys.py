@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
 
-from annotated_types import Ge, Le
+from annotated_types import Ge, Le, MaxLen
 
-from paas.requests.base import Name, Request
+from paas.requests.base import Name, Permission, Request
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,9 +54,28 @@ class PlanApp(Request):
     app: Name
     source: SourceRef | None = None
     buildpack: str = ""
+    environment: str = ""
 
     def makes_app(self) -> bool:
         return self.source is not None
+
+
+class SetUpApp(Request):
+    """An app out of a git repository: made if there is none, with the config it requires (`env`) and the addons it
+    names, deployed. Given again after a failure it goes on. `team` gets the role deployer, `environment` is the one of
+    its files that counts."""
+
+    method, path, permission, shape = "POST", "/apps/{app}/set-up", "deployer", "operation"
+    team_fields: ClassVar[Mapping[str, Permission]] = {"team": "viewer"}
+    app: Name
+    url: Annotated[str, MaxLen(2000)]
+    environment: str = ""
+    env: dict[str, str] = field(default_factory=dict)
+    team: str = ""
+    buildpack: str = ""
+
+    def makes_app(self) -> bool:
+        return True
 
 
 class ListReleases(Request):

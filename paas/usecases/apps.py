@@ -10,6 +10,7 @@ from paas.errors import Conflict, EngineUnavailable, UsageError
 from paas.model import names
 from paas.model.app import App, Release, ReleaseKind, ReleaseStatus
 from paas.model.people import Grant
+from paas.model.scripts import Setup, environment_name
 from paas.model.service import ObservedService
 from paas.requests.addons import DestroyAddon
 from paas.requests.apps import CreateApp, DestroyApp, ListApps, RenameApp, ShowApp
@@ -48,7 +49,8 @@ class AttachedAddon:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppShown:
-    """One app. `domains` without the default host; `busy` says who works on it right now; times are Unix seconds."""
+    """One app. `domains` without the default host; `environment` is the one of its files that counts (empty: none);
+    `busy` says who works on it right now; times are Unix seconds."""
 
     name: str
     id: str
@@ -57,6 +59,7 @@ class AppShown:
     release: int
     processes: Mapping[str, int]
     domains: tuple[str, ...]
+    environment: str
     addons: tuple[AttachedAddon, ...]
     buildpack: str
     version: str
@@ -102,7 +105,10 @@ def list_apps(context: Context, request: ListApps, act: Act) -> tuple[AppLine, .
 def create_app(context: Context, request: CreateApp, act: Act) -> AppLine:
     """A new, empty app. Raises UsageError for a name that cannot be one, Conflict for one that is taken."""
     team = context.store.team(request.team) if request.team else None
+    environment = environment_name(request.environment) if request.environment else ""
     app = new_app(context, request.name, act=act)
+    if environment:
+        context.store.put_setup(Setup(app_id=app.id, environment=environment))
     if team is not None:
         context.store.put_grant(Grant(app_id=app.id, role="deployer", team_id=team.id))
     return AppLine(
@@ -155,6 +161,7 @@ def show_app(context: Context, request: ShowApp, act: Act) -> AppShown:
         release=app.wanted,
         processes=wanted_counts(app, release),
         domains=release.domains,
+        environment=scripts.environment_of(context, app),
         addons=_attached(context, app),
         buildpack=release.buildpack,
         version=release.source.version if release.source else "",

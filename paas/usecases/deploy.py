@@ -25,7 +25,7 @@ from paas.usecases.build_image import PULLED, Built, build_image, inspected
 from paas.usecases.config import check_size
 from paas.usecases.context import Act, Context
 from paas.usecases.domains import app_url, check_free
-from paas.usecases.fetch import fetched
+from paas.usecases.fetch import Fetched, fetched
 from paas.usecases.releases import change_release, since
 from paas.usecases.scripts import ScriptRun, environment_of
 from paas.usecases.shape import Shape
@@ -91,7 +91,7 @@ class Planned:
 
 
 @dataclass(frozen=True, slots=True)
-class _Work:
+class Work:
     """One deploy whose image is there. `app` is as it was when the deploy began."""
 
     context: Context
@@ -106,34 +106,43 @@ class _Work:
 def deploy_app(context: Context, request: DeployApp, act: Act) -> Deployed:
     """Source to a release that serves, and `postdeploy` if that is still to run. Raises what went wrong; the release
     before then still serves."""
-    done = _deployed(context, request, act)
-    app = None if done.upload else _found(context, done.app)
-    return replace(done, postdeploy=scripts.postdeploy(context, app, act)) if app else done
-
-
-def _deployed(context: Context, request: DeployApp, act: Act) -> Deployed:
     started = context.clock.monotonic()
     app = _known(context, request)
     if (known := _by_content_id(context, request, app)) is not None:
-        return known
+        return known if known.upload or app is None else _with_postdeploy(context, app, known, act)
     with fetched(context, request.source, act.emit, app_id=app.id if app else "", who=act.who) as found:
-        if found.folder is None:
-            images.refuse_foreign(context, found.source.origin, act)
-        wanted = inspected(context, found, request.buildpack, environment_of(context, app))
-        _tell(act, wanted)
-        _check(context, app, request.app, wanted, act)
-        present = app or _created(context, request, found.source, act)
-        built = build_image(context, present, found, wanted, act.emit, no_cache=request.no_cache)
-    work = _Work(context, act, request, present, wanted, built, found.source)
-    if (done := _unchanged(work)) is not None:
-        return done
-    try:
-        _create_addons(work)
-        release = _release(work)
-    finally:
-        # Also after a failure: a deploy that fails again and again must not fill the disk.
-        images.collect(context, present, act.emit, operation=act.operation)
-    return replace(_served(work, release), created=app is None, seconds=round(context.clock.monotonic() - started, 3))
+        work = prepared(context, request, act, app, found)
+    done = replace(carried_out(work), created=app is None)
+    return replace(done, seconds=round(context.clock.monotonic() - started, 3))
+
+
+def prepared(context: Context, request: DeployApp, act: Act, app: App | None, found: Fetched) -> Work:
+    """The image of what was fetched, and the app (None: it is made), once nothing is known that forbids the release."""
+    if found.folder is None:
+        images.refuse_foreign(context, found.source.origin, act)
+    wanted = inspected(context, found, request.buildpack, environment_of(context, app))
+    _tell(act, wanted)
+    _check(context, app, request.app, wanted, act)
+    present = app or _created(context, request, found.source, act)
+    built = build_image(context, present, found, wanted, act.emit, no_cache=request.no_cache)
+    return Work(context, act, request, present, wanted, built, found.source)
+
+
+def carried_out(work: Work) -> Deployed:
+    """The release, serving, and its `postdeploy`."""
+    done = _unchanged(work)
+    if done is None:
+        try:
+            _create_addons(work)
+            done = _served(work, _release(work))
+        finally:
+            # Also after a failure: a deploy that fails again and again must not fill the disk.
+            images.collect(work.context, work.app, work.act.emit, operation=work.act.operation)
+    return _with_postdeploy(work.context, work.app, done, work.act)
+
+
+def _with_postdeploy(context: Context, app: App, done: Deployed, act: Act) -> Deployed:
+    return replace(done, postdeploy=scripts.postdeploy(context, app, act))
 
 
 def plan_app(context: Context, request: PlanApp, act: Act) -> Planned:
@@ -144,7 +153,7 @@ def plan_app(context: Context, request: PlanApp, act: Act) -> Planned:
             raise NotFound(f"there is no app {request.app!r}", hint="name a source to plan its first deploy")
         return _planned(context, app, base_release(context.store, app), None, exists=True)
     with fetched(context, request.source, act.emit, app_id=app.id if app else "", who=act.who) as found:
-        wanted = inspected(context, found, request.buildpack, environment_of(context, app))
+        wanted = inspected(context, found, request.buildpack, request.environment or environment_of(context, app))
         known = app or App(id=new_id(), name=names.app_name(request.app), created_at=context.clock.now())
         coming = _coming(context, known, wanted, found.source)
         first = not base_release(context.store, known).image
@@ -267,7 +276,7 @@ def _created(context: Context, request: DeployApp, source: Source, act: Act) -> 
 # --- after the build -----------------------------------------------------------------------------------------------
 
 
-def _unchanged(work: _Work) -> Deployed | None:
+def _unchanged(work: Work) -> Deployed | None:
     """The answer when a release would equal the one that runs; None when there is something to do."""
     app = work.context.store.app(work.app.id)
     base = base_release(work.context.store, app)
@@ -291,7 +300,7 @@ def _as_it_is(context: Context, app: App, release: Release) -> Deployed:
     )
 
 
-def _create_addons(work: _Work) -> None:
+def _create_addons(work: Work) -> None:
     """The addons that the manifest asks for, at the first deploy; ones that a failed first deploy made are kept."""
     context, app = work.context, work.context.store.app(work.app.id)
     if base_release(context.store, app).image:
@@ -303,7 +312,7 @@ def _create_addons(work: _Work) -> None:
             addons.create_addon(context, CreateAddon(kind=kind, version=version, app=app.name), work.act)
 
 
-def _release(work: _Work) -> Release:
+def _release(work: Work) -> Release:
     """The next release, carried out."""
 
     def change(base: Release) -> Release:
@@ -328,7 +337,7 @@ def _release(work: _Work) -> Release:
     )
 
 
-def _served(work: _Work, release: Release) -> Deployed:
+def _served(work: Work, release: Release) -> Deployed:
     app = work.context.store.app(work.app.id)
     url = app_url(work.context, app)
     before = last_good(work.context.store, app.id, release.number)

@@ -49,7 +49,7 @@ from paas.requests.deploy_hooks import (
     RemoveDeployHook,
     ShowDeployHook,
 )
-from paas.requests.deploys import DeployApp, ListReleases, PlanApp, Rollback, ShowRelease
+from paas.requests.deploys import DeployApp, ListReleases, PlanApp, Rollback, SetUpApp, ShowRelease
 from paas.requests.git import AddKey, GitSession, ListKeys, RemoveKey
 from paas.requests.logins import (
     AcceptInvite,
@@ -141,6 +141,7 @@ from paas.usecases import (
     restart,
     runs,
     sessions,
+    set_up,
     sleep,
     tokens,
 )
@@ -156,6 +157,7 @@ HANDLERS: Mapping[type[Request], Handler] = {
     ListApps: apps.list_apps,
     CreateApp: apps.create_app,
     CloneApp: clone.clone_app,
+    SetUpApp: set_up.set_up_app,
     ShowApp: apps.show_app,
     RenameApp: apps.rename_app,
     DestroyApp: apps.destroy_app,

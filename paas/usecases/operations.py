@@ -18,7 +18,7 @@ from paas.model.app import App, Operation
 from paas.model.events import Emit, Event
 from paas.model.people import Actor
 from paas.requests.base import Request
-from paas.requests.deploys import DeployApp
+from paas.requests.deploys import DeployApp, SetUpApp
 from paas.usecases.answers import as_json
 from paas.usecases.apps import new_id
 from paas.usecases.context import Context
@@ -173,7 +173,7 @@ class Operations:
 
 def _coming_app(request: Request) -> str:
     """The id that the app of a first deploy will get, so that the operation belongs to it from the start."""
-    return new_id() if isinstance(request, DeployApp) else ""
+    return new_id() if isinstance(request, (DeployApp, SetUpApp)) else ""
 
 
 def as_paas_error(error: BaseException) -> PaasError:

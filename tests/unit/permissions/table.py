@@ -68,6 +68,7 @@ ROWS = (
     # deploys
     Row(deploys.DeployApp, "app", "deployer", {"source": IMAGE}, makes=True),
     Row(deploys.DeployApp, "app", "deployer", {"source": IMAGE, "create": False}),
+    Row(deploys.SetUpApp, "app", "deployer", {"url": "https://example.com/a.git"}, makes=True),
     Row(deploys.PlanApp, "app", "deployer"),
     Row(deploys.PlanApp, "app", "deployer", {"source": IMAGE}, makes=True),
     Row(deploys.ListReleases, "app", "viewer"),
