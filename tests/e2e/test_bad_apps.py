@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -162,3 +165,91 @@ def test_a_git_url_that_smuggles_or_does_not_exist_is_refused(platform: Platform
     assert ran.code in (2, 3, 5, 11), ran.said
     assert "Traceback" not in ran.err
     assert not Path("/tmp/pwned").exists()
+
+
+# --- nothing of the host -------------------------------------------------------------------------------------------
+
+COMPOSE = """
+services:
+  web:
+    image: paas-base/python:3.13
+    privileged: true
+    network_mode: host
+    pid: host
+    volumes: ["/:/host", "/var/run/docker.sock:/var/run/docker.sock"]
+    devices: ["/dev/mem"]
+    cap_add: [SYS_ADMIN]
+"""
+DOCKERFILE = """
+FROM paas-base/python:3.13
+LABEL paas.kind=addon privileged=true
+COPY app.py /app.py
+USER 0
+VOLUME ["/var/run", "/host"]
+HEALTHCHECK --interval=1s CMD true
+CMD ["python3", "/app.py"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("files", "place"),
+    [
+        ({"paas.toml": "privileged = true\n"}, "paas.toml: privileged: there is no such key"),
+        ({"paas.toml": "[processes.web]\nvolumes = ['/:/host']\n"}, "paas.toml: processes.web.volumes"),
+        ({"paas.toml": "[processes.web]\ndevices = ['/dev/mem']\n"}, "paas.toml: processes.web.devices"),
+        ({"paas.toml": "[deploy]\nnetwork_mode = 'host'\n"}, "paas.toml: deploy.network_mode"),
+        ({"app.json": '{"formation": {"web": {"privileged": true}}}'}, "app.json: formation.web"),
+        ({"app.json": '{"environments": {"review": {"cap_add": ["ALL"]}}}'}, "app.json: environments.review"),
+        ({"app.json": '{"volumes": ["/var/run/docker.sock:/sock"]}'}, "'volumes'"),
+    ],
+)
+def test_a_file_that_asks_for_something_of_the_host_is_refused_with_file_and_key(
+    platform: Platform, tmp_path: Path, files: dict[str, str], place: str
+) -> None:
+    folder = app(tmp_path / "asks", {"Procfile": WEB, "app.py": server(), **files})
+    said = platform.fails(5, "deploy", folder, "-a", "asks")
+    assert place in said, said
+    assert "hint:" in said or "nothing of the host" in said, said
+    assert platform.run("info", "-a", "asks").code == 3, "no app was made"
+
+
+@pytest.mark.parametrize("dockerfile", [DOCKERFILE, ""])
+def test_containers_have_nothing_of_the_host_whatever_lies_in_the_folder(
+    platform: Platform, tmp_path: Path, dockerfile: str
+) -> None:
+    name = "walled-own" if dockerfile else "walled"
+    files = {"docker-compose.yml": COMPOSE, "compose.yaml": COMPOSE, "Procfile": WEB, "app.py": server("walled")}
+    files |= {"Dockerfile": dockerfile} if dockerfile else {}
+    platform.ok("deploy", app(tmp_path / name, {**files, "paas.toml": "port = 8000\n"}), "-a", name)
+    platform.ok("run", "--detach", "-a", name, "--", "sleep", "60")
+    found = [one for one in containers(platform) if one["Config"]["Labels"].get("paas.app-name") == name]
+    kinds = sorted(one["Config"]["Labels"]["paas.kind"] for one in found)
+    assert kinds == ["oneoff", "replica"], "no label of an image counts"
+    for one in found:
+        nothing_of_the_host(one)
+    look = "import os, stat; print([p for p in ('/var/run/docker.sock', '/host/etc') if os.path.exists(p)])"
+    assert platform.ok("run", "-a", name, "--", "python3", "-c", look).strip() == "[]"
+
+
+def containers(platform: Platform) -> list[dict[str, Any]]:
+    """All of the platform's, as the Engine has them."""
+    ids = platform.containers()
+    shown = subprocess.run(["docker", "-H", platform.engine, "inspect", *ids], capture_output=True, check=True)
+    return list(json.loads(shown.stdout))
+
+
+def nothing_of_the_host(one: dict[str, Any]) -> None:
+    host = one["HostConfig"]
+    assert not host["Privileged"]
+    for key in ("Binds", "Devices", "CapAdd", "DeviceRequests", "VolumesFrom", "DeviceCgroupRules", "PortBindings"):
+        assert not host.get(key), (key, host[key])
+    assert [mount["Type"] for mount in one["Mounts"] if mount["Type"] != "volume"] == []
+    assert not [mount for mount in one["Mounts"] if "docker.sock" in mount["Source"]]
+    assert host["CapDrop"] == ["ALL"]
+    assert "no-new-privileges:true" in host["SecurityOpt"]
+    assert not [option for option in host["SecurityOpt"] if "unconfined" in option]
+    for key in ("NetworkMode", "PidMode", "IpcMode", "UTSMode", "UsernsMode"):
+        assert "host" not in host.get(key, "").split(":"), (key, host[key])
+    assert "host" not in one["NetworkSettings"]["Networks"]
+    assert host["Memory"] > 0
+    assert host["PidsLimit"] > 0
