@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 
 from paas.addons import kinds
 from paas.errors import ConfigError, Conflict, NotFound
@@ -320,7 +321,7 @@ def _release(work: Work) -> Release:
         if base.kind is ReleaseKind.DEPLOY and base.number > work.app.wanted:
             message = f"v{base.number} was deployed while this was built; this deploy goes over it"
             work.act.emit(Event(kind="warning", app=app.name, message=message))
-        coming = _next(work.wanted, base, work.built, work.source)
+        coming = _next(work.wanted, _remembering(work, base), work.built, work.source)
         counts = shape.formation(work.wanted, app, coming.processes, first=not base.image)
         work.context.store.save_app(replace(app, formation=counts))
         return coming
@@ -335,6 +336,16 @@ def _release(work: Work) -> Release:
         release_command=True,
         restart=work.request.force,
     )
+
+
+def _remembering(work: Work, base: Release) -> Release:
+    """`base` with the secrets that a deploy after it made up and failed with: what a release command wrote with one,
+    in a database that stays, must be readable to the next try."""
+    after = takewhile(lambda one: one.number > base.number, newest_first(work.context.store, work.app.id))
+    failed = next((one for one in after if one.kind is ReleaseKind.DEPLOY), None)
+    asked = {key for key, var in work.wanted.manifest.env.items() if var.generate and var.value is None}
+    known = {key: failed.config[key] for key in asked & failed.config.keys() - base.config.keys()} if failed else {}
+    return replace(base, config={**base.config, **known})
 
 
 def _served(work: Work, release: Release) -> Deployed:

@@ -49,12 +49,17 @@ def scripts_of(context: Context, app: App, release: Release) -> Scripts:
     return chosen(release.scripts, environment_of(context, app))
 
 
+def lock_name(app_id: str) -> str:
+    """Held while an app's set-up is changed and `postdeploy` runs."""
+    return f"{POSTDEPLOY} {app_id}"
+
+
 def postdeploy(context: Context, app: App, act: Act) -> ScriptRun | None:
     """Run it if it is still to run; None: it is not. A failure is told and answered, never raised: the deploy stays,
     and the next one runs it again. An app without one when it was first deployed has it behind it."""
     if context.store.setup(app.id).done:
         return None
-    with context.locks.hold(f"{POSTDEPLOY} {app.id}", f"{act.actor}: {POSTDEPLOY}", act.emit):
+    with context.locks.hold(lock_name(app.id), f"{act.actor}: {POSTDEPLOY}", act.emit):
         setup, app = context.store.setup(app.id), context.store.app(app.id)
         release = base_release(context.store, app)
         if setup.done or not _serves(release):

@@ -14,7 +14,7 @@ from paas.model import names
 from paas.model.app import App
 from paas.model.events import Event
 from paas.model.people import Grant, Role
-from paas.model.scripts import Setup, environment_name
+from paas.model.scripts import environment_name
 from paas.requests.config import ChangeConfig
 from paas.requests.deploys import DeployApp, SetUpApp, SourceRef
 from paas.usecases import shape
@@ -24,7 +24,7 @@ from paas.usecases.config import change_config, checked
 from paas.usecases.context import Act, Context
 from paas.usecases.deploy import Deployed, Work, carried_out, prepared
 from paas.usecases.fetch import Fetched, fetched
-from paas.usecases.scripts import environment_of
+from paas.usecases.scripts import environment_of, lock_name
 from paas.usecases.shape import Shape
 from paas.usecases.switch import base_release
 
@@ -113,8 +113,8 @@ def _made(context: Context, app: App | None, request: SetUpApp, act: Act) -> App
     if team is not None:
         context.store.put_grant(Grant(app_id=made.id, role="deployer", team_id=team.id))
     if request.environment:
-        known: Setup = context.store.setup(made.id)
-        context.store.put_setup(replace(known, environment=request.environment))
+        with context.locks.hold(lock_name(made.id), f"{act.actor}: set up", act.emit):
+            context.store.put_setup(replace(context.store.setup(made.id), environment=request.environment))
     return made
 
 

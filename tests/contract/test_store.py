@@ -24,6 +24,7 @@ from paas.model.app import (
 )
 from paas.model.events import Event
 from paas.model.route import Certificate
+from paas.model.scripts import Scripts
 from paas.model.secret import Secret
 from paas.model.service import HealthCheck, HealthKind, Limits
 from paas.store.memory import MemoryStore
@@ -56,7 +57,7 @@ FULL = a_release(
         ProcessSpec(name="worker"),
     ),
     config={"A": Secret("line\nbreak $X {{y}} \0"), "B": Secret("")}, domains=("www.example.com",),
-    addons=("DATABASE",),
+    addons=("DATABASE",), scripts={"": Scripts(postdeploy="seed"), "review": Scripts(predestroy="tidy")},
     since={"web": 0, "worker": 7}, port=5000, drain=1.5, deploy_timeout=2.0, release_timeout=3.0,
 )  # fmt: skip
 

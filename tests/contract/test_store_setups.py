@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+from alembic.operations import Operations
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import create_engine, text
 
 from paas.errors import NotFound
 from paas.interfaces import Store
-from paas.model.app import App
+from paas.model.app import App, Release, ReleaseKind, ReleaseStatus
 from paas.model.scripts import Setup
 from paas.store.memory import MemoryStore
 from paas.store.sql import SqlStore
@@ -46,3 +50,29 @@ def test_it_goes_with_the_app(store: Store) -> None:
 def test_there_is_none_of_an_unknown_app(store: Store) -> None:
     with pytest.raises(NotFound):
         store.put_setup(replace(KNOWN, app_id="ffffffff"))
+
+
+def test_what_was_deployed_before_there_were_setups_has_its_postdeploy_behind_it(tmp_path: Path) -> None:
+    """By the migration itself, on a store without its table."""
+    store = SqlStore.open(tmp_path)
+    for app in (SHOP, App(id="0b0b0b0b", name="empty", created_at=1.0)):
+        store.add_app(app)
+        past = [("", "succeeded"), ("sha256:bad", "failed"), ("sha256:1", "succeeded"), ("sha256:2", "pending")]
+        for image, status in past if app is SHOP else past[:2]:
+            made = store.add_release(
+                Release(
+                    app_id=app.id, number=0, kind=ReleaseKind.DEPLOY, created_at=1.0, actor="ann", description="x",
+                    image=image,
+                )
+            )  # fmt: skip
+            store.save_release(replace(made, status=ReleaseStatus(status)))
+    store.close()
+    migration = import_module("paas.store.migrations.versions.0014_setups")
+    engine = create_engine(f"sqlite:///{tmp_path / 'paas.db'}")
+    with engine.begin() as connection, Operations.context(MigrationContext.configure(connection)):
+        connection.execute(text("DROP TABLE setups"))
+        migration.upgrade()
+    engine.dispose()
+    store = SqlStore.open(tmp_path)
+    assert (store.setup(SHOP.id).done, store.setup("0b0b0b0b").done) == (3, 0)
+    store.close()

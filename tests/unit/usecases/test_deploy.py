@@ -267,6 +267,29 @@ def test_a_generated_secret_stays_the_same_over_deploys(platform: Parts) -> None
     assert answer.generated == ()
 
 
+def test_a_secret_that_a_failed_first_deploy_made_up_is_that_of_the_next_try(platform: Parts) -> None:
+    files = toml("[env.SECRET_KEY]\ngenerate = true\n") | {"Procfile": f"{APP['Procfile']}release: migrate\n"}
+    platform.engine.codes["release"] = 1
+    with pytest.raises(PaasError, match="release command"):
+        deploy(platform, files)
+    app = platform.store.app("shop")
+    made_up = platform.store.release(app.id, 1).config["SECRET_KEY"]
+    platform.engine.codes.clear()
+    answer = deploy(platform, files)
+    assert platform.store.release(app.id, answer.release).config["SECRET_KEY"] == made_up
+    assert answer.generated == ("SECRET_KEY",)
+
+
+def test_a_secret_that_was_unset_is_made_up_anew(platform: Parts) -> None:
+    text = toml("[env.SECRET_KEY]\ngenerate = true\n")
+    deploy(platform, text)
+    app = platform.store.app("shop")
+    first = platform.store.release(app.id, 1).config["SECRET_KEY"]
+    change_config(platform.context, ChangeConfig(app="shop", unset=("SECRET_KEY",)), platform.act)
+    answer = deploy(platform, {**text, "app.py": "other"})
+    assert platform.store.release(app.id, answer.release).config["SECRET_KEY"] != first
+
+
 def test_scale_and_limits_set_by_command_survive_a_deploy(platform: Parts) -> None:
     deploy(platform)
     scale(platform.context, Scale(app="shop", counts={"web": 3}), platform.act)
