@@ -52,10 +52,22 @@ def inspect(
 
     Raises ConfigError naming file and line or key, NothingDetected listing what was looked for.
     """
-    packs = buildpacks.load() if packs is None else packs
     found, warnings = manifest.read(files)
-    said = effective(found, environment)
-    options = Options(offers=offers, manifest=said, procfile=_procfile(files))
+    packs = buildpacks.load() if packs is None else packs
+    try:
+        options = Options(offers=offers, manifest=effective(found, environment), procfile=_procfile(files))
+        return _inspected(files, options, packs, buildpack, warnings)
+    except ConfigError as error:
+        # What is wrong may stand in the environment, but is found where it comes together.
+        if environment in found.environments:
+            error.details = (*error.details, f"as the environment {environment} has it")
+        raise
+
+
+def _inspected(
+    files: Files, options: Options, packs: Sequence[Buildpack], buildpack: str, warnings: tuple[str, ...]
+) -> Inspection:
+    said = options.manifest
     pack, why, examined = _chosen(files, options, packs, buildpack)
     plan = pack.plan(files, options)
     plan = replace(

@@ -51,6 +51,8 @@ def check(folder: Folder = Path(), buildpack: BuildpackName = "", json: Json = F
     """Check the files of an app without deploying it. Exits with 5 when they are wrong."""
     inspection, stack = _inspected(folder, buildpack)
     _rendered(inspection, stack)
+    for name in inspection.manifest.environments:
+        _rendered(*_inspected(folder, buildpack, name))
     wanted = sorted(
         key
         for key, asked in inspection.manifest.env.items()
@@ -90,7 +92,7 @@ def init(
 # --- what the commands share ---------------------------------------------------------------------------------------
 
 
-def _inspected(folder: Path, buildpack: str) -> tuple[Inspection, Stack]:
+def _inspected(folder: Path, buildpack: str, environment: str = "") -> tuple[Inspection, Stack]:
     from paas import settings, stacks
     from paas.build.detect import inspect
     from paas.build.files import Files
@@ -99,7 +101,7 @@ def _inspected(folder: Path, buildpack: str) -> tuple[Inspection, Stack]:
     loaded = settings.load()
     # Nothing is built here: the builder is only what a stack is made with, and connects to nothing.
     stack = stacks.choose(loaded, DockerBuilder(loaded))
-    return inspect(Files.of(folder), offers=stack.offers, buildpack=buildpack), stack
+    return inspect(Files.of(folder), offers=stack.offers, buildpack=buildpack, environment=environment), stack
 
 
 def _rendered(inspection: Inspection, stack: Stack) -> str:

@@ -198,3 +198,19 @@ def test_a_cron_of_app_json_cannot_either() -> None:
     job = {"command": "x", "schedule": "0 * * * *", "privileged": True}
     with pytest.raises(ConfigError, match="privileged"):
         read(app_json=json.dumps({"cron": [job]}))
+
+
+def test_an_environment_that_names_a_process_without_a_command_is_told_as_its_own() -> None:
+    from paas.build.detect import inspect
+
+    files = Files.from_mapping(
+        {
+            "requirements.txt": "",
+            "Procfile": "web: run\n",
+            "paas.toml": "[environments.review.processes.mail]\nreplicas = 1\n",
+        }
+    )
+    assert inspect(files, offers=lambda runtime: ("3.13",)).plan.processes
+    with pytest.raises(ConfigError, match="mail") as caught:
+        inspect(files, offers=lambda runtime: ("3.13",), environment="review")
+    assert caught.value.details == ("as the environment review has it",)

@@ -130,6 +130,7 @@ def test_a_folders_name_made_fit_is_a_name_or_nothing(text: str) -> None:
         (Event(kind="done", message="build", data={"seconds": 2.34}), ["  done in 2.3 s"]),
         (Event(kind="output", message="a\nb\x1b[2J"), ["    a", "    b\\x1b[2J"]),
         (Event(kind="warning", message="careful"), ["warning: careful"]),
+        (Event(kind="postdeploy.failed", message="exited\nwith 3"), ["warning: exited", "  with 3"]),
         (Event(kind="note", message="by the way"), ["  by the way"]),
         (Event(kind="result", message=""), []),
         (Event(kind="audit", message="who"), []),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -126,3 +127,14 @@ def test_destroy_can_be_forced_past_its_script(server: Running, paas: Paas) -> N
     server.operations.answers = {DestroyApp: [{"app": "shop", "addons": [], "kept_addons": []}]}
     assert paas("destroy", "shop", "--confirm", "shop", "--force").code == 0
     assert server.operations.requests == [DestroyApp(app="shop", confirm="shop", force=True)]
+
+
+def test_check_looks_at_every_environment(paas: Paas) -> None:
+    Path("requirements.txt").write_text("")
+    Path("Procfile").write_text("web: python app.py\n")
+    Path("paas.toml").write_text("[environments.review.processes.mail]\nreplicas = 1\n")
+    ran = paas("check")
+    assert ran.code == 5
+    assert "as the environment review has it" in ran.err
+    Path("paas.toml").write_text("[environments.review.processes.web]\nreplicas = 1\n")
+    assert paas("check").code == 0
