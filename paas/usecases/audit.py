@@ -132,6 +132,7 @@ def audited(request: Request) -> dict[str, object]:
     simple = (
         "app", "addon", "operation", "host", "name", "kind", "alias", "number", "process", "service", "memory", "cpus",
         "pids", "user", "team", "role", "app_role", "token", "invite", "backup", "job", "run",
+        "with_data", "environment", "force",
     )  # fmt: skip
     for name in simple:
         value = getattr(request, name, None)

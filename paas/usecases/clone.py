@@ -7,6 +7,7 @@ a killed server left is finished or taken away by `ClonesLeft`, or by whoever as
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from paas.addons import kinds
@@ -71,22 +72,25 @@ def clone_app(context: Context, request: CloneApp, act: Act) -> Cloned:
     name = names.app_name(request.name)
     team = context.store.team(request.team) if request.team else None
     _check(context, original, request, act)
-    with context.locks.hold(lock_name(name), f"{act.actor}: clone {original.app.name}", act.emit):
+    reason = f"{act.actor}: clone {original.app.name}"
+    with context.locks.hold(lock_name(name), reason, act.emit):
         _make_room(context, original, name, act)
         app = new_app(context, name, act=act, source=original.app.name)
-        try:
-            if team is not None:
-                context.store.put_grant(Grant(app_id=app.id, role="deployer", team_id=team.id))
-            made = _made(context, original, app, request, act)
-        except BaseException:
-            _take_away(context, app, act)
-            raise
+        # By its id too: somebody may rename it meanwhile.
+        with context.locks.hold(lock_name(app.id), reason, act.emit):
+            try:
+                if team is not None:
+                    context.store.put_grant(Grant(app_id=app.id, role="deployer", team_id=team.id))
+                made = _made(context, original, app, request, act)
+            except BaseException:
+                _take_away(context, app, original.app.id, act)
+                raise
     return replace(made, postdeploy=scripts.postdeploy(context, app, act))
 
 
-def lock_name(name: str) -> str:
-    """Held while a clone of that name is made or taken away."""
-    return f"clone {name}"
+def lock_name(name_or_id: str) -> str:
+    """Held while a clone of that name, or with that id, is made or taken away."""
+    return f"clone {name_or_id}"
 
 
 # --- before anything is made ----------------------------------------------------------------------------------------
@@ -121,13 +125,15 @@ def _make_room(context: Context, original: _Original, name: str, act: Act) -> No
         there = context.store.app(name)
     except NotFound:
         return
-    if context.store.setup(there.id).cloning != original.app.id or not act.may(there.id, "owner"):
-        raise Conflict(
-            f"there is an app {name!r} already",
-            hint=f"choose another name, or take that one away first: paas destroy {name}",
-        )
-    act.emit(Event(kind="note", app=name, message=f"{name} was left half-made: it is made anew"))
-    _take_away(context, there, act)
+    ours = context.store.setup(there.id).cloning == original.app.id and act.may(there.id, "owner")
+    with context.locks.try_hold(lock_name(there.id), "clearing up") as free:
+        if not (ours and free):
+            raise Conflict(
+                f"there is an app {name!r} already",
+                hint=f"choose another name, or take that one away first: paas destroy {name}",
+            )
+        act.emit(Event(kind="note", app=name, message=f"{name} was left half-made: it is made anew"))
+        _take_away(context, there, original.app.id, act)
 
 
 # --- making it ------------------------------------------------------------------------------------------------------
@@ -225,15 +231,16 @@ def _tell(context: Context, original: _Original, app: App, act: Act) -> None:
 # --- what is not whole ----------------------------------------------------------------------------------------------
 
 
-def _take_away(context: Context, app: App, act: Act) -> None:
-    """Leave nothing of a clone. What fails here is only told: the cause is more important, and it is tried again."""
+def _take_away(context: Context, app: App, source_id: str, act: Act) -> None:
+    """Leave nothing of a clone of that app. What fails here is only told: the cause is more important, and it is tried
+    again."""
     try:
         for addon in context.store.addons():
             if addon.owner_app == app.id:
                 addons.destroy_addon(context, DestroyAddon(addon=addon.id, confirm=addon.name, backup=False), act)
-        left = context.store.app(app.id)
-        for ref in {_ref(context, app, one) for one in _releases(context, context.store.setup(app.id).cloning)}:
+        for ref in {_ref(context, app, one) for one in _releases(context, source_id)}:
             context.builder.remove(ref)
+        left = context.store.app(app.id)
         destroy_app(context, DestroyApp(app=left.id, confirm=left.name, force=True), act)
     except NotFound:
         return  # somebody else took it away
@@ -262,20 +269,15 @@ class ClonesLeft:
     def __call__(self) -> None:
         """One look. A clone whose release was finished by recovery is whole; one that is being made has its lock."""
         for setup in self.context.store.half_clones():
-            try:
-                app = self.context.store.app(setup.app_id)
-            except NotFound:
-                continue
-            with self.context.locks.try_hold(lock_name(app.name), "clearing up") as free:
+            with self.context.locks.try_hold(lock_name(setup.app_id), "clearing up") as free, suppress(NotFound):
                 if free:
-                    self._judge(app)
+                    self._judge(self.context.store.app(setup.app_id))
 
     def _judge(self, app: App) -> None:
-        setup = self.context.store.setup(app.id)
-        release = base_release(self.context.store, self.context.store.app(app.id))
+        setup, release = self.context.store.setup(app.id), base_release(self.context.store, app)
         if not setup.cloning or (release.image and release.status is ReleaseStatus.PENDING):
             return
         if release.kind is ReleaseKind.CLONE and release.status is ReleaseStatus.SUCCEEDED:
             self.context.store.put_setup(replace(setup, cloning=""))
             return
-        _take_away(self.context, app, Act("server", self.emit))
+        _take_away(self.context, app, setup.cloning, Act("server", self.emit))

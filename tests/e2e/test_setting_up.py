@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.git_lab import PERSON
-from tests.e2e.platform import Platform, eventually
+from tests.e2e.git_lab import PERSON, Work
+from tests.e2e.platform import PAAS, Platform, eventually
 from tests.git_server import GitServer, git_server
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
@@ -224,3 +224,43 @@ def test_predestroy_has_the_last_word_unless_forced(platform: Platform, book: st
     platform.ok("config", "set", "HOLD=1", "-a", "gone")
     platform.ok("destroy", "gone", "--confirm", "gone", "--addons", "--force")
     assert "gone" not in names(platform)
+
+
+def test_what_is_required_is_asked_for_where_somebody_can_answer(platform: Platform, url: str, tmp_path: Path) -> None:
+    ours, theirs = os.openpty()
+    told_to = tmp_path / "stderr"
+    with told_to.open("w") as stderr:
+        # In a session of its own there is no terminal but this one.
+        asking = subprocess.Popen(
+            [str(PAAS), "create", "asked", "--from", url], env=platform.environ, cwd=platform.folder, stdin=theirs,
+            stdout=subprocess.PIPE, stderr=stderr, text=True, start_new_session=True,
+        )  # fmt: skip
+    try:
+        # What is typed before it asks is thrown away, as at every prompt for a password.
+        eventually(lambda: told_to.read_text().endswith("TITLE: "), seconds=120, what="the question")
+        os.write(ours, b"Typed here\n")
+        out, _ = asking.communicate(timeout=300)
+    finally:
+        asking.kill()
+        asking.wait()
+        os.close(ours)
+        os.close(theirs)
+    assert asking.returncode == 0, told_to.read_text()
+    assert "asked needs config that is not set: TITLE" in told_to.read_text()
+    assert "Typed here" not in out + told_to.read_text()
+    assert told(platform, "asked")["TITLE"] == "Typed here"
+
+
+def test_a_push_whose_postdeploy_fails_is_taken_with_a_warning(platform: Platform, tmp_path: Path) -> None:
+    work = Work(platform, tmp_path / "pushed", "pushed")
+    (work.folder / "paas.toml").write_text("[scripts]\npostdeploy = 'echo sowing; exit 4'\n")
+    work.commit("first")
+    first = work.git("push", "paas", "main")
+    assert "sowing" in first.err
+    assert "postdeploy exited with code 4" in first.err
+    assert work.serves() == "first"
+    (work.folder / "paas.toml").write_text("[scripts]\npostdeploy = 'echo sowing'\n")
+    work.commit("second")
+    assert "postdeploy of v2 is done" in work.git("push", "paas", "main").err
+    work.commit("third")
+    assert "sowing" not in work.git("push", "paas", "main").err

@@ -10,6 +10,7 @@ from paas.errors import ConfigError, Conflict, Denied, DeployFailed, NotFound, P
 from paas.model.app import App, ReleaseKind, ReleaseStatus
 from paas.model.autoscaling import Override
 from paas.model.cron import CronJob
+from paas.model.events import Event
 from paas.model.people import Access, Actor, Grant, Membership, Team, User
 from paas.model.runs import CronMark
 from paas.model.scripts import Scripts, Setup
@@ -279,7 +280,7 @@ def test_what_a_killed_server_left_is_taken_away_by_itself(platform: Parts, shop
 
 def test_one_that_is_being_made_is_left_alone(platform: Parts, shop: App) -> None:
     left = half(platform)
-    with platform.context.locks.hold("clone copy", "ann: clone shop", platform.events.append):
+    with platform.context.locks.hold(f"clone {left.id}", "ann: clone shop", platform.events.append):
         ClonesLeft(platform.context, platform.events.append)()
     assert platform.store.app("copy") == left
 
@@ -300,4 +301,15 @@ def test_an_engine_that_is_away_leaves_it_for_later(platform: Parts, shop: App) 
     assert "could not be taken away yet" in platform.said("warning")[0]
     platform.engine.down = False
     ClonesLeft(platform.context, platform.events.append)()
+    nothing_left(platform)
+
+
+def test_somebody_who_takes_the_clone_away_meanwhile_leaves_nothing_either(platform: Parts, shop: App) -> None:
+    def destroying(event: Event) -> None:
+        platform.events.append(event)
+        if event.kind == "done" and "start postgres" in event.message:
+            destroy_app(platform.context, DestroyApp(app="copy", confirm="copy"), platform.act)
+
+    with pytest.raises(PaasError):
+        clone(platform, act=Act("ann", destroying))
     nothing_left(platform)
