@@ -69,16 +69,17 @@ def platform_up(context: Context, request: PlatformUp, act: Act) -> PlatformIsUp
     context.router.certificates(context.store.certificates())
     reconcile_addons(context, act.emit)
     failed = {}
-    apps = context.store.apps()
-    for app in apps:
+    for app in context.store.apps():
         try:
             _bring_up(context, app.id, act)
         except Exception as error:
+            if not any(one.id == app.id for one in context.store.apps()):
+                continue  # it was taken away meanwhile
             failed[app.name] = in_words(error)
             act.emit(Event(kind="warning", app=app.name, message=f"{app.name}: {in_words(error)}"))
     note = certificates.server_note(context)
     return PlatformIsUp(
-        url=_url(context), server=server_url(context.settings), note=note, apps=len(apps), failed=failed
+        url=_url(context), server=server_url(context.settings), note=note, apps=len(context.store.apps()), failed=failed
     )
 
 

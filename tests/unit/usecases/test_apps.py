@@ -7,9 +7,11 @@ import pytest
 from paas.engines.memory import Behaviour
 from paas.errors import Conflict, DeployFailed, NotFound, UsageError
 from paas.model.app import Addon, Attachment
+from paas.model.events import Event
 from paas.requests.apps import CreateApp, DestroyApp, ListApps, RenameApp, ShowApp
 from paas.requests.platform import PlatformDown, PlatformStatus, PlatformUp
 from paas.usecases.apps import create_app, destroy_app, list_apps, rename_app, show_app
+from paas.usecases.context import Act
 from paas.usecases.platform import platform_down, platform_status, platform_up
 from tests.unit.usecases.parts import GOOD, Parts
 
@@ -153,6 +155,21 @@ def test_up_starts_the_router_and_reconciles_every_app_and_one_bad_app_does_not_
     assert list(answer.failed) == ["other"]
     assert platform.router.alive()
     assert platform.serving(app) == {GOOD}
+
+
+def test_an_app_that_is_taken_away_while_the_platform_comes_up_is_no_failure(platform: Parts) -> None:
+    early, later = platform.app("early", "0a0a0a0a", web=1), platform.app("later", "0b0b0b0b", web=1)
+    platform.release(early)
+    platform.release(later)
+    platform.engine.forget(early.id)
+
+    def destroying(event: Event) -> None:
+        if event.kind == "step" and event.app == "early" and len(platform.store.apps()) == 2:
+            destroy_app(platform.context, DestroyApp(app="later", confirm="later"), platform.act)
+
+    answer = platform_up(platform.context, PlatformUp(), Act("ann", destroying))
+    assert (answer.failed, answer.apps) == ({}, 1)
+    assert platform.serving(early) == {GOOD}
 
 
 def test_down_stops_the_router_and_leaves_apps_and_data(platform: Parts) -> None:
