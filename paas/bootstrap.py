@@ -134,7 +134,7 @@ def loops(context: Context, operations: Operations) -> tuple[Loop, ...]:
         Loop("notifications", notify.PERIOD, notify.Notifier(context).step),
         Loop("backup-silence", backup_watch.PERIOD, backup_watch.BackupWatch(context)),
         Loop("deploy-hooks", hook_receiver.SECONDS, hook_receiver.Dispatcher(context, operations.start).step),
-        Loop("clones", 60.0, ClonesLeft(context, operations.keep)),
+        Loop("clones", 10.0, ClonesLeft(context, operations.keep)),
         Loop("autoscale", autoscaling.PERIOD, autoscaling.Autoscaler(context)),
     )
 

@@ -189,23 +189,31 @@ def test_a_clone_without_data_is_filled_by_release_command_and_postdeploy(platfo
     assert told(platform, "empty")["rows"] == ["seeded"]
 
 
-def test_a_clone_whose_server_is_killed_is_not_left_half_made(platform: Platform, book: str) -> None:
-    cloning = platform.start("clone", book, "struck", "--with-data")
-    eventually(lambda: "struck" in names(platform), seconds=120, what="the new app")
+@pytest.mark.parametrize("moment", ["app", "release"])
+def test_a_clone_whose_server_is_killed_is_not_left_half_made(platform: Platform, book: str, moment: str) -> None:
+    name = f"struck-{moment}"
+
+    def reached() -> bool:
+        if moment == "app":
+            return name in names(platform)
+        return name in names(platform) and "clone" in {one["kind"] for one in platform.json("releases", "-a", name)}
+
+    cloning = platform.start("clone", book, name, "--with-data")
+    eventually(reached, seconds=120, what=f"the new {moment}")
     os.kill(platform.server_pid(), signal.SIGKILL)
     cloning.communicate(timeout=120)
     platform.ok("up")
 
-    def one_or_the_other() -> bool:
-        if "struck" not in names(platform):
-            return not [one for one in platform.json("addons") if one["name"].startswith("struck")]
-        return platform.get("struck").status == 200
+    def whole_or_gone() -> bool:
+        if name not in names(platform):
+            return not [one for one in platform.json("addons") if one["name"].startswith(name)]
+        return platform.get(name).status == 200
 
-    eventually(one_or_the_other, seconds=180, what="a whole clone or none")
-    if "struck" not in names(platform):
-        platform.ok("clone", book, "struck", "--with-data")
-    assert "written" in told(platform, "struck")["rows"]
-    assert [one["name"] for one in platform.json("addons", "-a", "struck")] == ["struck-postgres"]
+    eventually(whole_or_gone, seconds=180, what="a whole clone or none")
+    if name not in names(platform):
+        platform.ok("clone", book, name, "--with-data")
+    assert "written" in told(platform, name)["rows"]
+    assert [one["name"] for one in platform.json("addons", "-a", name)] == [f"{name}-postgres"]
 
 
 def test_predestroy_has_the_last_word_unless_forced(platform: Platform, book: str) -> None:
