@@ -27,6 +27,7 @@ import paas
 from paas.errors import PaasError, PlatformError, ServerUnavailable, UsageError, by_code
 from paas.model.events import Event
 from paas.requests.base import Request
+from paas.requests.versions import HEADER, check
 from paas.settings import Settings
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Client:
     def __init__(self, settings: Settings, acting: str = "", *, anonymous: bool = False) -> None:
         self.settings = settings
         self.local = not settings.server
-        self._headers = {"Paas-Version": paas.__version__}
+        self._headers = {HEADER: paas.__version__}
         if acting:
             self._headers["Paas-As"] = acting
         if not self.local and not anonymous:
@@ -450,28 +451,12 @@ def _content(file: IO[bytes]) -> Iterator[bytes]:
 
 def _check(answer: HTTPResponse) -> None:
     """Raise what the server met, and say when it is another server than this client can talk to."""
-    theirs = answer.headers.get("Paas-Version", paas.__version__)
-    if not speaks(theirs):
-        raise PlatformError(
-            f"this is paas {paas.__version__}, the server is paas {theirs}",
-            hint="use the same version on both sides; paas up restarts this machine's server in this one",
-        )
+    check(answer.headers.get(HEADER, paas.__version__), here="command line", there="server")
     if answer.status >= 400:
         try:
             raise error_of(_json(answer))
         except ValueError:
             raise PlatformError(f"the server answered {answer.status}") from None
-
-
-def speaks(version: str) -> bool:
-    """Whether a server of that version understands this client."""
-    return _major(version) == _major(paas.__version__)
-
-
-def _major(version: str) -> tuple[str, ...]:
-    """What must be equal: the first number, and while that is 0 the second too."""
-    first, *rest = version.split(".")
-    return (first, *rest[:1]) if first == "0" else (first,)
 
 
 def error_of(value: Mapping[str, Any]) -> PaasError:

@@ -131,6 +131,12 @@ class ServerUnavailable(PlatformError):
     """The paas server does not answer."""
 
 
+class OtherVersion(PlatformError):
+    """Command line and server are of versions that do not speak with each other. Nothing was done."""
+
+    status = 426
+
+
 class Unsupported(PaasError):
     """This engine, router or stack cannot do it."""
 

@@ -19,6 +19,9 @@ Shape = Literal["answer", "operation", "stream", "session"]
 
 Count = Annotated[int, Ge(0), Le(100)]
 Name = Annotated[str, MinLen(1), MaxLen(255)]
+Number = Annotated[int, Ge(0), Le(2**53)]
+"""An integer that every reader of JSON keeps as it is, and the store too."""
+Seconds = Annotated[float, Ge(0), Le(2**53)]
 Lines = Annotated[int, Ge(0), Le(1_000_000)]
 Screen = Annotated[int, Ge(1), Le(10_000)]
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Le, MaxLen
 
-from paas.requests.base import Name, Permission, Request
+from paas.requests.base import Name, Number, Permission, Request
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +91,7 @@ class ShowRelease(Request):
 
     path = "/apps/{app}/releases/{number}"
     app: Name
-    number: Annotated[int, Ge(1)]
+    number: Annotated[Number, Ge(1)]
     diff: bool = False
 
 
@@ -100,4 +100,4 @@ class Rollback(Request):
 
     method, path, permission, shape = "POST", "/apps/{app}/rollback", "deployer", "operation"
     app: Name
-    number: Annotated[int, Ge(0)] = 0
+    number: Number = 0

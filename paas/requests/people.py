@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Gt, Le
 
-from paas.requests.base import Name, Permission, Request
+from paas.requests.base import Name, Number, Permission, Request, Seconds
 
 TeamRole = Literal["viewer", "owner"]
 
@@ -138,8 +138,8 @@ class ListAudit(Request):
     path, permission = "/audit", "owner"
     app: str = ""
     user: str = ""
-    since: Annotated[float, Ge(0)] = 0.0
-    after: Annotated[int, Ge(0)] = 0
+    since: Seconds = 0.0
+    after: Number = 0
     limit: Annotated[int, Gt(0), Le(10_000)] = 100
 
 

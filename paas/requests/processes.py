@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le, MinLen
 
-from paas.requests.base import Count, Lines, Name, Request
+from paas.requests.base import Count, Lines, Name, Number, Request, Seconds
 
 
 class ListReplicas(Request):
@@ -51,9 +51,9 @@ class ReadLogs(Request):
     lines: Lines = 100
     follow: bool = False
     process: str = ""
-    replica: Annotated[int, Ge(0)] = 0
+    replica: Number = 0
     source: Literal["", "app", "router", "build"] = ""
-    since: Annotated[float, Ge(0)] = 0
+    since: Seconds = 0
 
 
 class ListEvents(Request):
@@ -62,4 +62,4 @@ class ListEvents(Request):
     path = "/apps/{app}/events"
     app: Name
     limit: Annotated[int, Ge(1), Le(10_000)] = 100
-    after: Annotated[int, Ge(0)] = 0
+    after: Number = 0

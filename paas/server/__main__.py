@@ -16,6 +16,7 @@ import paas
 from paas import settings as configuration
 from paas.bootstrap import Platform, wire
 from paas.errors import PaasError
+from paas.requests.versions import HEADER
 from paas.routers import vouch
 from paas.server.app import Parts, create
 from paas.server.home import log_to, owned
@@ -105,7 +106,7 @@ def _server(settings: Settings, platform: Platform) -> Server:
         proxy_headers=False,
         server_header=False,
         date_header=False,
-        headers=[("Paas-Version", paas.__version__)],
+        headers=[(HEADER, paas.__version__)],
         limit_concurrency=1000,
         timeout_graceful_shutdown=int(GRACE),
         ws_max_size=1 << 20,

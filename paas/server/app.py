@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import Protocol
 
 from fastapi import FastAPI, Response, WebSocket
@@ -36,6 +36,7 @@ from paas.model.service import LogLine
 from paas.requests.all import all_requests
 from paas.requests.base import Request, parse
 from paas.requests.platform import PlatformDown, WatchOperation
+from paas.requests.versions import HEADER, check, differ
 from paas.server.auth import Authenticator, LoginsLike, NoLogins
 from paas.server.deploy_hooks import ReceiverLike, add_deploy_hooks
 from paas.server.gate import Gate, networks, peer_address
@@ -108,6 +109,7 @@ def create(parts: Parts) -> FastAPI:
     app.add_exception_handler(PaasError, _paas_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_api_route("/health", _health, methods=["GET"], name="health")
+    app.add_api_route("/openapi.json", _openapi(parts), methods=["GET"], name="openapi", response_model=None)
     app.add_api_route("/uploads", _upload(parts), methods=["PUT"], name="upload", response_model=None)
     for kind in all_requests():
         if kind.shape == "session":
@@ -201,6 +203,22 @@ def _upload(parts: Parts) -> Endpoint:
     return endpoint
 
 
+def _openapi(parts: Parts) -> Endpoint:
+    async def endpoint(http: HttpRequest) -> Response:
+        await _actor(parts, http)
+        return Response(await in_thread(_described), media_type="application/json")
+
+    return endpoint
+
+
+@cache
+def _described() -> bytes:
+    """The OpenAPI document. Its making costs some tenths of a second and some megabytes: only for who asks."""
+    from paas.server.openapi import document
+
+    return json.dumps(document(), separators=(",", ":")).encode()
+
+
 async def _health() -> dict[str, str]:
     return {"status": "ok", "version": paas.__version__}
 
@@ -209,6 +227,7 @@ async def _health() -> dict[str, str]:
 
 
 async def _actor(parts: Parts, http: HTTPConnection) -> Actor:
+    _check_version(http)
     return await in_thread(partial(parts.auth.identify, http.scope, http.headers, peer_address(http.scope)))
 
 
@@ -217,7 +236,13 @@ async def _git_actor(parts: Parts, http: HTTPConnection) -> Actor:
 
 
 def _stranger(parts: Parts, http: HTTPConnection) -> Actor:
+    _check_version(http)
     return parts.auth.stranger(http.scope, peer_address(http.scope))
+
+
+def _check_version(http: HTTPConnection) -> None:
+    """Before anything is done for a command line that would not understand the answer."""
+    check(http.headers.get(HEADER, paas.__version__), here="server", there="command line")
 
 
 @contextmanager
@@ -312,6 +337,8 @@ def _json(value: object, status: int = 200) -> Response:
 
 async def _paas_error(http: HttpRequest, error: Exception) -> Response:
     assert isinstance(error, PaasError)
+    if isinstance(error, UsageError) and not error.hint:
+        error.hint = _other_version(http)
     answer = _json(error.as_dict(), error.status)
     if error.status == 401:
         answer.headers["WWW-Authenticate"] = "Bearer"
@@ -322,4 +349,12 @@ async def _http_error(http: HttpRequest, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     known = error.status_code in (404, 405)
     failure = NotFound("there is no such address") if known else UsageError(str(error.detail))
-    return _json(failure.as_dict(), error.status_code)
+    failure.hint = _other_version(http)
+    answer = _json(failure.as_dict(), error.status_code)
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+def _other_version(http: HttpRequest) -> str:
+    """Another version of the command line may know what this server does not."""
+    return differ(http.headers.get(HEADER, ""), here="server", there="command line")

@@ -211,6 +211,7 @@ ROWS = (
 
 ROUTES = {
     "/health": "open to anyone, says the version",
+    "/openapi.json": "everyone with a login",
     "/uploads": "everyone with a login; what it makes is for whoever made it",
     "/git/{app}.git/info/refs": "as GitSession",
     "/git/{app}.git/{service}": "as GitSession",

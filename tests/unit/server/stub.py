@@ -26,6 +26,7 @@ from paas.requests.base import Request
 from paas.requests.processes import ReadLogs
 from paas.requests.sessions import RunCommand
 from paas.server.app import Parts, create
+from paas.server.deploy_hooks import ReceiverLike
 from paas.server.guesses import Guesses
 from paas.server.listen import Http, WebSocket, tcp_socket, unix_socket
 from paas.server.streams import Streams
@@ -177,7 +178,13 @@ class Running:
 
 @contextmanager
 def running(
-    folder: Path, *, version: str = paas.__version__, token: str = "let-me-in", burst: int = 10_000, **changes: object
+    folder: Path,
+    *,
+    version: str = paas.__version__,
+    token: str = "let-me-in",
+    burst: int = 10_000,
+    receiver: ReceiverLike | None = None,
+    **changes: object,
 ) -> Iterator[Running]:
     """A server with the stubs, on a unix socket and a free TCP port."""
     with socket.socket() as probe:
@@ -187,8 +194,9 @@ def running(
     door, operations, stopped, streams = Door(folder), Operations(), threading.Event(), Streams()
     guesses = Guesses(burst=burst)
     parts = Parts(
-        door=door, operations=operations, settings=settings, stop=stopped.set, streams=streams, guesses=guesses
-    )
+        door=door, operations=operations, settings=settings, stop=stopped.set, streams=streams, guesses=guesses,
+        receiver=receiver,
+    )  # fmt: skip
     config = uvicorn.Config(
         create(parts), http=Http, ws=WebSocket, loop="asyncio", lifespan="off", log_config=None, access_log=False,
         proxy_headers=False, headers=[("Paas-Version", version)], timeout_graceful_shutdown=5,

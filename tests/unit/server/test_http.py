@@ -15,8 +15,17 @@ from pathlib import Path
 import httpx2
 import pytest
 
+import paas
 from paas.client import Client
-from paas.errors import Conflict, Denied, NotFound, PaasError, PlatformError, ServerUnavailable, UsageError
+from paas.errors import (
+    Conflict,
+    Denied,
+    NotFound,
+    OtherVersion,
+    PaasError,
+    ServerUnavailable,
+    UsageError,
+)
 from paas.interfaces import Resize
 from paas.requests.addons import FetchBackup
 from paas.requests.all import all_requests
@@ -371,14 +380,35 @@ def test_nobody_there_is_told_with_the_command_that_helps(tmp_path: Path) -> Non
     assert caught.value.exit_code == 9
 
 
-def test_a_server_of_another_major_version_is_refused_by_name() -> None:
+@pytest.mark.parametrize(("theirs", "older"), [("7.0.0", "command line"), ("0.0.9", "server"), ("odd", "server")])
+def test_a_server_of_another_major_version_is_refused_and_the_older_side_named(theirs: str, older: str) -> None:
     with (
         tempfile.TemporaryDirectory(prefix="paas-t-") as name,
-        running(Path(name), version="7.0.0") as server,
+        running(Path(name), version=theirs) as server,
         Client.connect(server.settings) as client,
-        pytest.raises(PlatformError, match=r"the server is paas 7\.0\.0"),
+        pytest.raises(OtherVersion, match=f"the server is paas {theirs}") as caught,
     ):
         client.ask(ListApps())
+    assert f"update the {older}" in caught.value.hint
+    assert caught.value.exit_code == 9
+
+
+def test_for_a_command_line_of_another_major_version_nothing_is_done(server: Running) -> None:
+    answer = raw(server, "POST", "/apps", json={"name": "shop"}, headers={"Paas-Version": "7.0.0"})
+    assert (answer.status_code, answer.json()["code"]) == (426, "OtherVersion")
+    assert "update the server" in answer.json()["hint"]
+    assert not server.door.seen
+
+
+@pytest.mark.parametrize(("path", "status"), [("/apps?colour=red", 422), ("/not-yet-there", 404)])
+def test_what_only_a_newer_command_line_knows_is_refused_with_both_versions(
+    server: Running, path: str, status: int
+) -> None:
+    newer = f"{paas.__version__}.1"
+    answer = raw(server, "GET", path, headers={"Paas-Version": newer})
+    assert answer.status_code == status
+    assert {paas.__version__, newer} <= set(answer.json()["hint"].replace(":", "").replace(",", "").split())
+    assert raw(server, "GET", path, headers={"Paas-Version": paas.__version__}).json()["hint"] == ""
 
 
 def test_platform_down_stops_the_server_when_it_has_succeeded_whoever_listens(server: Running, client: Client) -> None:
