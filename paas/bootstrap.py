@@ -27,6 +27,8 @@ from paas.usecases.context import Context, Locks
 from paas.usecases.doctor import Check, checks
 from paas.usecases.door import Door
 from paas.usecases.operations import Operations
+from paas.usecases.review_watch import PERIOD as REVIEW_PERIOD
+from paas.usecases.review_watch import ReviewWatch
 from paas.usecases.sampling import Sampler
 from paas.usecases.scheduler import Scheduler
 from paas.usecases.sleep import PERIOD as SLEEP_PERIOD
@@ -135,6 +137,7 @@ def loops(context: Context, operations: Operations) -> tuple[Loop, ...]:
         Loop("backup-silence", backup_watch.PERIOD, backup_watch.BackupWatch(context)),
         Loop("deploy-hooks", hook_receiver.SECONDS, hook_receiver.Dispatcher(context, operations.start).step),
         Loop("clones", 10.0, ClonesLeft(context, operations.keep)),
+        Loop("reviews", REVIEW_PERIOD, ReviewWatch(context)),
         Loop("autoscale", autoscaling.PERIOD, autoscaling.Autoscaler(context)),
     )
 

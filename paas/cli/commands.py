@@ -61,6 +61,7 @@ SECTIONS: dict[str, dict[str, Command]] = {
     "Releases and settings": {
         "releases": Command("releases", "List and show releases.", group=True),
         "pipelines": Command("pipelines", "Promote what runs from stage to stage.", group=True),
+        "reviews": Command("reviews", "An app for each branch or pull request.", group=True),
         "rollback": Command("releases", "Go back to an earlier release, config included."),
         "config": Command("config", "Show and change config vars.", group=True),
         "domains": Command("domains", "Show and change the hosts of an app.", group=True),

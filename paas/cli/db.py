@@ -137,7 +137,7 @@ def restore(
         typed = confirmed(name, confirm, f"replaces all data in {name} by {backup}")
         file = Path(backup)
         if file.is_file():
-            request = RestoreAddon(addon=name, confirm=typed, upload=_sent(client, file))
+            request = RestoreAddon(addon=name, confirm=typed, upload=sent(client, file))
         else:
             request = RestoreAddon(addon=name, confirm=typed, backup=backup)
         answer = follow(client, request, quiet=as_json)
@@ -147,7 +147,8 @@ def restore(
         say(f"{answer['addon']} holds {answer['tables']} tables, {size(answer['size'])}")
 
 
-def _sent(client: Client, file: Path) -> str:
+def sent(client: Client, file: Path) -> str:
+    """The id under which the server has the file now."""
     import shutil
     from typing import IO
 

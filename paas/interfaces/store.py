@@ -10,6 +10,7 @@ from paas.interfaces.deploy_hooks import DeployHookStore
 from paas.interfaces.notifications import NotificationStore
 from paas.interfaces.people import AuditStore, PeopleStore
 from paas.interfaces.pipelines import PipelineStore
+from paas.interfaces.reviews import ReviewStore
 from paas.interfaces.runs import RunStore
 from paas.interfaces.setups import SetupStore
 from paas.interfaces.sleep import SleepStore
@@ -21,6 +22,7 @@ from paas.model.route import Certificate
 class Store(
     PeopleStore,
     PipelineStore,
+    ReviewStore,
     RunStore,
     AuditStore,
     AutoscaleStore,

@@ -55,11 +55,12 @@ class RenameApp(Request):
 
 
 class DestroyApp(Request):
-    """Take an app away: replicas, routes, releases, images. Addons stay unless `addons`. Its `predestroy` script runs
-    before; when that fails, only `force` goes on."""
+    """Take an app away: replicas, routes, releases, images. Its `predestroy` script runs before; when that fails, only
+    `force` goes on. Addons stay unless `addons`; each has a last backup taken, unless `backups` is False."""
 
     method, path, permission, shape = "DELETE", "/apps/{app}", "owner", "operation"
     app: Name
     confirm: str
     addons: bool = False
     force: bool = False
+    backups: bool = True

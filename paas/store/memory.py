@@ -18,8 +18,8 @@ from paas.store.memory_autoscaling import MemoryAutoscaling
 from paas.store.memory_deploy_hooks import MemoryDeployHooks
 from paas.store.memory_notifications import MemoryNotifications
 from paas.store.memory_parts import State, transaction
-from paas.store.memory_people import MemoryPeople
 from paas.store.memory_pipelines import MemoryPipelines
+from paas.store.memory_reviews import MemoryReviews
 from paas.store.memory_runs import MemoryRuns
 from paas.store.memory_setups import MemorySetups
 from paas.store.memory_sleep import MemorySleep
@@ -28,7 +28,7 @@ Named = TypeVar("Named", App, Addon)
 
 
 class MemoryStore(
-    MemoryPeople,
+    MemoryReviews,
     MemoryPipelines,
     MemoryRuns,
     MemoryAudit,
@@ -67,6 +67,7 @@ class MemoryStore(
         state.apps.pop(app_id, None)
         state.numbers.pop(app_id, None)
         state.places.pop(app_id, None)
+        state.review_policies.pop(app_id, None)
         self._forget_app(app_id)
         self._forget_runs_of(app_id)
         self._forget_autoscaling_of(app_id)

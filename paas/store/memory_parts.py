@@ -16,6 +16,7 @@ from paas.model.events import Event
 from paas.model.notification import Notification, Target
 from paas.model.people import Grant, Invite, KeyOwner, Membership, Team, Token, User
 from paas.model.pipeline import Place
+from paas.model.reviews import Review, ReviewPolicy
 from paas.model.route import Certificate
 from paas.model.runs import CronMark, Run
 from paas.model.scripts import Setup
@@ -110,6 +111,8 @@ class State:
     hooks: Hooks = field(default_factory=Hooks)
     told: Told = field(default_factory=Told)
     places: dict[str, Place] = field(default_factory=dict)
+    review_policies: dict[str, ReviewPolicy] = field(default_factory=dict)
+    reviews: dict[str, Review] = field(default_factory=dict)
     sleeps: dict[str, Sleep] = field(default_factory=dict)
     setups: dict[str, Setup] = field(default_factory=dict)
 

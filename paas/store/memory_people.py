@@ -14,12 +14,13 @@ from paas.store.memory_parts import MemoryParts, People, transaction
 Named = TypeVar("Named", User, Team)
 P = ParamSpec("P")
 T = TypeVar("T")
+M = TypeVar("M", bound="MemoryPeople")
 
 
-def changing(method: Callable[Concatenate[MemoryPeople, P], T]) -> Callable[Concatenate[MemoryPeople, P], T]:
+def changing(method: Callable[Concatenate[M, P], T]) -> Callable[Concatenate[M, P], T]:
     """A transaction after which what was known of people is old."""
 
-    def run(self: MemoryPeople, /, *args: P.args, **kwargs: P.kwargs) -> T:
+    def run(self: M, /, *args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return transaction(method)(self, *args, **kwargs)
         finally:

@@ -24,8 +24,8 @@ from paas.store.sql_audit import SqlAudit
 from paas.store.sql_autoscaling import SqlAutoscaling
 from paas.store.sql_deploy_hooks import SqlDeployHooks
 from paas.store.sql_notifications import SqlNotifications
-from paas.store.sql_people import SqlPeople
 from paas.store.sql_pipelines import SqlPipelines
+from paas.store.sql_reviews import SqlReviews
 from paas.store.sql_runs import SqlRuns
 from paas.store.sql_setups import SqlSetups
 from paas.store.sql_sleep import SqlSleep
@@ -49,7 +49,7 @@ KEPT_OPERATIONS = 2_000
 
 
 class SqlStore(
-    SqlPeople,
+    SqlReviews,
     SqlPipelines,
     SqlRuns,
     SqlAudit,

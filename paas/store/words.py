@@ -100,6 +100,11 @@ def no_delivery(wanted: str) -> NotFound:
     return NotFound(f"no delivery {wanted[:80]!r} is kept", hint="the oldest are forgotten")
 
 
+def review_taken(what: str, name: str) -> Conflict:
+    """The parent has a review app for it."""
+    return Conflict(f"{name} is the review app of {what} already", hint=f"paas reviews show {name}")
+
+
 def target_taken(name: str) -> Conflict:
     """A target of notifications has that name."""
     return Conflict(f"there is a target {name!r} already", hint="choose another name")

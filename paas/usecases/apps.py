@@ -224,7 +224,7 @@ def destroy_app(context: Context, request: DestroyApp, act: Act) -> Destroyed:
         context.router.remove(app.id)
         context.engine.forget(app.id)
     for addon in going:
-        addons.destroy_addon(context, DestroyAddon(addon=addon.name, confirm=addon.name), act)
+        addons.destroy_addon(context, DestroyAddon(addon=addon.name, confirm=addon.name, backup=request.backups), act)
     with context.locks.hold(app.id, f"{act.actor}: destroy", act.emit):
         context.engine.forget(app.id)
         images.remove_all(context, app)

@@ -71,12 +71,17 @@ class AuditLog:
 def note_new_app(context: Context, actor: Actor, app: App, source: str = "") -> None:
     """Note that an app is about to be made, however that was asked for: under its id, so that its owners see it. It is
     a clone of the app `source`."""
-    facts = {"name": app.name} | ({"source": source} if source else {}) | ({"peer": actor.peer} if actor.peer else {})
-    facts |= {"token": actor.token_id} if actor.token_id else {}
+    note(context, actor, CreateApp, app, {"name": app.name} | ({"source": source} if source else {}))
+
+
+def note(context: Context, actor: Actor, request: type[Request], app: App, facts: Mapping[str, object]) -> None:
+    """Note what is done to an app without a request of its own at the door."""
+    known = dict(facts) | ({"peer": actor.peer} if actor.peer else {})
+    known |= {"token": actor.token_id} if actor.token_id else {}
     context.store.add_record(
         Record(
             serial=0, at=context.clock.now(), actor=actor.name, user_id=actor.user_id, via=actor.via,
-            request=CreateApp.__name__, app=app.name, app_id=app.id, outcome="allowed", facts=facts,
+            request=request.__name__, app=app.name, app_id=app.id, outcome="allowed", facts=known,
         )
     )  # fmt: skip
 
@@ -131,17 +136,17 @@ def audited(request: Request) -> dict[str, object]:
     facts: dict[str, object] = {}
     simple = (
         "app", "addon", "operation", "host", "name", "kind", "alias", "number", "process", "service", "memory", "cpus",
-        "pids", "user", "team", "role", "app_role", "token", "invite", "backup", "job", "run",
-        "with_data", "environment", "force",
+        "pids", "user", "team", "role", "app_role", "token", "invite", "backup", "job", "run", "review", "branch",
+        "pull_request", "seconds", "ttl", "most", "seed", "with_data", "environment", "force",
     )  # fmt: skip
     for name in simple:
         value = getattr(request, name, None)
         if isinstance(value, (str, int, float)) and value:
             facts[name] = value[:255] if isinstance(value, str) else value
-    for name in ("set", "counts", "env"):
+    for name in ("set", "counts", "env", "config"):
         if isinstance(keys := getattr(request, name, None), Mapping) and keys:
             facts[name] = dict(keys) if name == "counts" else sorted(keys)
-    for name in ("unset", "add", "remove", "apps"):
+    for name in ("unset", "add", "remove", "apps", "inherit"):
         if values := getattr(request, name, ()):
             facts[name] = list(cast(tuple[str, ...], values))
     return facts

@@ -101,10 +101,29 @@ def restore_addon(context: Context, request: RestoreAddon, act: Act) -> Restored
     if bool(request.backup) == bool(request.upload):
         raise UsageError("give either a backup's id or a dump", hint=f"paas addons backups {addon.name} lists them")
     path, name = _source(context, addon, request, act)
-    with at.held(context, addon.id, f"{act.actor}: restore", act.emit):
-        restored = _restored(context, context.store.addon(addon.id), path, name, act)
+    restored = restore_dump(context, addon, path, name, act)
     uploads.discard(context.settings, request.upload)
     return restored
+
+
+def restore_dump(context: Context, addon: Addon, path: Path, name: str, act: Act) -> Restored:
+    """Replace the addon's data with that of a file, which `name` stands for. Raises as `restore_addon` does."""
+    with at.held(context, addon.id, f"{act.actor}: restore", act.emit):
+        return _restored(context, context.store.addon(addon.id), path, name, act)
+
+
+def dumps_of(context: Context, addon: Addon) -> tuple[tuple[BackupLine, Path], ...]:
+    """The backups of this very addon, newest first, each with its dump."""
+    kept = _in_folder(_folder(context, addon))
+    return tuple(sorted(kept, key=lambda one: (one[0].at, one[0].id), reverse=True))
+
+
+def check_dump(line: BackupLine, path: Path) -> None:
+    """Raise PlatformError when a dump is not what was written."""
+    if _sha256(path) != line.sha256:
+        raise PlatformError(
+            f"backup {line.id} is not what was written: its checksum differs", hint="use another backup"
+        )
 
 
 def take_backup(context: Context, addon: Addon, act: Act) -> BackupLine:
@@ -174,10 +193,7 @@ def _source(context: Context, addon: Addon, request: RestoreAddon, act: Act) -> 
     line, path = _found(context, addon.name, request.backup, act)
     if line.kind != addon.kind:
         raise UsageError(f"backup {line.id} is of a {line.kind}, {addon.name} is a {addon.kind}")
-    if _sha256(path) != line.sha256:
-        raise PlatformError(
-            f"backup {line.id} is not what was written: its checksum differs", hint="use another backup"
-        )
+    check_dump(line, path)
     return path, line.id
 
 

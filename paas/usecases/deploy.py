@@ -123,6 +123,7 @@ def prepared(context: Context, request: DeployApp, act: Act, app: App | None, fo
         images.refuse_foreign(context, found.source.origin, act)
     wanted = inspected(context, found, request.buildpack, environment_of(context, app))
     _tell(act, wanted)
+    wanted = _small(context, app, wanted)
     _check(context, app, request.app, wanted, act)
     present = app or _created(context, request, found.source, act)
     built = build_image(context, present, found, wanted, act.emit, no_cache=request.no_cache)
@@ -156,6 +157,7 @@ def plan_app(context: Context, request: PlanApp, act: Act) -> Planned:
     with fetched(context, request.source, act.emit, app_id=app.id if app else "", who=act.who) as found:
         wanted = inspected(context, found, request.buildpack, request.environment or environment_of(context, app))
         known = app or App(id=new_id(), name=names.app_name(request.app), created_at=context.clock.now())
+        wanted = _small(context, app, wanted)
         coming = _coming(context, known, wanted, found.source)
         first = not base_release(context.store, known).image
         counts = shape.formation(wanted, known, coming.processes, first=first)
@@ -224,6 +226,12 @@ def _shaped_by_source(context: Context, app: App) -> bool:
         if release.kind in (ReleaseKind.LIMITS, ReleaseKind.DOMAINS, ReleaseKind.PROMOTE, ReleaseKind.CLONE):
             return False
     return False
+
+
+def _small(context: Context, app: App | None, wanted: Shape) -> Shape:
+    """What a review app may have of it; any other app all of it."""
+    review = context.store.review(app.id) if app else None
+    return shape.reviewed(wanted, review.cap) if review else wanted
 
 
 def _tell(act: Act, wanted: Shape) -> None:

@@ -108,6 +108,16 @@ from paas.requests.platform import (
 )
 from paas.requests.processes import ListEvents, ListReplicas, ReadLogs, Restart, Scale, SetLimits
 from paas.requests.recommend import RecommendSizes
+from paas.requests.reviews import (
+    CloseReview,
+    DisableReviews,
+    EnableReviews,
+    ExtendReview,
+    ListReviews,
+    OpenReview,
+    ShowReview,
+    ShowReviewPolicy,
+)
 from paas.requests.runs import ListRuns, ReadRunLogs, ShowRun, StartRun, StopRun
 from paas.requests.sessions import AddonShell, ExecCommand, RunCommand
 from paas.requests.sleep import SetSleep, ShowSleep
@@ -139,6 +149,8 @@ from paas.usecases import (
     recommend,
     releases,
     restart,
+    review_policy,
+    reviews,
     runs,
     sessions,
     set_up,
@@ -173,6 +185,14 @@ HANDLERS: Mapping[type[Request], Handler] = {
     DestroyPipeline: pipelines.destroy_pipeline,
     PromoteApp: promote.promote_app,
     DiffPipeline: promote.diff_pipeline,
+    ShowReviewPolicy: review_policy.show_review_policy,
+    EnableReviews: review_policy.enable_reviews,
+    DisableReviews: review_policy.disable_reviews,
+    ListReviews: reviews.list_reviews,
+    ShowReview: reviews.show_review,
+    OpenReview: reviews.open_review,
+    ExtendReview: reviews.extend_review,
+    CloseReview: reviews.close_review,
     ListReplicas: processes.list_replicas,
     Scale: processes.scale,
     SetLimits: processes.set_limits,

@@ -16,6 +16,7 @@ from paas.model.app import App, ProcessSpec, Release
 from paas.model.build import BuildPlan, Process
 from paas.model.cron import CronJob
 from paas.model.manifest import Manifest, ProcessOptions
+from paas.model.reviews import Cap
 from paas.model.secret import Secret
 from paas.model.service import HealthCheck, HealthKind, Limits
 
@@ -32,6 +33,33 @@ class Shape:
 
     plan: BuildPlan
     manifest: Manifest = Manifest()
+
+
+def reviewed(shape: Shape, cap: Cap) -> Shape:
+    """What the source of a review app may want: its processes within the cap, no hosts (they are its parent's), no
+    scheduled jobs (they would run once more in each), no autoscaling."""
+    said = shape.manifest.processes
+    named = {process.name for process in shape.plan.processes or (Process("web"),)} | said.keys()
+    capped = {name: _capped(said.get(name, NOT_SAID), cap, web=name == "web") for name in named}
+    return replace(shape, manifest=replace(shape.manifest, processes=capped, domains=(), cron=()))
+
+
+def _capped(options: ProcessOptions, cap: Cap, *, web: bool) -> ProcessOptions:
+    replicas = options.replicas if options.replicas is not None else int(web)
+    memory = Limits().memory if options.memory is None else options.memory
+    cpus = Limits().cpus if options.cpus is None else options.cpus
+    return replace(
+        options,
+        replicas=min(replicas, cap.replicas),
+        memory=_least(memory, cap.memory) if cap.memory else options.memory,
+        cpus=_least(cpus, cap.cpus) if cap.cpus else options.cpus,
+        autoscale=None,
+    )
+
+
+def _least(said: float, most: float) -> Any:
+    """0 says: no limit."""
+    return min(said, most) if said else most
 
 
 def processes(shape: Shape, base: Release) -> tuple[ProcessSpec, ...]:

@@ -31,6 +31,13 @@ TOPICS: Mapping[str, str] = {
     "certificate.issued": "a certificate was issued",
     "certificate.expires": "a certificate ends soon",
     "certificate.failed": "a certificate could not be had; the one before stays in use",
+    "review.opened": "a review app serves its branch or pull request",
+    "review.updated": "a review app serves a newer commit",
+    "review.failed": "a review app does not serve what was pushed, or could not be closed",
+    "review.limit": "a review app was not opened: there are as many as there may be",
+    "review.expires": "a review app goes soon",
+    "review.expired": "the time of a review app is over",
+    "review.closed": "a review app is gone, with its addons",
     "notification.disabled": "a target of notifications was given up",
 }
 """Topics and when they are told. `deploy` stands for all that begin so."""
@@ -38,7 +45,7 @@ TOPICS: Mapping[str, str] = {
 FACTS = frozenset(
     {
         "release", "kind", "status", "process", "replica", "exit_code", "oom", "host", "addon", "not_after", "days",
-        "hours", "number", "maximum", "replicas", "wanted", "pull_request", "branch", "target",
+        "hours", "number", "maximum", "replicas", "wanted", "pull_request", "branch", "review", "target",
     }
 )  # fmt: skip
 LONGEST = 500
@@ -109,7 +116,7 @@ def webhook_body(one: Notification, instance: str) -> bytes:
 def slack_body(one: Notification, instance: str) -> bytes:
     """`{"text"}`, which Slack, Mattermost, Rocket.Chat and Discord (`/slack`) take. `&`, `<` and `>` could make links
     and call people."""
-    sign = "✓" if one.topic.endswith(("succeeded", "issued", "opened", "closed")) else "✗"
+    sign = "✓" if one.topic.endswith(("succeeded", "issued", "opened", "updated", "closed")) else "✗"
     said = one.message.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return json.dumps({"text": f"{sign} *{one.app or instance}* {one.topic}: {said}"}).encode()
 

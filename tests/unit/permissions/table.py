@@ -35,6 +35,7 @@ from paas.requests import (
     platform,
     processes,
     recommend,
+    reviews,
     runs,
     sessions,
     sleep,
@@ -82,6 +83,15 @@ ROWS = (
     Row(pipelines.RemoveFromPipeline, "app", "operator"),
     Row(pipelines.PromoteApp, "app", "deployer"),
     Row(pipelines.DiffPipeline, "app", "viewer"),
+    # review apps
+    Row(reviews.ShowReviewPolicy, "app", "viewer"),
+    Row(reviews.EnableReviews, "app", "operator"),
+    Row(reviews.DisableReviews, "app", "operator"),
+    Row(reviews.ListReviews, "app", "viewer"),
+    Row(reviews.ShowReview, "app", "viewer", {"review": "x"}),
+    Row(reviews.OpenReview, "app", "deployer", {"branch": "better"}),
+    Row(reviews.ExtendReview, "app", "deployer", {"review": "x", "seconds": 3600}),
+    Row(reviews.CloseReview, "app", "deployer", {"review": "x"}),
     # processes
     Row(processes.ListReplicas, "app", "viewer"),
     Row(processes.Scale, "app", "operator", {"counts": {"web": 1}}),

@@ -1,0 +1,122 @@
+"""Closes review apps whose time is over, announces it before, and finishes what a killed server left half closed."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+
+from paas.errors import PaasError
+from paas.model.events import Event
+from paas.model.people import owner
+from paas.model.reviews import DAY, Review, ReviewStatus
+from paas.requests.reviews import CloseReview
+from paas.usecases.audit import note
+from paas.usecases.context import Act, Context
+from paas.usecases.review_app import changed
+from paas.usecases.review_policy import seed_file
+from paas.usecases.reviews import close, tell, try_turn
+
+PERIOD = 15.0
+"""Seconds between two looks."""
+AGAIN, LONGEST = 60.0, 3600.0
+"""Seconds until the next try of one that could not be closed: after the first failure, and at most."""
+
+log = logging.getLogger("paas.reviews")
+
+
+@dataclass(slots=True)
+class _Trouble:
+    pause: float
+    at: float
+    words: str
+
+
+@dataclass(slots=True)
+class ReviewWatch:
+    """One per server; a call looks at every review app."""
+
+    context: Context
+    _trouble: dict[str, _Trouble] = field(default_factory=dict)
+
+    def __call__(self) -> None:
+        """One look. One that cannot be closed keeps no other from it, and is tried again, less and less often."""
+        there = self.context.store.reviews()
+        parents = {app.id for app in self.context.store.apps()}
+        self._trouble = {one.app_id: self._trouble[one.app_id] for one in there if one.app_id in self._trouble}
+        for review in there:
+            if why := self._end(review, parents):
+                self._close(review, why)
+            elif self._soon(review):
+                self._warn(review)
+        self._tidy()
+
+    def _end(self, review: Review, apps: set[str]) -> str:
+        """Why it ends now; empty: it does not."""
+        if review.status is ReviewStatus.CLOSING:
+            return "it was being closed"
+        if review.parent_id not in apps:
+            return "the app it belonged to is gone"
+        if review.app_id not in apps and review.served:
+            return "its app was destroyed"
+        return "its time is over" if review.expires_at <= self.context.clock.now() else ""
+
+    def _soon(self, review: Review) -> bool:
+        """A day before its end, or when three quarters of a shorter time are over."""
+        left = review.expires_at - self.context.clock.now()
+        whole = review.expires_at - review.opened_at
+        return not review.warned and left <= min(DAY, whole / 4)
+
+    def _warn(self, review: Review) -> None:
+        left = review.expires_at - self.context.clock.now()
+        message = f"{review.name} goes in {_in_words(left)}; to keep it: paas reviews extend {review.name} --by 5d"
+        changed(self.context, review, warned=True)
+        tell(self.context, review, "review.expires", message, self._act(), hours=int(left // 3600))
+
+    def _close(self, review: Review, why: str) -> None:
+        trouble = self._trouble.get(review.app_id)
+        if trouble and self.context.clock.monotonic() < trouble.at:
+            return
+        with try_turn(self.context, review) as mine:
+            latest = self.context.store.review(review.app_id) if mine else None
+            if latest is None or latest.expires_at != review.expires_at:
+                return  # somebody works on it, or has just let it live longer
+            try:
+                self._closed(latest, why)
+            except Exception as error:
+                self._failed(latest, trouble, error)
+
+    def _closed(self, review: Review, why: str) -> None:
+        if review.status is not ReviewStatus.CLOSING and why == "its time is over":
+            tell(self.context, review, "review.expired", f"{review.name} has had its time", self._act())
+        parent = next((app for app in self.context.store.apps() if app.id == review.parent_id), None)
+        if parent is not None:
+            note(self.context, owner("server"), CloseReview, parent, {"review": review.name})
+        close(self.context, review, why, self._act())
+        self._trouble.pop(review.app_id, None)
+
+    def _failed(self, review: Review, before: _Trouble | None, error: Exception) -> None:
+        if not isinstance(error, PaasError):
+            log.error("closing %s met a bug", review.name, exc_info=error)
+        words = error.message if isinstance(error, PaasError) else type(error).__name__
+        if before is None or before.words != words:
+            tell(self.context, review, "review.failed", f"{review.name} cannot be closed: {words}", self._act())
+        pause = min(2 * before.pause, LONGEST) if before else AGAIN
+        self._trouble[review.app_id] = _Trouble(pause, self.context.clock.monotonic() + pause, words)
+
+    def _tidy(self) -> None:
+        """Dumps of apps that have no review apps any more."""
+        for path in (self.context.settings.home / "seeds").glob("*.dump"):
+            if self.context.store.review_policy(path.stem) is None:
+                seed_file(self.context.settings, path.stem).unlink(missing_ok=True)
+
+    def _act(self) -> Act:
+        return Act("server", _noted)
+
+
+def _noted(event: Event) -> None:
+    if event.kind not in ("done", "output"):
+        log.info("%s", f"{event.app}: {event.message}" if event.app else event.message)
+
+
+def _in_words(seconds: float) -> str:
+    return f"{seconds / 3600:.0f} hours" if seconds >= 2 * 3600 else f"{max(1, round(seconds / 60))} minutes"
