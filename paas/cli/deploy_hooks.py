@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -19,6 +19,9 @@ from paas.errors import ConfigError, UsageError
 app = new_app(cls=ListByDefault)
 
 HookArgument = Annotated[str, typer.Argument(metavar="HOOK", help="Its name.")]
+
+
+FORKS = "Also those from other repositories: they run a stranger's code here."
 
 
 class ProviderName(StrEnum):
@@ -63,6 +66,8 @@ def add(
     check: Annotated[
         list[str] | None, typer.Option("--check", metavar="NAME", help="Wait for this check (repeat) and no other.")
     ] = None,
+    reviews: Annotated[bool, typer.Option("--reviews/--no-reviews", help="Pull requests open review apps.")] = False,
+    forks: Annotated[bool, typer.Option("--forks/--no-forks", help=FORKS)] = False,
     secret_file: Annotated[
         str, typer.Option("--secret-file", metavar="FILE", help="Take the secret from here (-: standard input).")
     ] = "",
@@ -74,7 +79,7 @@ def add(
     answer = ask(
         AddDeployHook(
             app=app_of(app), provider=provider.value, url=url, name=name, branch=branch, paths=tuple(path or ()),
-            wait=wait, checks=tuple(check or ()), secret=_secret(secret_file),
+            wait=wait, checks=tuple(check or ()), secret=_secret(secret_file), reviews=_reviews(reviews, forks),
         )
     )  # fmt: skip
     if as_json:
@@ -100,11 +105,31 @@ def show(hook: HookArgument, app: AppOption = "", as_json: JsonOption = False) -
         [
             ("name", answer["name"]), ("provider", answer["provider"]), ("address", address_of(answer)),
             ("source", answer["source"]), ("repository", answer["repository"]), ("branch", answer["branch"]),
-            ("paths", " ".join(answer["paths"])), ("checks", waits),
+            ("paths", " ".join(answer["paths"])), ("checks", waits), ("reviews", _said_of_reviews(answer)),
             ("added", f"{when(answer['created_at'])} by {answer['created_by']}"),
             ("waiting", ", ".join(commit[:12] for commit in answer["waiting"])), ("running", answer["running"]),
         ]
     )  # fmt: skip
+
+
+@app.command("set")
+def change(
+    *,
+    hook: HookArgument,
+    app: AppOption = "",
+    reviews: Annotated[bool, typer.Option("--reviews/--no-reviews", help="Pull requests open review apps.")],
+    forks: Annotated[bool, typer.Option("--forks/--no-forks", help=FORKS)] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Say anew which pull requests open review apps. The address and the rest stay."""
+    from paas.requests.deploy_hooks import ChangeDeployHook
+
+    answer = ask(ChangeDeployHook(app=app_of(app), hook=hook, reviews=_reviews(reviews, forks)))
+    if as_json:
+        put_json(answer)
+        return
+    say(f"{answer['name']}: {_said_of_reviews(answer)}")
+    say(f"next: have the git host send {_events(answer)}")
 
 
 @app.command()
@@ -159,6 +184,17 @@ def redeliver(
     say(f"{answer['status']}: {answer['reason']}")
 
 
+def _reviews(reviews: bool, forks: bool) -> Literal["", "own", "forks"]:
+    if forks and not reviews:
+        raise UsageError("--forks is about review apps", hint="--reviews --forks")
+    return "forks" if forks else "own" if reviews else ""
+
+
+def _said_of_reviews(answer: dict[str, Any]) -> str:
+    said = {"own": "pull requests of its own branches", "forks": "all pull requests, of forks as well"}
+    return f"review apps of {said[answer['reviews']]}" if answer["reviews"] else "no review apps"
+
+
 def address_of(answer: dict[str, Any]) -> str:
     from paas.settings import load
 
@@ -170,6 +206,8 @@ def events_of(answer: dict[str, Any]) -> str:
     wanted = ["pushes"]
     if answer["wait"]:
         wanted.append("pipelines" if answer["provider"] == "gitlab" else "checks and statuses")
+    if answer["reviews"]:
+        wanted.append("merge requests" if answer["provider"] == "gitlab" else "pull requests")
     return f"content type application/json; {', '.join(wanted)}"
 
 

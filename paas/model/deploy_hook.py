@@ -75,12 +75,35 @@ class PendingDeploy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PendingReview:
+    """A review app that is to be opened or deployed anew, or closed: of pull request `number`, or (0) of a branch.
+    `commit` empty: the branch as it is then. `deliveries` and `again` as in PendingDeploy."""
+
+    close: bool
+    branch: str = ""
+    number: int = 0
+    commit: str = ""
+    fork: bool = False
+    deliveries: tuple[str, ...] = ()
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HookState:
     """What a hook remembers: commits that wait for their checks (oldest first), the checks heard of by commit, the
-    deploy that is to begin, and the one that runs (`running`: its operation)."""
+    deploy that is to begin, and the one that runs (`running`: its operation). Likewise of review apps: those that are
+    to be seen to, one for each, oldest first, and the one that is."""
 
     waiting: tuple[str, ...] = ()
     checks: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     pending: PendingDeploy | None = None
     running: str = ""
     began: PendingDeploy | None = None
+    reviews: tuple[PendingReview, ...] = ()
+    reviewing: str = ""
+    review: PendingReview | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is to begin or runs."""
+        return bool(self.pending or self.running or self.reviews or self.reviewing)

@@ -9,6 +9,7 @@ from annotated_types import Ge, Le, MaxLen
 from paas.requests.base import Name, Request
 
 Text = Annotated[str, MaxLen(2000)]
+Reviews = Literal["", "own", "forks"]
 Few = Annotated[tuple[Annotated[str, MaxLen(250)], ...], MaxLen(50)]
 
 
@@ -33,6 +34,16 @@ class AddDeployHook(Request):
     paths: Few = ()
     wait: bool = False
     checks: Few = ()
+    reviews: Reviews = ""
+
+
+class ChangeDeployHook(Request):
+    """Say anew which pull requests open review apps: none (empty), those of its own branches, or forks' as well."""
+
+    method, path, permission = "PATCH", "/apps/{app}/deploy-hooks/{hook}", "operator"
+    app: Name
+    hook: Name
+    reviews: Reviews
 
 
 class ShowDeployHook(Request):

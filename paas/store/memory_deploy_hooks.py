@@ -26,6 +26,12 @@ class MemoryDeployHooks(MemoryParts):
             raise words.hook_taken(hook.name)
         self._hooks.hooks[hook.id] = hook
 
+    @transaction
+    def save_deploy_hook(self, hook: DeployHook) -> None:
+        before = self._hooks.hooks.get(hook.id)
+        if before is not None:
+            self._hooks.hooks[hook.id] = replace(hook, name=before.name, secret=before.secret, source=before.source)
+
     def deploy_hook(self, hook_id: str) -> DeployHook:
         found = self._hooks.hooks.get(hook_id)
         if found is None:
@@ -48,7 +54,7 @@ class MemoryDeployHooks(MemoryParts):
         return self._hooks.states.get(hook_id, HookState())
 
     def hook_states(self) -> dict[str, HookState]:
-        return {key: one for key, one in list(self._hooks.states.items()) if one.pending or one.running}
+        return {key: one for key, one in list(self._hooks.states.items()) if one.busy}
 
     @transaction
     def save_hook_state(self, hook_id: str, state: HookState) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or
 
-from paas.model.deploy_hook import DeployHook, HookDelivery, HookState, PendingDeploy, Provider
+from paas.model.deploy_hook import DeployHook, HookDelivery, HookState, PendingDeploy, PendingReview, Provider
 from paas.store import words
 from paas.store.crypto import Vault
 from paas.store.file import SqlFile, first, rows_of
@@ -34,6 +34,11 @@ class SqlDeployHooks(SqlFile):
             if first(db, select(deploy_hooks.c.id).where(same)) is not None:
                 raise words.hook_taken(hook.name)
             db.execute(insert(deploy_hooks).values(**_hook_values(hook, self._vault), state={}, busy=0))
+
+    def save_deploy_hook(self, hook: DeployHook) -> None:
+        with self._write() as db:
+            document = _hook_values(hook, self._vault)["document"]
+            db.execute(update(deploy_hooks).where(deploy_hooks.c.id == hook.id).values(document=document))
 
     def deploy_hook(self, hook_id: str) -> DeployHook:
         with self._read() as db:
@@ -64,7 +69,7 @@ class SqlDeployHooks(SqlFile):
 
     def save_hook_state(self, hook_id: str, state: HookState) -> None:
         with self._write() as db:
-            changed = {"state": asdict(state), "busy": int(bool(state.pending or state.running))}
+            changed = {"state": asdict(state), "busy": int(state.busy)}
             db.execute(update(deploy_hooks).where(deploy_hooks.c.id == hook_id).values(**changed))
 
     def hook_has_seen(self, hook_id: str, marks: Sequence[str]) -> bool:
@@ -149,6 +154,9 @@ def _state(row: RowMapping) -> HookState:
         pending=_pending(kept.get("pending")),
         running=kept.get("running", ""),
         began=_pending(kept.get("began")),
+        reviews=tuple(_review(one) for one in kept.get("reviews", ())),
+        reviewing=kept.get("reviewing", ""),
+        review=_review(kept["review"]) if kept.get("review") else None,
     )
 
 
@@ -156,6 +164,10 @@ def _pending(kept: Mapping[str, Any] | None) -> PendingDeploy | None:
     if kept is None:
         return None
     return PendingDeploy(commit=kept["commit"], deliveries=tuple(kept["deliveries"]), again=kept["again"])
+
+
+def _review(kept: Mapping[str, Any]) -> PendingReview:
+    return PendingReview(**{**kept, "deliveries": tuple(kept["deliveries"])})
 
 
 def _delivery_values(delivery: HookDelivery) -> dict[str, Any]:

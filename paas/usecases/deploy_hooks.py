@@ -5,15 +5,17 @@ from __future__ import annotations
 
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from paas.egress.policy import Policy
-from paas.errors import NotFound, UsageError
+from paas.errors import Conflict, NotFound, UsageError
+from paas.model.app import App
 from paas.model.deploy_hook import DeployHook, HookDelivery, Provider
 from paas.model.secret import Secret
 from paas.requests.deploy_hooks import (
     AddDeployHook,
+    ChangeDeployHook,
     ListDeployHooks,
     ListHookDeliveries,
     RedeliverHook,
@@ -34,7 +36,8 @@ MOST_HOOKS = 20
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeployHookShown:
     """A hook. `path` is its address on the server, `url` the whole one where the server knows its name. `secret` is
-    empty but right after it was added. `waiting` are commits that wait for their checks, `running` an operation."""
+    empty but right after it was added. `waiting` are commits that wait for their checks, `running` an operation.
+    `reviews`: which pull requests open review apps: none (empty), `own` or `forks`."""
 
     name: str
     provider: str
@@ -51,6 +54,7 @@ class DeployHookShown:
     secret: str = ""
     waiting: tuple[str, ...] = ()
     running: str = ""
+    reviews: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,12 +86,13 @@ def add_deploy_hook(context: Context, request: AddDeployHook, act: Act) -> Deplo
     if len(context.store.deploy_hooks(app.id)) >= MOST_HOOKS:
         raise UsageError(f"an app has {MOST_HOOKS} deploy hooks at most")
     _check(context, request)
+    _check_reviews(context, app, request.provider, request.reviews)
     hook = DeployHook(
         id=secrets.token_hex(24), app_id=app.id, name=request.name or request.provider,
         provider=Provider(request.provider), source=Secret(request.url), branch=request.branch, paths=request.paths,
         secret=Secret(request.secret or secrets.token_urlsafe(32)), repository=_repository(request),
         wait=request.wait or bool(request.checks), checks=request.checks,
-        created_at=context.clock.now(), created_by=act.actor,
+        created_at=context.clock.now(), created_by=act.actor, reviews=request.reviews,
     )  # fmt: skip
     context.store.add_deploy_hook(hook)
     return _shown(context, hook, secret=hook.secret.reveal())
@@ -96,6 +101,14 @@ def add_deploy_hook(context: Context, request: AddDeployHook, act: Act) -> Deplo
 def show_deploy_hook(context: Context, request: ShowDeployHook, act: Act) -> DeployHookShown:
     """Raises NotFound."""
     return _shown(context, found(context, request.app, request.hook))
+
+
+def change_deploy_hook(context: Context, request: ChangeDeployHook, act: Act) -> DeployHookShown:
+    """Raises NotFound, and Conflict for an app that has no review apps."""
+    hook = found(context, request.app, request.hook)
+    _check_reviews(context, context.store.app(hook.app_id), hook.provider.value, request.reviews)
+    context.store.save_deploy_hook(replace(hook, reviews=request.reviews))
+    return _shown(context, context.store.deploy_hook(hook.id))
 
 
 def remove_deploy_hook(context: Context, request: RemoveDeployHook, act: Act) -> DeployHookShown:
@@ -153,6 +166,15 @@ def _check(context: Context, request: AddDeployHook) -> None:
     check_address(request.url, Policy.of(context.settings.egress_allow, context.settings.subnets))
 
 
+def _check_reviews(context: Context, app: App, provider: str, reviews: str) -> None:
+    if not reviews:
+        return
+    if provider == "signed":
+        raise UsageError("a signed hook tells of no pull requests", hint="paas reviews open BRANCH does the same")
+    if context.store.review_policy(app.id) is None:
+        raise Conflict(f"{app.name} has no review apps", hint=f"paas reviews enable -a {app.name}")
+
+
 def _repository(request: AddDeployHook) -> str:
     """What the git host calls it: the path of its URL. Ours says it only where it wants to."""
     if request.provider == "signed":
@@ -173,7 +195,7 @@ def _shown(context: Context, hook: DeployHook, *, secret: str = "") -> DeployHoo
         url=f"https://{domain}{path_of(hook)}" if domain else "", source=redacted(hook.source.reveal()),
         repository=hook.repository, branch=hook.branch, paths=hook.paths, wait=hook.wait, checks=hook.checks,
         created_at=hook.created_at, created_by=hook.created_by, secret=secret,
-        waiting=state.waiting, running=state.running,
+        waiting=state.waiting, running=state.running, reviews=hook.reviews,
     )  # fmt: skip
 
 

@@ -43,6 +43,7 @@ from paas.requests.config import (
 from paas.requests.cron import ListCron, PauseCron, ResumeCron, RunCron, ShowCron
 from paas.requests.deploy_hooks import (
     AddDeployHook,
+    ChangeDeployHook,
     ListDeployHooks,
     ListHookDeliveries,
     RedeliverHook,
@@ -255,6 +256,7 @@ HANDLERS: Mapping[type[Request], Handler] = {
     ListNotificationDeliveries: notifications.list_notification_deliveries,
     ListDeployHooks: deploy_hooks.list_deploy_hooks,
     AddDeployHook: deploy_hooks.add_deploy_hook,
+    ChangeDeployHook: deploy_hooks.change_deploy_hook,
     ShowDeployHook: deploy_hooks.show_deploy_hook,
     RemoveDeployHook: deploy_hooks.remove_deploy_hook,
     ListHookDeliveries: deploy_hooks.list_hook_deliveries,

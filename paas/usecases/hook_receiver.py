@@ -14,11 +14,14 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 
 from paas.errors import Conflict, Denied, NotFound, PaasError, UsageError
-from paas.model.app import Operation
-from paas.model.deploy_hook import DeployHook, HookDelivery, HookState, PendingDeploy
+from paas.model.app import App, Operation
+from paas.model.deploy_hook import DeployHook, HookDelivery, HookState, PendingDeploy, PendingReview
 from paas.model.events import silent
 from paas.model.people import Access, Actor
+from paas.model.reviews import review_key
+from paas.requests.base import Request
 from paas.requests.deploys import DeployApp, SourceRef
+from paas.requests.reviews import CloseReview, OpenReview
 from paas.usecases.context import Context
 from paas.webhooks.decision import Decision, decide
 from paas.webhooks.notice import Notice
@@ -36,7 +39,7 @@ SECONDS = 1.0
 """Between two looks at what is to begin."""
 
 log = logging.getLogger("paas.hooks")
-Start = Callable[[DeployApp, Actor], Operation]
+Start = Callable[[Request, Actor], Operation]
 
 
 class TooLarge(UsageError):
@@ -120,7 +123,7 @@ class Receiver:
             raise Replayed("this was delivered before", hint="to deploy again: paas deploy-hooks redeliver")
         notice = read_notice(hook.provider, signed.event, _object(body))
         delivery_id = secrets.token_hex(8) if noted else ""
-        decision = decide(hook, notice, self.context.store.hook_state(hook.id), delivery_id)
+        decision = _decided(self.context, hook, notice, delivery_id)
         if not noted:
             # Nothing is lost: what a push asks for is kept, only the log of it is not.
             _keep_state(self.context, hook, decision.state)
@@ -148,16 +151,22 @@ def again(context: Context, hook: DeployHook, before: HookDelivery) -> HookDeliv
     signed = Signed(before.said, before.event, ())
     with _held(context, hook):
         delivery_id = secrets.token_hex(8)
-        decision = decide(hook, notice, context.store.hook_state(hook.id), delivery_id)
+        decision = _decided(context, hook, notice, delivery_id)
         kept = _kept(_log_line(context, hook, delivery_id, signed), notice, decision)
         _keep_state(context, hook, decision.state)
         context.store.add_hook_delivery(kept, keep=KEPT)
         return kept
 
 
+def _webhook(hook: DeployHook, app: App) -> Actor:
+    """It may deploy this app and its review apps, and nothing else."""
+    access = Access(apps={app.id: "deployer"}, most="deployer", only=frozenset({app.id}))
+    return Actor(name=f"webhook {hook.name}", access=access)
+
+
 @dataclass(frozen=True, slots=True)
 class Dispatcher:
-    """Starts the deploys that hooks ask for. `step` is called again and again."""
+    """Starts what hooks ask for: deploys, and review apps opened and closed. `step` is called again and again."""
 
     context: Context
     start: Start
@@ -168,7 +177,9 @@ class Dispatcher:
         hooks = [hook for hook in self.context.store.deploy_hooks() if hook.id in busy] if busy else []
         for app_id in dict.fromkeys(hook.app_id for hook in hooks):
             try:
-                self._look([hook for hook in hooks if hook.app_id == app_id])
+                mine = [hook for hook in hooks if hook.app_id == app_id]
+                self._look_at_reviews(mine)
+                self._look(mine)
             except PaasError as error:
                 log.warning("a deploy hook of app %s: %s", app_id, error.message)
 
@@ -184,16 +195,69 @@ class Dispatcher:
                     self._begin(hook, state, state.pending)
                     return
 
+    def _look_at_reviews(self, hooks: list[DeployHook]) -> None:
+        """One review app at a time for all hooks of an app, beside its own deploys."""
+        with _held(self.context, hooks[0]):
+            states = {hook.id: self._reviewed(hook) for hook in hooks}
+            if any(state.reviewing for state in states.values()):
+                return
+            for hook in hooks:
+                if states[hook.id].reviews and self._begin_review(hook, states[hook.id]):
+                    return
+
+    def _reviewed(self, hook: DeployHook) -> HookState:
+        """As `_settled`, for review apps. What was asked meanwhile of the same one counts."""
+        state = self.context.store.hook_state(hook.id)
+        status = self._status(state.reviewing)
+        if status in ("", "running"):
+            return state
+        began, waiting = state.review, state.reviews
+        if status == "interrupted" and began is not None and not began.again:
+            known = {review_key(one.branch, one.number) for one in waiting}
+            if review_key(began.branch, began.number) not in known:
+                waiting = (replace(began, again=True), *waiting)
+        settled = replace(state, reviewing="", review=None, reviews=waiting)
+        self.context.store.save_hook_state(hook.id, settled)
+        return settled
+
+    def _begin_review(self, hook: DeployHook, state: HookState) -> bool:
+        """Begin the one that was asked first; False: there was nothing to do for any."""
+        app = self.context.store.app(hook.app_id)
+        waiting = list(state.reviews)
+        operation, asked = "", None
+        while waiting and not operation:
+            asked = waiting.pop(0)
+            request = self._review_request(hook, app, asked)
+            operation = self.start(request, _webhook(hook, app)).id if request else ""
+        begun = replace(state, reviews=tuple(waiting), reviewing=operation, review=asked if operation else None)
+        self.context.store.save_hook_state(hook.id, begun)
+        if operation and asked:
+            self.context.store.set_hook_operation(hook.id, asked.deliveries, operation)
+        return bool(operation)
+
+    def _review_request(self, hook: DeployHook, app: App, asked: PendingReview) -> Request | None:
+        """What is asked of the app; None: to close what is not there."""
+        if not asked.close:
+            return OpenReview(
+                app=app.name, branch=asked.branch, pull_request=asked.number, commit=asked.commit, fork=asked.fork,
+                hook=hook.name,
+            )  # fmt: skip
+        key = review_key(asked.branch, asked.number)
+        known = next((one for one in self.context.store.reviews(app.id) if one.key == key), None)
+        return CloseReview(app=app.name, review=known.app_id) if known else None
+
+    def _status(self, operation: str) -> str:
+        """Of an operation; empty for none."""
+        try:
+            return self.context.store.operation(operation).status if operation else ""
+        except NotFound:
+            return "gone"
+
     def _settled(self, hook: DeployHook) -> HookState:
         """The state, once its operation has ended. One that a stopped server cut off is begun again, once."""
         state = self.context.store.hook_state(hook.id)
-        if not state.running:
-            return state
-        try:
-            status = self.context.store.operation(state.running).status
-        except NotFound:
-            status = "gone"
-        if status == "running":
+        status = self._status(state.running)
+        if status in ("", "running"):
             return state
         began, pending = state.began, state.pending
         if status == "interrupted" and pending is None and began is not None and not began.again:
@@ -206,12 +270,15 @@ class Dispatcher:
         app = self.context.store.app(hook.app_id)
         url = f"{hook.source.reveal()}#{pending.commit or hook.branch}"
         request = DeployApp(app=app.name, source=SourceRef(git=url), create=False)
-        # It may deploy this app, and nothing else.
-        access = Access(apps={app.id: "deployer"}, most="deployer", only=frozenset({app.id}))
-        operation = self.start(request, Actor(name=f"webhook {hook.name}", access=access))
+        operation = self.start(request, _webhook(hook, app))
         began = replace(state, running=operation.id, began=pending, pending=None)
         self.context.store.save_hook_state(hook.id, began)
         self.context.store.set_hook_operation(hook.id, pending.deliveries, operation.id)
+
+
+def _decided(context: Context, hook: DeployHook, notice: Notice, delivery_id: str) -> Decision:
+    reviews = context.store.reviews(hook.app_id) if hook.reviews and notice.kind == "push" else ()
+    return decide(hook, notice, context.store.hook_state(hook.id), delivery_id, reviews)
 
 
 @contextmanager

@@ -113,7 +113,7 @@ class Logins:
         except NotFound:
             return None
         access = access_of(self.context, user) if user else _of_no_user(token)
-        only = None if token.apps is None else frozenset(token.apps)
+        only = None if token.apps is None else _with_reviews(self.context, token.apps)
         limited = replace(access, most=token.role, only=only)
         return _Known(token, limited, user.name if user else f"token {token.name}", changes)
 
@@ -133,6 +133,11 @@ def access_of(context: Context, user: User) -> Access:
         return EVERYTHING
     teams = {one.team_id: one.role for one in context.store.memberships(user_id=user.id)}
     return Access(platform=user.role, apps=context.store.roles(user.id), teams=teams)
+
+
+def _with_reviews(context: Context, app_ids: tuple[str, ...]) -> frozenset[str]:
+    """A token for some apps is one for their review apps."""
+    return frozenset((*app_ids, *(one.app_id for one in context.store.reviews() if one.parent_id in app_ids)))
 
 
 def not_logged_in() -> NotLoggedIn:

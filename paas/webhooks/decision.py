@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
-from paas.model.deploy_hook import DeployHook, HookState, PendingDeploy
+from paas.model.deploy_hook import DeployHook, HookState, PendingDeploy, PendingReview
+from paas.model.reviews import Review, review_key
 from paas.webhooks.notice import Notice
 
 SKIP = re.compile(r"\[(skip[ -](ci|paas|deploy)|(ci|paas|deploy)[ -]skip|no[ -](ci|deploy))\]", re.IGNORECASE)
@@ -16,12 +17,14 @@ MOST_WAITING = 20
 MOST_COMMITS = 50
 MOST_CHECKS = 50
 MOST_DELIVERIES = 50
+MOST_REVIEWS = 100
+"""That wait at once: of more the oldest are forgotten, but none that is to be closed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`status` and `reason` go to the log of deliveries, `state` is what the hook remembers then. `review`: the pull
-    request's app is to be opened, updated or closed."""
+    """`status` and `reason` go to the log of deliveries, `state` is what the hook remembers then. `review`: it is about
+    a review app."""
 
     status: str
     reason: str
@@ -29,8 +32,10 @@ class Decision:
     review: bool = False
 
 
-def decide(hook: DeployHook, notice: Notice, state: HookState, delivery: str) -> Decision:
-    """What follows from a notice that was signed. `delivery` is its id in our log."""
+def decide(
+    hook: DeployHook, notice: Notice, state: HookState, delivery: str, reviews: Sequence[Review] = ()
+) -> Decision:
+    """What follows from a notice that was signed. `delivery` is its id in our log, `reviews` are the app's."""
     match notice.kind:
         case "ping":
             foreign = _foreign(hook, notice) if notice.repository else ""
@@ -41,11 +46,13 @@ def decide(hook: DeployHook, notice: Notice, state: HookState, delivery: str) ->
         return Decision("refused", foreign, state)
     match notice.kind:
         case "push":
+            if (found := _of_branch(hook, notice, reviews)) and notice.branch != hook.branch:
+                return _branch_moved(notice, state, delivery, found)
             return _pushed(hook, notice, state, delivery)
         case "check":
             return _checked(hook, notice, state, delivery)
         case _:
-            return _reviewed(hook, notice, state)
+            return _reviewed(hook, notice, state, delivery)
 
 
 def deploy(state: HookState, delivery: str, commit: str = "") -> HookState:
@@ -123,7 +130,7 @@ def _when_green(hook: DeployHook, commit: str, state: HookState, delivery: str) 
     return Decision("accepted", said, deploy(replace(state, waiting=later), delivery, commit))
 
 
-def _reviewed(hook: DeployHook, notice: Notice, state: HookState) -> Decision:
+def _reviewed(hook: DeployHook, notice: Notice, state: HookState, delivery: str) -> Decision:
     what = f"pull request {notice.number}"
     if not hook.reviews:
         return Decision("ignored", f"{what}: this hook makes no review apps", state)
@@ -131,7 +138,48 @@ def _reviewed(hook: DeployHook, notice: Notice, state: HookState) -> Decision:
         return Decision("refused", "the pull request has no number", state)
     if notice.fork and hook.reviews != "forks" and notice.action != "close":
         return Decision("ignored", f"{what} comes from a fork, {notice.from_repository or 'which is gone'}", state)
-    return Decision("accepted", f"{what}: {notice.action}", state, review=True)
+    if notice.action != "close" and not (notice.commit or notice.branch):
+        return Decision("refused", "the pull request names neither a branch nor a commit", state)
+    asked = PendingReview(
+        close=notice.action == "close", branch=notice.branch, number=notice.number, commit=notice.commit,
+        fork=notice.fork,
+    )  # fmt: skip
+    return Decision("accepted", f"{what}: {notice.action}", _asked(state, asked, delivery), review=True)
+
+
+def _of_branch(hook: DeployHook, notice: Notice, reviews: Sequence[Review]) -> tuple[Review, ...]:
+    """The review apps that a push to their branch concerns: those of the branch by itself; when it is deleted also
+    those of pull requests from it. A stranger's branch of the same name is another one."""
+    if not hook.reviews:
+        return ()
+    same = (one for one in reviews if one.branch == notice.branch and not one.fork)
+    return tuple(one for one in same if notice.deleted or not one.number)
+
+
+def _branch_moved(notice: Notice, state: HookState, delivery: str, found: Sequence[Review]) -> Decision:
+    if not notice.deleted and (skip := SKIP.search(notice.message)):
+        return Decision("ignored", f"the commit's message says {skip.group()}", state)
+    for one in found:
+        asked = PendingReview(
+            close=notice.deleted, branch=one.branch, number=one.number, commit=notice.commit
+        )  # fmt: skip
+        state = _asked(state, asked, delivery)
+    said = "was deleted" if notice.deleted else "was pushed"
+    names = ", ".join(one.name for one in found)
+    return Decision("accepted", f"branch {notice.branch} {said}: {names}", state, review=True)
+
+
+def _asked(state: HookState, asked: PendingReview, delivery: str) -> HookState:
+    """What is asked last of a review app counts, and takes in what waited."""
+    key = review_key(asked.branch, asked.number)
+    before = [one for one in state.reviews if review_key(one.branch, one.number) == key]
+    others = [one for one in state.reviews if review_key(one.branch, one.number) != key]
+    waited = tuple(name for one in before for name in one.deliveries)
+    named = (*waited, *([delivery] if delivery else []))[-MOST_DELIVERIES:]
+    kept = [*others, replace(asked, deliveries=named)]
+    while len(kept) > MOST_REVIEWS and any(not one.close for one in kept):
+        kept.remove(next(one for one in kept if not one.close))
+    return replace(state, reviews=tuple(kept[-2 * MOST_REVIEWS :]))
 
 
 def _foreign(hook: DeployHook, notice: Notice) -> str:

@@ -11,7 +11,7 @@ import pytest
 from paas.errors import Conflict, NotFound
 from paas.interfaces import Store
 from paas.model.app import App
-from paas.model.deploy_hook import DeployHook, HookDelivery, HookState, PendingDeploy, Provider
+from paas.model.deploy_hook import DeployHook, HookDelivery, HookState, PendingDeploy, PendingReview, Provider
 from paas.model.secret import Secret
 from paas.store.memory import MemoryStore
 from paas.store.sql import SqlStore
@@ -25,6 +25,8 @@ HOOK = DeployHook(
 STATE = HookState(
     waiting=("a" * 40, "b" * 40), checks={"a" * 40: {"build": "success"}}, running="op1",
     pending=PendingDeploy(commit="a" * 40, deliveries=("d1", "d2"), again=True), began=PendingDeploy(),
+    reviews=(PendingReview(close=True, number=7), PendingReview(close=False, branch="b", fork=True, deliveries=("d",))),
+    reviewing="op2", review=PendingReview(close=False, number=8, commit="c" * 40, again=True),
 )  # fmt: skip
 
 
@@ -52,6 +54,21 @@ def test_a_hook_comes_back_as_it_was(store: Store) -> None:
     assert store.deploy_hooks(BLOG.id) == ()
 
 
+def test_what_a_hook_does_may_change_and_the_rest_stays(store: Store) -> None:
+    store.save_hook_state(HOOK.id, STATE)
+    store.save_deploy_hook(replace(HOOK, reviews="forks"))
+    assert store.deploy_hook(HOOK.id) == replace(HOOK, reviews="forks")
+    assert store.hook_state(HOOK.id) == STATE
+    store.save_deploy_hook(replace(HOOK, id="e" * 32))
+    assert len(store.deploy_hooks()) == 1
+
+
+def test_a_hook_with_review_apps_to_see_to_is_busy(store: Store) -> None:
+    for state in (replace(HookState(), reviews=STATE.reviews), replace(HookState(), reviewing="op")):
+        store.save_hook_state(HOOK.id, state)
+        assert store.hook_states() == {HOOK.id: state}
+
+
 def test_a_name_is_taken_once_an_app(store: Store) -> None:
     with pytest.raises(Conflict, match="github"):
         store.add_deploy_hook(replace(HOOK, id="e" * 32))
@@ -72,7 +89,7 @@ def test_a_state_is_kept_and_only_busy_hooks_are_looked_at(store: Store) -> None
     store.save_hook_state(HOOK.id, STATE)
     assert store.hook_state(HOOK.id) == STATE
     assert store.hook_states() == {HOOK.id: STATE}
-    store.save_hook_state(HOOK.id, replace(STATE, pending=None, running=""))
+    store.save_hook_state(HOOK.id, replace(STATE, pending=None, running="", reviews=(), reviewing=""))
     assert store.hook_states() == {}
 
 

@@ -127,6 +127,7 @@ ROWS = (
     # deploy hooks
     Row(deploy_hooks.ListDeployHooks, "app", "deployer"),
     Row(deploy_hooks.AddDeployHook, "app", "operator", {"provider": "github", "url": "https://example.com/a.git"}),
+    Row(deploy_hooks.ChangeDeployHook, "app", "operator", {"hook": "x", "reviews": "own"}),
     Row(deploy_hooks.ShowDeployHook, "app", "deployer", {"hook": "x"}),
     Row(deploy_hooks.RemoveDeployHook, "app", "operator", {"hook": "x"}),
     Row(deploy_hooks.ListHookDeliveries, "app", "deployer", {"hook": "x"}),

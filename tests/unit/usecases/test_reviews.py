@@ -16,7 +16,7 @@ from paas.errors import ConfigError, Conflict, Denied, NotFound, PaasError, Usag
 from paas.interfaces import Terminal
 from paas.model.app import App, ReleaseKind
 from paas.model.events import Event
-from paas.model.people import Access, Actor
+from paas.model.people import Access, Actor, Token, new_secret
 from paas.model.pipeline import Place, Stage
 from paas.model.reviews import DAY, Review, ReviewStatus
 from paas.model.secret import Secret
@@ -37,6 +37,7 @@ from paas.usecases import addons, apps, backups, review_policy, reviews, uploads
 from paas.usecases.config import change_config
 from paas.usecases.context import Act, Context, Locks
 from paas.usecases.door import Door
+from paas.usecases.logins import PREFIX, Logins
 from paas.usecases.review_watch import ReviewWatch
 from paas.usecases.reviews import ReviewShown
 from tests.git_server import GitServer, git_server
@@ -477,6 +478,25 @@ def test_opening_takes_the_role_deployer_on_the_parent_alone(platform: Parts, en
     noted = [(one.request, one.actor, one.app) for one in platform.store.records()]
     assert ("OpenReview", "bob", "shop") in noted
     assert ("CreateApp", "bob", "shop-better") in noted
+
+
+def test_a_token_for_the_parent_is_one_for_its_review_apps(platform: Parts, enable: Callable[..., None]) -> None:
+    enable()
+    token_id, text, digest = new_secret(PREFIX)
+    token = Token(
+        id=token_id, digest=digest, name="ci", kind="personal", created_by="x", created_at=1.0, role="deployer",
+        apps=("a1b2c3d4",),
+    )  # fmt: skip
+    platform.store.add_token(token)
+    logins = Logins(platform.context)
+    platform.app("blog", "b1b2b3b4")
+    assert logins.by_token(text).access.on_app("b1b2b3b4") == ""
+    opened(platform)
+    made = platform.store.app("shop-better")
+    assert logins.by_token(text).access.on_app(made.id) == "deployer"
+    assert logins.by_token(text).access.on_app("b1b2b3b4") == ""
+    closed(platform)
+    assert logins.by_token(text).access.on_app(made.id) == ""
 
 
 # --- failures and kills -------------------------------------------------------------------------------------------

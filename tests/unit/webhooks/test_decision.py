@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paas.model.deploy_hook import DeployHook, HookState, PendingDeploy, Provider
+from paas.model.reviews import Review
 from paas.model.secret import Secret
-from paas.webhooks.decision import MOST_COMMITS, MOST_WAITING, Decision, decide, matches
+from paas.webhooks.decision import MOST_COMMITS, MOST_REVIEWS, MOST_WAITING, Decision, decide, matches
 from paas.webhooks.notice import Notice
 
 HOOK = DeployHook(
@@ -159,6 +160,67 @@ def test_a_green_commit_takes_the_place_of_those_before_it_and_leaves_those_afte
     assert first.status == "ignored", "what is older than the one deployed is not gone back to"
     assert third.state.pending is not None
     assert third.state.pending.commit == commits[2]
+
+
+REVIEWING = replace(HOOK, reviews="own")
+BY_HAND = Review(
+    app_id="r", parent_id="a", name="shop-b", key="branch/b", opened_at=0, opened_by="ann", expires_at=9, branch="b"
+)
+OF_PULL = replace(BY_HAND, app_id="q", name="shop-pr-7", key="pr/7", number=7)
+
+
+def test_of_a_pull_request_only_what_came_last_is_done() -> None:
+    pushed = [replace(REVIEW, action="update", commit=str(number) * 40) for number in range(3)]
+    *_, last = judged(REVIEWING, REVIEW, *pushed, replace(REVIEW, number=8))
+    first, second = last.state.reviews
+    assert (first.number, first.commit, first.deliveries) == (7, "2" * 40, ("d0", "d1", "d2", "d3"))
+    assert (second.number, second.close) == (8, False)
+    *_, closed = judged(REVIEWING, REVIEW, replace(REVIEW, action="close"))
+    assert [one.close for one in closed.state.reviews] == [True]
+    *_, reopened = judged(REVIEWING, replace(REVIEW, action="close"), REVIEW)
+    assert [one.close for one in reopened.state.reviews] == [False]
+    assert reopened.state.pending is None, "the app itself is not deployed"
+
+
+def test_very_many_that_wait_push_out_none_that_is_to_be_closed() -> None:
+    closes = [replace(REVIEW, action="close", number=number) for number in range(1, 6)]
+    opens = [replace(REVIEW, number=number) for number in range(10, 10 + 2 * MOST_REVIEWS)]
+    last = judged(REVIEWING, *closes, *opens)[-1]
+    assert len(last.state.reviews) == MOST_REVIEWS
+    assert [one.number for one in last.state.reviews[:5]] == [1, 2, 3, 4, 5]
+    assert last.state.reviews[-1].number == 9 + 2 * MOST_REVIEWS
+
+
+@pytest.mark.parametrize(
+    ("notice", "reviews", "asked"),
+    [
+        (replace(PUSH, branch="b"), (BY_HAND,), [(0, False)]),
+        (replace(PUSH, branch="b", deleted=True, commit=""), (BY_HAND, OF_PULL), [(0, True), (7, True)]),
+        (replace(PUSH, branch="b"), (OF_PULL,), []),
+        (replace(PUSH, branch="b"), (replace(BY_HAND, fork=True),), []),
+        (replace(PUSH, branch="b", deleted=True, commit=""), (replace(OF_PULL, fork=True),), []),
+        (replace(PUSH, branch="b", message="x [skip ci]"), (BY_HAND,), []),
+        (replace(PUSH, branch="c"), (BY_HAND,), []),
+    ],
+)
+def test_a_push_to_a_branch_that_has_a_review_app_is_for_that(
+    notice: Notice, reviews: tuple[Review, ...], asked: list[tuple[int, bool]]
+) -> None:
+    found = decide(REVIEWING, notice, HookState(), "d", reviews)
+    assert [(one.number, one.close) for one in found.state.reviews] == asked
+    assert (found.review, found.status) == (bool(asked), "accepted" if asked else "ignored")
+    assert not decide(HOOK, notice, HookState(), "d", reviews).review
+
+
+def test_a_push_to_the_deploy_branch_is_a_deploy_whatever_is_reviewed() -> None:
+    found = decide(REVIEWING, PUSH, HookState(), "d", (replace(BY_HAND, branch="main"),))
+    assert found.state.pending is not None
+    assert found.state.reviews == ()
+
+
+def test_a_pull_request_that_names_nothing_to_build_is_refused() -> None:
+    (found,) = judged(REVIEWING, replace(REVIEW, branch="", commit=""))
+    assert found.status == "refused"
 
 
 def test_forks_get_a_review_app_only_where_that_is_allowed() -> None:
