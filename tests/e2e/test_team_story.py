@@ -1,5 +1,5 @@
-"""Two people on two teams and one server with a certificate: clone, push, refused push, promote, rollback, revoke,
-audit; each from a laptop of their own, by https and by ssh. All parts are real."""
+"""Two people on two teams and one server with a certificate: clone, push, refused push, promote, review app, rollback,
+revoke, audit; each from a laptop of their own, by https and by ssh. All parts are real."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from tests.e2e.git_lab import APP, PERSON, Work
 from tests.e2e.pebble import Pebble, proxy
 from tests.e2e.platform import PAAS, Platform, Ran, eventually
 from tests.e2e.sshd import Sshd, sshd
+from tests.git_server import git_server
 from tests.ports import free_port
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
@@ -46,6 +47,7 @@ def office(bases: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Of
     platform.folder.mkdir()
     keys = folder / "keys" / "authorized_keys"
     platform.environ |= {"PAAS_SSH_KEYS": str(keys), "PAAS_SERVER_PORT": str(free_port())}
+    platform.environ["PAAS_EGRESS_ALLOW"] = "127.0.0.0/8"  # where the git host of this test is
     pebble_folder = folder / "pebble"
     pebble_folder.mkdir()
     pebble = Pebble(pebble_folder, platform.port, platform.tls_port)
@@ -167,12 +169,32 @@ def test_the_story_of_two_teams_by_https(office: Office, people: tuple[Laptop, L
     assert serves(office, "shop-live") == "first"
     bob.paas("pipelines", "promote", "-a", "shop", code=3)
 
+    reviewed(office, ann, bob, work)
+
     work.git("reset", "--quiet", "--hard", first)
     work.commit("second")
     work.git("push", "--quiet", "paas", "main")
     assert serves(office, "shop") == "second"
     ann.paas("rollback", "-a", "shop")
     assert serves(office, "shop") == "first"
+
+
+def reviewed(office: Office, ann: Laptop, bob: Laptop, work: Work) -> None:
+    """Ann shows a branch of the repository that a git host has; Bob, who has no role on shop, sees nothing of it."""
+    work.git("checkout", "--quiet", "-b", "better")
+    work.commit("better")
+    work.git("checkout", "--quiet", "main")
+    with git_server(work.folder.parent) as host:
+        ann.paas("reviews", "enable", "-a", "shop", "--source", host.url(work.folder.name), "--ttl", "1d")
+        ann.paas("reviews", "open", "better", "-a", "shop")
+    assert serves(office, "shop-better") == "better"
+    staged = [(at["stage"], at["app"]) for at in ann.json("pipelines", "show", "shops")["apps"]]
+    assert staged[0] == ("review", "shop-better")
+    assert ann.json("info", "-a", "shop-better")["release"] == 1
+    bob.paas("reviews", "-a", "shop", code=3)
+    bob.paas("info", "-a", "shop-better", code=3)
+    ann.paas("reviews", "close", "shop-better", "-a", "shop", "--confirm", "shop-better")
+    assert office.platform.get("shop-better").status == 404
 
 
 def test_a_role_lets_in_and_its_end_shuts_out(office: Office, people: tuple[Laptop, Laptop]) -> None:
