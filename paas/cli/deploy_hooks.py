@@ -129,7 +129,7 @@ def change(
         put_json(answer)
         return
     say(f"{answer['name']}: {_said_of_reviews(answer)}")
-    say(f"next: have the git host send {_events(answer)}")
+    say(f"next: have the git host send {events_of(answer)}")
 
 
 @app.command()

@@ -52,13 +52,15 @@ def prepared(work: Preparation) -> Review:
 def _made(work: Preparation) -> App:
     """The app under its id. It belongs to nobody: roles on its parent are roles on it."""
     context, review = work.context, work.review
-    known = next((one for one in context.store.apps() if one.id == review.app_id), None)
-    if known is not None:
-        return known
-    app = App(id=review.app_id, name=review.name, created_at=context.clock.now())
-    if work.act.who is not None:
-        note_new_app(context, work.act.who, app)
-    context.store.add_app(app)
+    app = next((one for one in context.store.apps() if one.id == review.app_id), None)
+    if app is None:
+        app = App(id=review.app_id, name=review.name, created_at=context.clock.now())
+        if work.act.who is not None:
+            note_new_app(context, work.act.who, app)
+        context.store.add_app(app)
+    setup = context.store.setup(app.id)
+    if not setup.environment:
+        context.store.put_setup(replace(setup, environment=Stage.REVIEW.value))
     return app
 
 

@@ -115,8 +115,8 @@ def close(context: Context, review: Review, why: str, act: Act, backup: bool = F
     gone: tuple[str, ...] = ()
     app = next((one for one in context.store.apps() if one.id == review.app_id), None)
     if app is not None:
-        # Scripts of the app that run before it goes belong to `destroy_app`, which is the one way an app goes.
-        request = DestroyApp(app=app.name, confirm=app.name, addons=True, backups=backup)
+        # Its `predestroy` is run, and what it says is told; but nobody is here to mend it.
+        request = DestroyApp(app=app.name, confirm=app.name, addons=True, backups=backup, force=True)
         gone = destroy_app(context, request, act).addons
     context.store.delete_review(review.app_id)
     tell(context, review, "review.closed", f"{review.name} is gone, with its addons: {why}", act, reason=why)

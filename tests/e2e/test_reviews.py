@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from tests.e2e.git_lab import Work
-from tests.e2e.platform import Platform, eventually, free_port
+from tests.e2e.platform import Platform, eventually
 from tests.e2e.test_webhooks import deliver
 from tests.git_server import GitServer, git_server
+from tests.ports import free_port
 from tests.unit.webhooks.say import ZERO, github, pull_request, push
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
