@@ -28,6 +28,7 @@ from paas.errors import PaasError, PlatformError, ServerUnavailable, UsageError,
 from paas.model.events import Event
 from paas.requests.base import Request
 from paas.requests.versions import HEADER, check
+from paas.sending import Sending, Told, untold
 from paas.settings import Settings
 
 if TYPE_CHECKING:
@@ -104,18 +105,24 @@ class Client:
             if value.get("kind") == "log":
                 yield _log_line(value)
 
-    def upload(self, write: WriteTar) -> str:
-        """The id of the upload of what `write` writes. It is spooled to disk first: its length is announced."""
+    def upload(self, write: WriteTar, told: Told = untold) -> str:
+        """The id of the upload of what `write` writes. It is spooled to disk first: its length is announced, and over a
+        line that breaks it is sent on from where it stopped. `told` hears how much was sent."""
         with tempfile.TemporaryFile(prefix="paas-upload-") as spool:
             digest = self._spool(write, spool)
             size = spool.tell()
             spool.seek(0)
-            with self._open("PUT", "/uploads", spool, ANSWER, {"Content-Length": str(size)}) as answer:
-                _check(answer)
-                kept = _json(answer)
+            if not self.local:
+                return Sending(self._call, spool, size, digest, told).all()
+            kept = self._call("PUT", "/uploads", spool, {"Content-Length": str(size)})
         if kept["sha256"] != digest:
             raise PlatformError("the upload arrived damaged", hint="try again")
         return str(kept["upload"])
+
+    def _call(self, method: str, path: str, body: bytes | IO[bytes], headers: Mapping[str, str]) -> Any:
+        with self._open(method, path, body, SILENT, headers) as answer:
+            _check(answer)
+            return _json(answer)
 
     def download(self, request: Request, into: IO[bytes]) -> int:
         """Write the bytes of a backup to a file; their number."""

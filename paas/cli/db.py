@@ -152,8 +152,11 @@ def sent(client: Client, file: Path) -> str:
     import shutil
     from typing import IO
 
+    from paas.cli.sent import sent as progress
+
     def write(into: IO[bytes]) -> None:
         with file.open("rb") as source:
             shutil.copyfileobj(source, into, 1 << 20)
 
-    return client.upload(write)
+    with progress() as told:
+        return client.upload(write, told)

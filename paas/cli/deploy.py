@@ -202,8 +202,11 @@ def _same(client: Client, request: Any, *, ask: bool) -> Any:
 def _sent(client: Client, local: LocalSource) -> SourceRef:
     from dataclasses import replace
 
+    from paas.cli.sent import sent
+
     say(f"- sending {local.origin}: {local.files} files, {size(local.size)}")
-    return replace(_known(local), upload=client.upload(local.write_tar))
+    with sent() as told:
+        return replace(_known(local), upload=client.upload(local.write_tar, told))
 
 
 def check_script(ran: dict[str, Any] | None) -> None:

@@ -45,7 +45,7 @@ from paas.server.guesses import Guesses
 from paas.server.parsing import fields_of
 from paas.server.sessions import converse
 from paas.server.streams import Here, Streams, in_thread
-from paas.server.uploads import receive
+from paas.server.uploads import add_uploads
 from paas.settings import Settings
 from paas.usecases.answers import as_json
 from paas.usecases.backups import BackupFile
@@ -110,7 +110,7 @@ def create(parts: Parts) -> FastAPI:
     app.add_exception_handler(HTTPException, _http_error)
     app.add_api_route("/health", _health, methods=["GET"], name="health")
     app.add_api_route("/openapi.json", _openapi(parts), methods=["GET"], name="openapi", response_model=None)
-    app.add_api_route("/uploads", _upload(parts), methods=["PUT"], name="upload", response_model=None)
+    add_uploads(app, parts.settings, partial(_actor, parts))
     for kind in all_requests():
         if kind.shape == "session":
             app.add_api_websocket_route(kind.path, _session(parts, kind), name=kind.__name__)
@@ -191,14 +191,6 @@ def _session(parts: Parts, kind: type[Request]) -> Callable[[WebSocket], Awaitab
             await web.send_denial_response(_json(error.as_dict(), error.status))
             return
         await converse(web, kind, partial(_in_session, parts, actor))
-
-    return endpoint
-
-
-def _upload(parts: Parts) -> Endpoint:
-    async def endpoint(http: HttpRequest) -> Response:
-        actor = await _actor(parts, http)
-        return _json(await receive(http, parts.settings, actor))
 
     return endpoint
 

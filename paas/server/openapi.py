@@ -49,7 +49,7 @@ def document() -> dict[str, Any]:
     for kind in all_requests():
         if kind.shape != "session":
             paths.setdefault(kind.path, {})[kind.method.lower()] = _operation(kind, schemas)
-    for path, operations in _others(schemas).items():
+    for path, operations in {**_others(schemas), **_uploads()}.items():
         paths.setdefault(path, {}).update(operations)
     return {
         "openapi": "3.1.0",
@@ -199,6 +199,40 @@ def _others(schemas: Schemas) -> Schema:
                 "requestBody": {"content": _json({"type": "object"})},
                 "responses": delivered,
             }
+        },
+    }  # fmt: skip
+
+
+def _uploads() -> Schema:
+    """Sources and dumps on their way in; the id that comes back is what a deploy names."""
+    text: Schema = {"type": "string"}
+    number: Schema = {"type": "integer"}
+    whole = {"type": "object", "properties": {"upload": text, "size": number, "sha256": text}}
+    part = {"type": "object", "properties": {"upload": text, "offset": number}}
+    size = {"type": "object", "properties": {"size": {**number, "minimum": 0}}, "required": ["size"]}
+    digest = {"type": "object", "properties": {"sha256": {**text, "pattern": "^[0-9a-f]{64}$"}}, "required": ["sha256"]}
+    data = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+    named = {"name": "upload", "in": "path", "required": True, "schema": text}
+    place = {"name": "Upload-Offset", "in": "header", "required": True, "schema": text}
+
+    def one(name: str, said: str, answer: Schema, **more: Any) -> Schema:
+        return {"operationId": name, "summary": said, "responses": _responses(_ok(said, answer), *ERRORS), **more}
+
+    return {
+        "/uploads": {
+            "put": one("Upload", "All of an upload at once.", whole, requestBody={"content": data}),
+            "post": one("StartUpload", "An upload that comes in parts.", part, requestBody={"content": _json(size)}),
+        },
+        "/uploads/{upload}": {
+            "get": one("UploadOffset", "How much of an upload is here.", part, parameters=[named]),
+            "patch": one(
+                "UploadMore", "More of an upload, from where it stopped.", part, parameters=[named, place],
+                requestBody={"content": data},
+            ),
+            "post": one(
+                "EndUpload", "All of an upload is here.", whole, parameters=[named],
+                requestBody={"content": _json(digest)},
+            ),
         },
     }  # fmt: skip
 

@@ -19,11 +19,16 @@ async def fields_of(kind: type[Request], http: HttpRequest) -> dict[str, object]
     if kind.method in ("GET", "DELETE"):
         given: dict[str, object] = dict(_query(http))
     else:
-        given = from_json(await _body(http))
+        given = await body_of(http)
     both = given.keys() & http.path_params.keys()
     if both:
         raise UsageError(f"{sorted(both)[0]}: is given by the path already")
     return {**given, **http.path_params}
+
+
+async def body_of(http: HttpRequest) -> dict[str, object]:
+    """The JSON object that came. Raises UsageError."""
+    return from_json(await _body(http))
 
 
 def _query(http: HttpRequest) -> dict[str, str]:

@@ -1,4 +1,8 @@
-"""Uploads: packed sources and dumps on their way to a use case, in `<home>/uploads`, for a day at most."""
+"""Uploads: packed sources and dumps on their way to a use case, in `<home>/uploads`, for a day at most.
+
+One that comes in parts, over lines that break, is `<id>.part` until all of it is there: it goes on where it stopped,
+also after the server was started anew.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import hashlib
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass
+from os import SEEK_END
 from pathlib import Path
 from typing import BinaryIO
 
@@ -34,23 +39,24 @@ class Upload:
         self._size += len(data)
         if self._size > self.limit:
             self.abort()
-            raise UsageError(
-                f"the upload has more than {self.limit} bytes",
-                hint="leave data out with .paasignore, or raise PAAS_UPLOAD_LIMIT",
-            )
+            raise too_large(f"the upload has more than {self.limit} bytes")
         try:
             self._file.write(data)
         except OSError as error:
             self.abort()
             raise PlatformError(f"the upload could not be kept: {error.strerror}", hint="paas doctor") from error
 
-    def finish(self) -> str:
-        """Make it available under its id."""
+    def pause(self) -> None:
+        """What came so far is on the disk, and more may come later."""
         try:
             self._file.close()
         except OSError as error:
             self._partial().unlink(missing_ok=True)
             raise PlatformError(f"the upload could not be kept: {error.strerror}", hint="paas doctor") from error
+
+    def finish(self) -> str:
+        """Make it available under its id."""
+        self.pause()
         self._partial().rename(self.path)
         return self.id
 
@@ -71,7 +77,65 @@ def begin(settings: Settings, who: Actor | None = None) -> Upload:
     upload_id = secrets.token_hex(16) + _mark(who)
     path = folder / upload_id
     file = path.with_suffix(".part").open("wb")
-    return Upload(upload_id, path, settings.upload_limit + settings.upload_files * PER_FILE, file)
+    return Upload(upload_id, path, _limit(settings), file)
+
+
+def start(settings: Settings, who: Actor, size: int) -> str:
+    """The id of a new upload of so many bytes, for `who` alone, that comes in parts. Raises UsageError when that is too
+    much, PlatformError."""
+    upload = begin(settings, who)
+    if size > upload.limit:
+        upload.abort()
+        raise too_large(f"the upload has {size} bytes; the limit is {upload.limit}")
+    upload.pause()
+    return upload.id
+
+
+def offset(settings: Settings, upload_id: str, who: Actor) -> int:
+    """The bytes that are here of an upload that comes in parts. Raises NotFound, also for others'."""
+    path = settings.home / "uploads" / f"{upload_id}.part"
+    if not upload_id.isalnum() or not upload_id.endswith(_mark(who)) or not path.is_file():
+        raise _gone()
+    return path.stat().st_size
+
+
+def append(settings: Settings, upload_id: str, data: bytes) -> int:
+    """Add to it; the bytes that are here now. Raises UsageError for more than a source may have and PlatformError for a
+    disk that does not take it; then it is gone."""
+    path = settings.home / "uploads" / f"{upload_id}.part"
+    try:
+        file = path.open("r+b")
+    except FileNotFoundError:
+        raise _gone() from None
+    size = file.seek(0, SEEK_END)
+    upload = Upload(upload_id, path.with_suffix(""), _limit(settings), file, size)
+    upload.write(data)
+    upload.pause()
+    return size + len(data)
+
+
+def complete(settings: Settings, upload_id: str, sha256: str) -> int:
+    """Make it available under its id, if what is here is what was sent; its size. Raises UsageError, NotFound."""
+    path = settings.home / "uploads" / f"{upload_id}.part"
+    try:
+        with path.open("rb") as file:
+            found, size = hashlib.file_digest(file, "sha256").hexdigest(), file.seek(0, SEEK_END)
+    except FileNotFoundError:
+        raise _gone() from None
+    if found != sha256:
+        path.unlink(missing_ok=True)
+        raise UsageError("the upload arrived damaged", hint="try again")
+    path.rename(path.with_suffix(""))
+    return size
+
+
+def too_large(message: str) -> UsageError:
+    """What is refused for its size."""
+    return UsageError(message, hint="leave data out with .paasignore, or raise PAAS_UPLOAD_LIMIT")
+
+
+def _limit(settings: Settings) -> int:
+    return settings.upload_limit + settings.upload_files * PER_FILE
 
 
 def find(settings: Settings, upload_id: str) -> Path:

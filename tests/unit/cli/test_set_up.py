@@ -19,7 +19,8 @@ URL = "https://git.example.com/team/Web_App.git"
 FAILED = {"script": "postdeploy", "exit_code": 3, "failure": "postdeploy exited with code 3"}
 HOOK = {
     "name": "github", "provider": "github", "path": "/deploy-hooks/abc", "url": "https://paas.example.com/deploy-hooks/abc",
-    "source": URL, "repository": "team/Web_App", "branch": "main", "wait": False, "reviews": "", "secret": "hunter2hunter2hunter2",
+    "source": URL, "repository": "team/Web_App", "branch": "main", "wait": False, "reviews": "",
+    "secret": "hunter2hunter2hunter2",
 }  # fmt: skip
 CLONED = {
     "app": "copy", "source": "shop", "source_release": 4, "release": 2, "url": "http://copy.localhost",

@@ -224,6 +224,7 @@ ROUTES = {
     "/health": "open to anyone, says the version",
     "/openapi.json": "everyone with a login",
     "/uploads": "everyone with a login; what it makes is for whoever made it",
+    "/uploads/{upload}": "whoever began it",
     "/git/{app}.git/info/refs": "as GitSession",
     "/git/{app}.git/{service}": "as GitSession",
 }
