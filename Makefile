@@ -1,7 +1,7 @@
 # Every target sets up what it needs by itself (scripts/setup says what it installs before it does).
 PYTEST = .venv/bin/python -m pytest
 
-.PHONY: help demo test fuzz check bench bench-autoscale bench-sampling bench-step docs wheel clean
+.PHONY: help demo test fuzz check bench bench-api bench-autoscale bench-sampling bench-step docs wheel clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,6 +29,10 @@ check: ## Formatting, lint, types, import layers
 bench: ## The numbers, as ratios against a baseline taken in the same run
 	@scripts/setup --bench
 	.venv/bin/python -m benchmarks $(ARGS)
+
+bench-api: ## 200 reads a second of a server with 100 apps; needs no Engine
+	@scripts/setup
+	.venv/bin/python -m benchmarks.api
 
 bench-autoscale: ## Autoscaling rules against those of hosted platforms, simulated; needs no Engine
 	@scripts/setup

@@ -36,6 +36,8 @@ class SqlFile:
         self._engine = schema.connect(path, functools.partial(json.dumps, default=str))
         self._writing = threading.RLock()
         self._copied = time.monotonic()
+        self._state = 0
+        """Another number for each state of the database that may be read: moved before and after each write."""
         self._finalizer = weakref.finalize(self, self._engine.dispose)
 
     def close(self) -> None:
@@ -51,10 +53,14 @@ class SqlFile:
     def _write(self, *, fleeting: bool = False) -> Iterator[Connection]:
         # Our own lock first: a thread that waits for SQLite's polls, with sleeps in between.
         with self._writing, schema.damage_told(self.path):
-            with self._engine.connect() as connection:
-                options = connection.execution_options(immediate=True, fleeting=fleeting)
-                with options.begin():
-                    yield options
+            self._state += 1
+            try:
+                with self._engine.connect() as connection:
+                    options = connection.execution_options(immediate=True, fleeting=fleeting)
+                    with options.begin():
+                        yield options
+            finally:
+                self._state += 1
             self._keep_copy()
 
     def _keep_copy(self, *, now: bool = False) -> None:

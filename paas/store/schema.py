@@ -31,9 +31,20 @@ BUSY = 30.0
 """Seconds a transaction waits for another one."""
 
 
+KEPT_OPEN = 16
+"""Connections that stay open when nobody needs them. Each more is opened and closed for one look: a burst of requests
+that needs many would be slowed by what is to serve it."""
+
+
 def connect(path: Path, serializer: Callable[[Any], str]) -> Engine:
     """The engine for a database that `prepare` found good. Write transactions begin IMMEDIATE (option `immediate`)."""
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY}, json_serializer=serializer)
+    engine = create_engine(
+        f"sqlite:///{path}",
+        connect_args={"timeout": BUSY},
+        json_serializer=serializer,
+        pool_size=KEPT_OPEN,
+        max_overflow=100,
+    )
     _listen(engine, foreign_keys=True)
     return engine
 
@@ -173,9 +184,12 @@ def _listen(engine: Engine, *, foreign_keys: bool) -> None:
     @event.listens_for(engine, "begin")
     def beginning(connection: Connection) -> None:
         options = connection.get_execution_options()
+        if not options.get("immediate"):
+            connection.exec_driver_sql("BEGIN")
+            return
         # FULL: a committed release survives a power cut. Events may lose their last second, and cost no fsync.
         connection.exec_driver_sql(f"PRAGMA synchronous={'NORMAL' if options.get('fleeting') else 'FULL'}")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("immediate") else "BEGIN")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _check_head(path: Path) -> None:

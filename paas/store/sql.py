@@ -46,6 +46,8 @@ DATABASE = "paas.db"
 KEY = "secret.key"
 KEPT_EVENTS = 50_000
 KEPT_OPERATIONS = 2_000
+KNOWN_RELEASES = 512
+"""As many are in memory, decrypted."""
 
 
 class SqlStore(
@@ -60,6 +62,10 @@ class SqlStore(
     SqlSleep,
 ):
     """A `Store` in `<home>/paas.db`, its keys in `<home>/secret.key`. Close it when done."""
+
+    def __init__(self, path: Path, vault: Vault) -> None:
+        super().__init__(path, vault)
+        self._known: dict[tuple[str, int], tuple[int, Release]] = {}
 
     @classmethod
     def open(cls, home: Path, *, uid: int | None = None) -> SqlStore:
@@ -141,8 +147,17 @@ class SqlStore(
             )
 
     def release(self, app_id: str, number: int) -> Release:
+        # Every list of apps needs that of each: its config is a lot to decrypt again while nothing was written.
+        state, key = self._state, (app_id, number)
+        at, known = self._known.get(key, (-1, None))
+        if known is not None and at == state:
+            return known
         with self._read() as db:
-            return rows.release(_release(db, app_id, number), self._vault)
+            found = rows.release(_release(db, app_id, number), self._vault)
+        if len(self._known) >= KNOWN_RELEASES:
+            self._known.clear()
+        self._known[key] = (state, found)
+        return found
 
     def releases(self, app_id: str, limit: int = 0) -> tuple[Release, ...]:
         query = select(releases).where(releases.c.app_id == app_id).order_by(releases.c.number.desc())
