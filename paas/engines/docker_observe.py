@@ -64,6 +64,7 @@ def facts(inspected: Mapping[str, Any], instance: str) -> Facts | None:
         return None
     joined = addresses(inspected)
     started, finished = unix(state.get("StartedAt")), unix(state.get("FinishedAt"))
+    ended = state.get("Status") == "exited"
     return Facts(
         id=inspected["Id"],
         image=str(config.get("Image") or ""),
@@ -74,8 +75,9 @@ def facts(inspected: Mapping[str, Any], instance: str) -> Facts | None:
         address=_address(joined, own_network(read.key.app_id, instance)),
         started_at=started,
         finished_at=finished,
-        # A container that runs again shows 0 until it exits again; that is no exit code of its last exit.
-        exit_code=int(state.get("ExitCode") or 0) if finished and finished >= started else None,
+        # A container that runs again shows 0 until it exits again; that is no exit code of its last exit. One that ends
+        # at once may be said to have started after its end.
+        exit_code=int(state.get("ExitCode") or 0) if finished and (finished >= started or ended) else None,
         oom=bool(state.get("OOMKilled")),
         restarts=int(inspected.get("RestartCount") or 0),
         error=str(state.get("Error") or ""),

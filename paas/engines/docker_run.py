@@ -245,8 +245,9 @@ def _was_oom(api: APIClient, container: str) -> bool:
     """Whether a killed process had used up its memory; the Engine may hear of that a little after the exit."""
     for pause in (0.0, 0.05, 0.2, 0.5, 1.0, 1.5):
         time.sleep(pause)
-        state = api.inspect_container(container)["State"]
-        if state.get("OOMKilled") or oom(api, container, unix(state.get("StartedAt")), time.time()):
+        seen = api.inspect_container(container)
+        # Since it was made: one that ends at once may be said to have started after its end.
+        if seen["State"].get("OOMKilled") or oom(api, container, unix(seen.get("Created")), time.time()):
             return True
     return False
 

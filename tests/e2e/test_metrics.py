@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e.platform import Platform, eventually
@@ -54,7 +55,15 @@ def measured(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Pl
     (folder / "Procfile").write_text("web: python server.py\n")
     (folder / "paas.toml").write_text('[processes.web]\nmemory = "128M"\ncpus = 0.5\n')
     platform.ok("deploy", folder, "-a", APP)
+    eventually(lambda: seen(platform, "web.1"), what="a first look at the replica")
+    eventually(lambda: web(platform), what="a first look at the process")
+    eventually(lambda: "paas_replica_cpu_seconds" in scraped(platform), what="a replica on the page")
     return platform
+
+
+def seen(platform: Platform, replica: str) -> bool:
+    """Whether it has been measured."""
+    return platform.run("metrics", APP, "--process", replica, "--last", "5m", "--json").code == 0
 
 
 def web(platform: Platform) -> list[dict[str, Any]]:
@@ -131,13 +140,21 @@ def test_the_picture_has_what_is_known(measured: Platform) -> None:
 
 
 def test_prometheus_reads_the_platforms_own_page(measured: Platform) -> None:
-    page = scraped(measured)
-    families = {one.name: one for one in text_string_to_metric_families(page)}
+    measured.get(APP)
+    measured.get(APP, "/missing")
+
+    def read() -> dict[str, Metric] | None:
+        found = {one.name: one for one in text_string_to_metric_families(scraped(measured))}
+        told = found["paas_requests"].samples if "paas_requests" in found else []
+        return found if {one.labels["status"] for one in told if one.labels["app"] == APP} >= {"2xx", "4xx"} else None
+
+    families = eventually(read, what="both requests on the page")
+    assert families is not None
     (info,) = families["paas_build_info"].samples
     assert info.labels["version"]
     cpu = families["paas_replica_cpu_seconds"].samples[0]
     assert cpu.labels == {"app": APP, "process": "web", "replica": "1", "release": "1"}
-    assert cpu.value > 0.1
+    assert cpu.value > 0.01
     counts = [one for one in families["paas_requests"].samples if one.labels["app"] == APP]
     assert {one.labels["status"] for one in counts} >= {"2xx", "4xx"}
     histogram = families["paas_request_duration_seconds"]
