@@ -82,7 +82,7 @@ def test_a_command_that_is_not_in_the_image_is_said(lab: DockerLab) -> None:
 
 
 def test_a_replica_over_its_memory_limit_is_told_so(lab: DockerLab) -> None:
-    eat = sh("sleep 0.2; exec head -c 200m /dev/zero | tail -c 200m > /dev/null")
+    eat = sh("sleep 1; exec head -c 200m /dev/zero | tail -c 200m > /dev/null")
     spec = lab.spec(command=eat, limits=Limits(memory=16 * MEGABYTE, pids=32))
     lab.engine.apply(spec, 1, silent)
     with pytest.raises(DeployFailed, match=r"web\.1 was killed over its memory limit of 16M"):
@@ -90,7 +90,8 @@ def test_a_replica_over_its_memory_limit_is_told_so(lab: DockerLab) -> None:
 
 
 def test_a_one_off_over_its_memory_limit_is_told_so(lab: DockerLab) -> None:
-    eat = ("tail", "-c", "200m", "/dev/zero")
+    # Not at once: an Engine listens for the kernel's word on memory only a moment after the start.
+    eat = ("sh", "-c", "sleep 1; exec tail -c 200m /dev/zero")
     spec = lab.spec(process="run", kind="oneoff", command=eat, limits=Limits(memory=16 * MEGABYTE))
     terminal = Pipe()
     assert lab.engine.run_once(spec, 60, terminal) == 137

@@ -78,7 +78,7 @@ def test_a_run_is_asked_to_end_and_then_killed(lab: DockerLab) -> None:
 
 @pytest.mark.docker
 def test_a_run_over_its_memory_says_so(lab: DockerLab) -> None:
-    eats = sh("x=a; while :; do x=$x$x; done")
+    eats = sh("sleep 1; x=a; while :; do x=$x$x; done")
     lab.engine.begin_run(spec(lab, "aa11", *eats, limits=Limits(memory=16 << 20)))
     ended = until(lab, "aa11", lambda one: not one.running and one.oom)
     assert ended.memory == 16 << 20
