@@ -16,6 +16,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from paas.client import Client
+from paas.requests.base import Request
+from paas.settings import load
+
 APP = Path(__file__).parent / "app"
 PAAS = Path(sys.executable).with_name("paas")
 LONGEST = 120.0
@@ -82,6 +86,11 @@ class Lab:
     def json(self, *argv: str) -> Any:
         """Its `--json` answer."""
         return json.loads(self.paas(*argv, "--json"))
+
+    def ask(self, request: Request) -> Any:
+        """The server's answer, without a command's start: for what is asked every second."""
+        with Client(load(self.environ)) as client:
+            return client.ask(request)
 
     def traefik(self, path: str) -> Any:
         """An answer of the router's own API."""

@@ -1,31 +1,38 @@
 """`python -m benchmarks.step [noise]`: a real step in the load, 10 → 200 requests/s, on an app of which one replica
 serves 40. How soon enough replicas are routed, when the p95 is good again, what failed, and when it is back at one.
 
-`noise`: the load varies by ± 30 % every second; how often the number changes its direction.
+A few requests go on while replicas are let go, and must not fail either. A request that failed counts as one that took
+for ever, and five seconds in which none was sent count as bad. A replica is routed when Traefik finds it up.
+
+`noise`: the load varies by ± 30 % every second; how often the number changes its direction, and how close together.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
-from math import ceil
 from pathlib import Path
 from typing import Any
 
 from benchmarks.lab import Lab, lab
 from benchmarks.report import Report
+from paas.requests.autoscale import ListAutoscale
 
 APP = Path(__file__).parent / "queue"
 HOST = "queue.localhost"
-LOW, HIGH, CAPACITY = 10.0, 200.0, 40.0
-ENOUGH = ceil(HIGH / CAPACITY)
-BEFORE, STEP = 60.0, 150.0
-"""Seconds at the low load, and at the high one."""
+LOW, HIGH, CAPACITY, AFTER = 10.0, 200.0, 40.0, 5.0
+"""Requests/s: before, in, and after the step; and what one replica serves."""
+ENOUGH = math.ceil(HIGH / CAPACITY)
+BEFORE, STEP, NOISE, CLIMB = 60.0, 150.0, 600.0, 60.0
+"""Seconds at the low load, and at the high one; of noise, and of its beginning that does not count."""
+WINDOW = 5.0
+"""Seconds of which there is one p95."""
 TARGET = 0.5
 """A p95 that is good, seconds."""
 IN_WINDOW = 120.0
@@ -43,6 +50,17 @@ class Seen:
     replicas: list[tuple[float, int, int]] = field(default_factory=list)
     """Time, wanted, routed."""
 
+    @property
+    def sent(self) -> int:
+        """All of them."""
+        return len(self.took) + len(self.failed)
+
+    def p95(self, start: float, seconds: float = WINDOW) -> float:
+        """Of those sent from `start` on for so long; infinite of none, and where too many failed."""
+        inside = [took for at, took in self.took if start <= at < start + seconds]
+        inside += [math.inf for at, _ in self.failed if start <= at < start + seconds]
+        return sorted(inside)[min(len(inside) - 1, int(len(inside) * 0.95))] if inside else math.inf
+
 
 async def ask(port: int) -> None:
     """One request on a connection of its own. Raises OSError, ValueError."""
@@ -56,8 +74,10 @@ async def ask(port: int) -> None:
         raise ValueError(answer[:40].decode(errors="replace") or "empty answer")
 
 
-async def drive(port: int, rate: Callable[[float], float], seconds: float, seen: Seen) -> None:
-    """Requests by the clock, whether or not earlier ones were answered."""
+async def drive(
+    port: int, rate: Callable[[float], float], seconds: float, seen: Seen, done: Callable[[float], bool]
+) -> None:
+    """Requests by the clock, whether or not earlier ones were answered, for `seconds` or until it is `done`."""
     begin, due, open_ones = time.perf_counter(), 0.0, set[asyncio.Task[None]]()
 
     async def one(at: float) -> None:
@@ -67,7 +87,7 @@ async def drive(port: int, rate: Callable[[float], float], seconds: float, seen:
         except (OSError, ValueError, TimeoutError) as error:
             seen.failed.append((at, f"{type(error).__name__}: {error}"))
 
-    while due < seconds:
+    while due < seconds and not done(due):
         now = time.perf_counter() - begin
         if now < due:
             await asyncio.sleep(due - now)
@@ -90,73 +110,83 @@ async def watch(here: Lab, begin: float, seen: Seen, stop: asyncio.Event) -> Non
 
 
 def count(here: Lab) -> tuple[int, int]:
-    """Replicas wanted, and servers of Traefik."""
-    (line,) = here.json("autoscale", "list", "-a", "queue")["processes"]
+    """Replicas wanted, and servers that Traefik finds up."""
+    (line,) = here.ask(ListAutoscale(app="queue"))["processes"]
     services: Any = here.traefik("/api/http/services")
-    servers = [len(one["loadBalancer"]["servers"]) for one in services if one["name"].startswith("app-")]
-    return int(line["replicas"]), sum(servers)
+    up = [state for one in services if one["name"].startswith("app-") for state in one["serverStatus"].values()]
+    return int(line["replicas"]), up.count("UP")
 
 
-async def run(here: Lab, rate: Callable[[float], float], seconds: float, after: float) -> Seen:
-    """Load for `seconds`, then none; watched `after` seconds more, or until one replica is left."""
+async def run(here: Lab, rate: Callable[[float], float], seconds: float, until_one: float = 0) -> Seen:
+    """Load for `seconds`; watched all the while, and ended earlier once one replica is left after `until_one`."""
     seen, stop, begin = Seen(), asyncio.Event(), time.perf_counter()
     watching = asyncio.create_task(watch(here, begin, seen, stop))
-    await drive(here.port, rate, seconds, seen)
-    end = time.perf_counter() + after
-    while time.perf_counter() < end and seen.replicas[-1][1:] != (1, 1):
-        await asyncio.sleep(1.0)
+
+    def done(at: float) -> bool:
+        return bool(until_one) and at > until_one + WINDOW and seen.replicas[-1][1:] == (1, 1)
+
+    await drive(here.port, rate, seconds, seen, done)
     stop.set()
     await watching
     return seen
 
 
-def p95(values: Sequence[float]) -> float:
-    """The 95th percentile; 0 of nothing."""
-    return sorted(values)[min(len(values) - 1, int(len(values) * 0.95))] if values else 0.0
+def good_again(seen: Seen, since: float, until: float) -> float:
+    """Seconds after `since` from which on the p95 of those sent in each 5 s stayed good until then."""
+    bad = [start for start in range(int(since), int(until), int(WINDOW)) if seen.p95(start) > TARGET]
+    return max(bad) + WINDOW - since if bad else 0.0
 
 
-def good_again(seen: Seen, since: float) -> float:
-    """Seconds after `since` from which on the p95 of those sent in each 5 s stayed good."""
-    last = 0.0
-    for start in range(int(since), int(since + STEP), 5):
-        inside = [took for at, took in seen.took if start <= at < start + 5]
-        if p95(inside) > TARGET:
-            last = start + 5 - since
-    return last
-
-
-def turns(seen: Seen) -> list[float]:
+def turns(seen: Seen, since: float) -> list[float]:
     """When the direction of the wanted number changed."""
-    changes = [(at, after - before) for (_, before, _), (at, after, _) in pairwise(seen.replicas) if after != before]
+    changes = [
+        (at, after - before)
+        for (_, before, _), (at, after, _) in pairwise(seen.replicas)
+        if after != before and at >= since
+    ]
     return [at for (_, before), (at, after) in pairwise(changes) if (before > 0) != (after > 0)]
 
 
+def first(seen: Seen, since: float, good: Callable[[int, int], bool]) -> float:
+    """Seconds after `since` until wanted and routed replicas were so."""
+    return next((at - since for at, wanted, routed in seen.replicas if at > since and good(wanted, routed)), math.inf)
+
+
 def step(here: Lab, report: Report) -> None:
-    """10 → 200 requests/s, then nothing."""
+    """10 → 200 → 5 requests/s."""
     report.section("a step from 10 to 200 requests/s, one replica serves 40")
     end = BEFORE + STEP
-    seen = asyncio.run(run(here, lambda at: LOW if at < BEFORE else HIGH, end, IN_WINDOW + 90))
-    # What was routed first counts from the step on, which the load's own start may be late by.
-    routed = next((at - BEFORE for at, _, routed in seen.replicas if at > BEFORE and routed >= ENOUGH), 999.0)
-    back = next((at - end for at, wanted, routed in seen.replicas if at > end and (wanted, routed) == (1, 1)), 999.0)
-    report.count(f"{ENOUGH} replicas are routed", routed, 30, "s")
-    report.count("p95 is within its target again", good_again(seen, BEFORE), 45, "s")
-    report.count("requests that failed", len(seen.failed), 0, f"of {len(seen.took) + len(seen.failed)}")
+
+    def rate(at: float) -> float:
+        return LOW if at < BEFORE else HIGH if at < end else AFTER
+
+    seen = asyncio.run(run(here, rate, end + IN_WINDOW + 90, until_one=end))
+    report.count(f"{ENOUGH} replicas are routed", first(seen, BEFORE, lambda _, routed: routed >= ENOUGH), 30, "s")
+    report.count("p95 is within its target again", good_again(seen, BEFORE, end), 45, "s")
+    report.count("requests that failed", len(seen.failed), 0, f"of {seen.sent}")
+    back = first(seen, end, lambda wanted, routed: (wanted, routed) == (1, 1))
     report.count("back at one replica", back, IN_WINDOW + 30, "s")
+    report.note(f"most replicas: {max(wanted for _, wanted, _ in seen.replicas)}")
     told(report, seen)
+    for start in range(int(BEFORE), int(BEFORE + 60), int(WINDOW)):
+        took = max((took for at, took in seen.took if start <= at < start + WINDOW), default=0.0)
+        report.note(
+            f"sent from {start - BEFORE:.0f} s after the step: p95 {seen.p95(start):.2f} s, longest {took:.2f} s"
+        )
 
 
 def noise(here: Lab, report: Report) -> None:
-    """100 requests/s ± 30 % every second."""
-    report.section("100 requests/s, ± 30 % every second, for six minutes")
+    """100 requests/s ± 30 % every second. The climb from one replica is not counted."""
+    report.section(f"100 requests/s, ± 30 % every second, for {NOISE / 60:.0f} minutes")
     random.seed(4)
-    rates = [100 * random.uniform(0.7, 1.3) for _ in range(400)]
-    seen = asyncio.run(run(here, lambda at: rates[int(at)], 360, 0))
-    found = turns(seen)
-    closest = min((after - before for before, after in pairwise(found)), default=999.0)
-    report.count("changes of direction", len(found), 360 / IN_WINDOW, "")
-    report.note(f"the closest two are {closest:.0f} s apart" if len(found) > 1 else "never two of them in a window")
-    report.count("requests that failed", len(seen.failed), 0, f"of {len(seen.took) + len(seen.failed)}")
+    rates = [100 * random.uniform(0.7, 1.3) for _ in range(int(NOISE) + 1)]
+    seen = asyncio.run(run(here, lambda at: rates[int(at)], NOISE))
+    found = turns(seen, CLIMB)
+    closest = min((after - before for before, after in pairwise(found)), default=math.inf)
+    report.count("changes of direction", len(found), (NOISE - CLIMB) / IN_WINDOW, "")
+    report.count("closer together than the window", int(closest < IN_WINDOW), 0, "")
+    report.note(f"the closest two are {closest:.0f} s apart" if len(found) > 1 else "never two of them")
+    report.count("requests that failed", len(seen.failed), 0, f"of {seen.sent}")
     told(report, seen)
 
 

@@ -139,6 +139,7 @@ def loops(context: Context, operations: Operations) -> tuple[Loop, ...]:
         Loop("clones", 10.0, ClonesLeft(context, operations.keep)),
         Loop("reviews", REVIEW_PERIOD, ReviewWatch(context)),
         Loop("autoscale", autoscaling.PERIOD, autoscaling.Autoscaler(context)),
+        Loop("easing", 1.0, context.router.ease),
     )
 
 

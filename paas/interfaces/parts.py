@@ -267,5 +267,9 @@ class Router(Protocol):
         Raises RouterError where that cannot be known.
         """
 
+    def ease(self) -> None:
+        """Called every second: for a while after servers were added to an app's route, those that are far behind the
+        others get no new requests. `observe` shows them all the same. Raises RouterError where `in_flight` does."""
+
     def logs(self, app_id: str, query: LogQuery) -> Iterator[LogLine]:
         """Access log lines of the app (empty: the router's own log), as text for people."""

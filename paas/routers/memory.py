@@ -85,6 +85,9 @@ class MemoryRouter:
         """None is ever on its way, but those `busy` says."""
         return {server: self.busy.get(server, 0) for server in servers}
 
+    def ease(self) -> None:
+        """Nobody is ever behind."""
+
     def logs(self, app_id: str, query: LogQuery) -> Iterator[LogLine]:
         """No requests, no lines."""
         return iter(())

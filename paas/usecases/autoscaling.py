@@ -19,6 +19,8 @@ from paas.model.autoscaling import Recorded
 from paas.model.events import Event
 from paas.model.scaling import Autoscale, Decision, Sample, StepRule
 from paas.plan.scaling import MEMORY, PATIENCE, STALE, decide
+from paas.usecases import room
+from paas.usecases.apps import wanted_counts
 from paas.usecases.autoscale import effective
 from paas.usecases.context import Context
 from paas.usecases.processes import change_formation
@@ -179,9 +181,11 @@ class Autoscaler:
         """The thread of one change. Whatever happens is told, and the next look begins from what is then."""
         state = self._states[app.id, process]
         try:
-            if not self._change(app, process, decision):
+            done = self._change(app, process, decision)
+            if done is None:
                 return
-            state.count, state.wait, state.not_before = decision.wanted, 0.0, 0.0
+            decision = _cut(decision, done)
+            state.count, state.wait, state.not_before = done, 0.0, 0.0
             state.told -= {"autoscale.failed", "autoscale.full"}
             self._remember(state, decision, samples)
             self._tell(state, "autoscale.scaled", _said(process, decision), decision, samples=samples)
@@ -190,17 +194,24 @@ class Autoscaler:
         except Exception as error:
             self._failed(state, decision, error)
 
-    def _change(self, app: App, process: str, decision: Decision) -> bool:
-        """Whether the number is now what was decided: not where somebody else was faster."""
+    def _change(self, app: App, process: str, decision: Decision) -> int | None:
+        """The number there is now: as many of those decided as there is room for. None where somebody else was faster.
+
+        Raises Conflict, with numbers, when there is room for none.
+        """
         with self.context.locks.try_hold(app.id, HOLDER) as held:
             current = self.context.store.app(app.id)
             if not held or current.formation.get(process, 0) != decision.replicas or not current.wanted:
-                return False
+                return None
             release = self.context.store.release(app.id, current.wanted)
             if release.status is not ReleaseStatus.SUCCEEDED or release.process(process) is None:
-                return False
-            change_formation(self.context, current, release, {process: decision.wanted}, _noted)
-            return True
+                return None
+            before = wanted_counts(current, release)
+            fits = room.fitting(self.context, release, before, {**before, process: decision.wanted})[process]
+            # Where none fits the whole is asked for: it is refused in words.
+            count = decision.wanted if fits == decision.replicas else fits
+            change_formation(self.context, current, release, {process: count}, _noted)
+            return count
 
     def _failed(self, state: _State, decision: Decision, error: Exception) -> None:
         """Tell it once, and wait longer each time: what does not boot now will seldom boot in five seconds."""
@@ -297,6 +308,14 @@ def _undone(history: Sequence[Decision]) -> int:
 
 def _keep(decision: Decision, limit: str, words: str) -> Decision:
     return replace(decision, wanted=decision.replicas, why=f"{decision.why}, {words}", limits=(*decision.limits, limit))
+
+
+def _cut(decision: Decision, done: int) -> Decision:
+    """The decision as it was carried out."""
+    if done == decision.wanted:
+        return decision
+    words = f"{decision.why}; there is room for {done}, not for {decision.wanted}"
+    return replace(decision, wanted=done, why=words, limits=(*decision.limits, "room"))
 
 
 def _at_maximum(decision: Decision) -> bool:

@@ -12,8 +12,8 @@ overcommit of 1, all of them can do so for ever.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from paas.errors import Conflict
@@ -52,6 +52,10 @@ class Room:
         rooms += [self.free - self.reserve] if self.free is not None else []
         return max(0, min(count, int(min(rooms) // size)))
 
+    def less(self, size: int) -> Room:
+        """What there is once so many bytes more are promised and used."""
+        return replace(self, promised=self.promised + size, free=None if self.free is None else self.free - size)
+
 
 def look(context: Context) -> Room:
     """The room there is now. Raises EngineUnavailable."""
@@ -66,21 +70,42 @@ def look(context: Context) -> Room:
 
 def check(context: Context, release: Release, before: Mapping[str, int], after: Mapping[str, int]) -> None:
     """Raise Conflict, with numbers, when there is no room for the replicas that `after` has more than `before`."""
-    more = {
-        process.name: (process.limits.memory, after.get(process.name, 0) - before.get(process.name, 0))
-        for process in release.processes
-        if process.name != "release" and after.get(process.name, 0) > before.get(process.name, 0)
-    }
-    if not more:
-        return
-    found = look(context)
-    for name, (size, count) in more.items():
-        fits = found.holds(size, count)
-        if fits < count:
+    for more in _more(context, release, before, after):
+        if more.fits < more.count:
             raise Conflict(
-                f"there is no memory for {count} more of {name}: {in_words(found, size)}",
-                hint=_advice(name, before.get(name, 0) + fits, fits),
+                f"there is no memory for {more.count} more of {more.process}: {in_words(more.room, more.size)}",
+                hint=_advice(more.process, before.get(more.process, 0) + more.fits, more.fits),
             )
+
+
+def fitting(context: Context, release: Release, before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
+    """`after`, with no more replicas of each process than there is room for. Raises EngineUnavailable."""
+    cut = {more.process: before.get(more.process, 0) + more.fits for more in _more(context, release, before, after)}
+    return {**after, **cut}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _More:
+    """So many replicas of `size` bytes are to come; how many `fits`, in the room that the ones before them leave."""
+
+    process: str
+    size: int
+    count: int
+    fits: int
+    room: Room
+
+
+def _more(context: Context, release: Release, before: Mapping[str, int], after: Mapping[str, int]) -> Iterator[_More]:
+    found: Room | None = None
+    for process in release.processes:
+        name, size = process.name, process.limits.memory
+        count = after.get(name, 0) - before.get(name, 0)
+        if name == "release" or count <= 0:
+            continue
+        found = found or look(context)
+        fits = found.holds(size, count)
+        yield _More(process=name, size=size, count=count, fits=fits, room=found)
+        found = found.less(size * fits)
 
 
 def in_words(found: Room, size: int) -> str:

@@ -92,6 +92,16 @@ def test_an_app_nobody_asks_has_no_traffic_and_no_lines(router: Router) -> None:
     assert list(router.logs(SHOP.app_id, LogQuery())) == []
 
 
+def test_an_app_nobody_asks_has_nothing_in_flight_and_keeps_its_servers(router: Router) -> None:
+    router.apply(SHOP)
+    more = replace(SHOP, servers=(*SHOP.servers, "10.255.0.9:8000"))
+    router.apply(more)
+    assert router.in_flight(more.servers) == dict.fromkeys(more.servers, 0)
+    assert router.in_flight(()) == {}
+    router.ease()
+    assert router.observe() == (more,)
+
+
 def test_no_certificates_are_fine(router: Router, tmp_path: Path) -> None:
     router.certificates(())
     router.certificates(())

@@ -19,9 +19,10 @@ from websockets.sync.server import serve as serve_websocket
 
 from paas.errors import RouterError
 from paas.interfaces import LogQuery
+from paas.model.events import silent
 from paas.model.route import Certificate
 from paas.model.secret import Secret
-from paas.routers.traefik import ports, problem
+from paas.routers.traefik import TraefikRouter, ports, problem
 from paas.routers.traefik import router as router_module
 from tests.contract.router_lab import Answer, Lab, backends, lab, until
 from tests.ports import free_ports
@@ -58,6 +59,47 @@ def test_when_apply_returns_only_the_new_servers_answer(traefik: Lab) -> None:
         for server in (old, new) * 5:
             traefik.router.apply(replace(route, servers=(server.address,)))
             assert {traefik.ask(route.hosts[0]).name for _ in range(4)} == {server.name}
+
+
+def test_a_server_with_a_long_queue_gets_nothing_new_until_it_has_caught_up(traefik: Lab) -> None:
+    with backends("old", "new") as (old, new), ThreadPoolExecutor(20) as clients:
+        route = traefik.route(old)
+        traefik.router.apply(route)
+        waiting = [clients.submit(traefik.ask, route.hosts[0], "/stream") for _ in range(20)]
+        both = replace(route, servers=(old.address, new.address))
+        assert until(lambda: traefik.router.in_flight(both.servers)[old.address] == 20)
+        traefik.router.apply(both)
+
+        def asked() -> set[str]:
+            traefik.router.ease()
+            return {traefik.ask(route.hosts[0]).name for _ in range(6)}
+
+        assert until(lambda: asked() == {"new"})
+        assert traefik.router.observe()[0].servers == tuple(sorted(both.servers))
+        old.go_on.set()
+        assert {answer.result(20).status for answer in waiting} == {200}
+        assert until(lambda: asked() == {"old", "new"})
+
+
+def test_a_server_that_starts_anew_leads_to_all_of_them(traefik: Lab) -> None:
+    with backends("old", "new") as (old, new), ThreadPoolExecutor(20) as clients:
+        route = traefik.route(old)
+        traefik.router.apply(route)
+        waiting = [clients.submit(traefik.ask, route.hosts[0], "/stream") for _ in range(20)]
+        assert until(lambda: traefik.router.in_flight(route.servers)[old.address] == 20)
+        traefik.router.apply(replace(route, servers=(old.address, new.address)))
+        dynamic = traefik.settings.home / "traefik" / "routes" / "routes.yml"
+
+        def rests() -> bool:
+            traefik.router.ease()
+            return "weight: 0" in dynamic.read_text()
+
+        assert until(rests)
+        TraefikRouter(traefik.settings).up(silent)
+        assert "weight: 0" not in dynamic.read_text()
+        assert until(lambda: {traefik.ask(route.hosts[0]).name for _ in range(6)} == {"old", "new"})
+        old.go_on.set()
+        assert {answer.result(20).status for answer in waiting} == {200}
 
 
 def test_ten_switches_under_load_lose_no_request(traefik: Lab) -> None:

@@ -60,10 +60,11 @@ class _Plain(yaml.CSafeDumper):
         return True
 
 
-class Server(TypedDict):
-    """One server of a service."""
+class Server(TypedDict, total=False):
+    """One server of a service. Its weight is 1 when none is given; with 0 it gets no requests."""
 
     url: str
+    weight: int
 
 
 class Balancer(TypedDict, total=False):
@@ -104,7 +105,8 @@ class CertificateFiles(TypedDict):
 class Facts:
     """What routes are rendered with: the platform's name and the port that redirects name; where the platform itself
     answers (`host` empty: nowhere), the loopback port of its server and the router's word; which certificates come by
-    themselves, which names have one of their own, and for how many seconds browsers are to come by https only."""
+    themselves, which names have one of their own, for how many seconds browsers are to come by https only, and which
+    servers (`ip:port`) get no new requests for now."""
 
     instance: str
     https_port: int = 443
@@ -114,6 +116,7 @@ class Facts:
     automatic: Automatic | None = None
     covered: frozenset[str] = frozenset()
     hsts: int = 0
+    resting: frozenset[str] = frozenset()
 
 
 def document(routes: Iterable[Route], certificates: Sequence[CertificateFiles], facts: Facts) -> dict[str, Any]:
@@ -123,7 +126,7 @@ def document(routes: Iterable[Route], certificates: Sequence[CertificateFiles], 
     services: dict[str, Service] = {NOBODY: {"loadBalancer": {"servers": []}}}
     for route in sorted(routes, key=_app_id):
         routers |= routers_of(route, facts)
-        services |= services_of(route)
+        services |= services_of(route, facts.resting)
     http: dict[str, Any] = {
         "routers": routers,
         "services": services,
@@ -217,12 +220,13 @@ def routers_of(route: Route, facts: Facts) -> dict[str, Router]:
     return found
 
 
-def services_of(route: Route) -> dict[str, Service]:
-    """The service of one app by name; none without servers, its routers answer 503 then."""
+def services_of(route: Route, resting: Collection[str] = ()) -> dict[str, Service]:
+    """The service of one app by name; none without servers, its routers answer 503 then. Those that rest have the
+    weight 0; where all would, none does."""
     if not leads_to(route):
         return {}
     balancer: Balancer = {
-        "servers": [{"url": url} for url in urls(route)],
+        "servers": _servers(urls(route), {f"http://{server}" for server in resting}),
         "passHostHeader": True,
         "serversTransport": TRANSPORT,
         # Small pieces leave at once: server-sent events and progress output are not held back.
@@ -235,6 +239,12 @@ def services_of(route: Route) -> dict[str, Service]:
             "timeout": f"{route.health_timeout:g}s",
         }
     return {name(route): {"loadBalancer": balancer}}
+
+
+def _servers(found: Sequence[str], resting: Collection[str]) -> list[Server]:
+    if all(url in resting for url in found):
+        return [{"url": url} for url in found]
+    return [{"url": url, "weight": 0} if url in resting else {"url": url} for url in found]
 
 
 def name(route: Route | str) -> str:

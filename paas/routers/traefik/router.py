@@ -23,6 +23,7 @@ from paas.routers.traefik import (
     access_log,
     acme,
     connections,
+    easing,
     live,
     metrics,
     ports,
@@ -60,6 +61,7 @@ class TraefikRouter:
         self._routes: dict[str, Route] | None = None
         self._certificates: tuple[render.CertificateFiles, ...] = ()
         self._version = self._written = 0
+        self._easing = easing.Easing()
         self._refusals = refusals.Refusals()
 
     # --- running ---------------------------------------------------------------------------------------------
@@ -148,6 +150,7 @@ class TraefikRouter:
         def put(routes: dict[str, Route]) -> None:
             _hosts_free(route, routes)
             before.append(routes.get(route.app_id))
+            self._easing.applied(before[0], route, time.monotonic())
             routes[route.app_id] = route
 
         try:
@@ -178,6 +181,26 @@ class TraefikRouter:
         # Nothing is routed by a Traefik that does not run; it starts without this route.
         if names and self._container.running():
             self._confirm("the end of a route", still)
+
+    def ease(self) -> None:
+        """See `interfaces.Router.ease`. A Traefik, or a server, that starts anew leads to all of them."""
+        with self._guard:
+            now, before, routes = time.monotonic(), self._facts.resting, self._known()
+            apps = [routes[app_id].servers for app_id in self._easing.apps(now) if app_id in routes]
+        if not apps and not before:
+            return
+        try:
+            flying = self.in_flight([server for servers in apps for server in servers])
+        except RouterError:
+            self._rest(frozenset())
+            raise
+        self._rest(self._easing.look([{server: flying[server] for server in servers} for servers in apps], now))
+
+    def _rest(self, resting: frozenset[str]) -> None:
+        with self._guard:
+            before, self._facts = self._facts.resting, replace(self._facts, resting=resting)
+        if resting != before:
+            self._change(lambda routes: None)
 
     def _put_back(self, failed: Route, before: Route | None) -> None:
         def undo(routes: dict[str, Route]) -> None:

@@ -206,12 +206,26 @@ def test_a_replica_that_asks_is_spared_and_one_that_asked_long_ago_is_not(lab: L
 
 
 def test_a_full_machine_refuses_with_numbers_and_says_it_once(lab: Lab) -> None:
-    lab.platform.engine.memory = 1 << 30  # two replicas of 512 MiB, and what may be promised beyond
+    lab.platform.engine.memory = 700 << 20  # one replica of 512 MiB, and what may be promised beyond
     lab.load({"requests": 55.0}, 120)
     assert lab.count == 1
     assert lab.kinds() == ["autoscale.full"]
     (event,) = [event for _, event in lab.platform.store.events(lab.app.id) if event.kind == "autoscale.full"]
-    assert "there is no memory for 5 more of web: each may use 512 MiB; this machine has 1024 MiB" in event.message
+    assert "there is no memory for 5 more of web: each may use 512 MiB; this machine has 700 MiB" in event.message
+
+
+def test_where_there_is_room_for_some_of_them_those_are_started_and_the_rest_is_told(lab: Lab) -> None:
+    lab.platform.engine.memory = 2 << 30  # five replicas of 512 MiB with what may be promised beyond
+    lab.load({"requests": 55.0}, 120)
+    assert lab.count == 5
+    assert lab.platform.running(lab.app) == {"web v1": 5}
+    first = next(one.decision for one in lab.platform.store.decisions(lab.app.id) if one.decision.wanted > 1)
+    assert (first.replicas, first.wanted, first.limits) == (1, 5, ("room",))
+    assert first.why.endswith("wants 6; there is room for 5, not for 6")
+    assert lab.kinds() == ["autoscale.scaled", "autoscale.full"]
+    assert not [why for why in lab.whys() if "by hand" in why]
+    lab.platform.engine.memory = 4 << 30
+    assert lab.load({"requests": 55.0}, 700)[-1] == 6
 
 
 def test_new_rules_change_no_replica(lab: Lab) -> None:

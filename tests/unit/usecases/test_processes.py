@@ -81,6 +81,16 @@ def test_what_the_neighbours_were_promised_is_theirs(platform: Parts) -> None:
     scale(platform.context, Scale(app="shop", counts={"web": 2}), platform.act)
 
 
+def test_two_processes_are_not_given_the_same_room(platform: Parts) -> None:
+    app = platform.app(web=1)
+    platform.release(app, GOOD, "web", "worker")
+    with pytest.raises(Conflict, match="for 12 more of worker"):
+        scale(platform.context, Scale(app="shop", counts={"web": 12, "worker": 12}), platform.act)
+    assert platform.running(app) == {"web v1": 1}
+    scale(platform.context, Scale(app="shop", counts={"web": 12, "worker": 8}), platform.act)
+    assert platform.running(app) == {"web v1": 12, "worker v1": 8}
+
+
 def test_what_is_free_now_counts_and_an_engine_elsewhere_has_no_meminfo_here(tmp_path: Path) -> None:
     meminfo = tmp_path / "meminfo"
     meminfo.write_text("MemTotal:        8388608 kB\nMemFree: 1 kB\nMemAvailable:    1048576 kB\n")
