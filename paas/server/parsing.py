@@ -16,10 +16,20 @@ BODY_LIMIT = 16 << 20
 
 async def fields_of(kind: type[Request], http: HttpRequest) -> dict[str, object]:
     """The fields of an HTTP request: those of the path, and the rest from the query (GET, DELETE) or a JSON body."""
-    if kind.method in ("GET", "DELETE"):
-        given: dict[str, object] = dict(_query(http))
-    else:
-        given = await body_of(http)
+    return _with_path(await body_of(http), http) if has_body(kind) else fields_in_url(http)
+
+
+def has_body(kind: type[Request]) -> bool:
+    """Whether fields of such a request come in a body, which is read only once it is known who asks."""
+    return kind.method not in ("GET", "DELETE")
+
+
+def fields_in_url(http: HttpRequest) -> dict[str, object]:
+    """The fields of a request that has no body. Raises UsageError for one that is given twice."""
+    return _with_path(dict(_query(http)), http)
+
+
+def _with_path(given: dict[str, object], http: HttpRequest) -> dict[str, object]:
     both = given.keys() & http.path_params.keys()
     if both:
         raise UsageError(f"{sorted(both)[0]}: is given by the path already")
