@@ -90,6 +90,7 @@ class Release:
     made before the first deploy (config set on a new app): nothing runs then. `since` maps each process to the
     number of the release that introduced its present spec (see ServiceSpec.release). `drain` seconds at most are
     given to requests in flight. `port` is what web listens on as $PORT. `scripts` are those of each environment.
+    `requires` are the config vars without which the source is not to be run anywhere.
     """
 
     app_id: str
@@ -105,6 +106,7 @@ class Release:
     source: Source | None = None
     processes: tuple[ProcessSpec, ...] = ()
     config: Mapping[str, Secret] = field(default_factory=dict)
+    requires: tuple[str, ...] = ()
     domains: tuple[str, ...] = ()
     addons: tuple[str, ...] = ()
     since: Mapping[str, int] = field(default_factory=dict)

@@ -385,6 +385,7 @@ def _next(wanted: Shape, base: Release, built: Built | None, source: Source) -> 
         buildpack=wanted.plan.buildpack,
         source=_identified(source, built),
         processes=shape.processes(wanted, base),
+        requires=shape.requires(manifest),
         config=shape.config(manifest, base),
         cron=shape.cron(manifest, shape.processes(wanted, base)),
         scripts=manifest.scripts,

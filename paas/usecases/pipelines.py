@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from paas.errors import Conflict, Denied, NotFound
@@ -75,6 +77,13 @@ def add_to_pipeline(context: Context, request: AddToPipeline, act: Act) -> Place
     """Raises Conflict when the app is in another pipeline or the name of a new one is taken; NotFound, Denied."""
     app = context.store.app(request.app)
     name = pipeline_name(request.pipeline)
+    if context.store.review(app.id) is not None:
+        raise Conflict(f"{app.name} is a review app", hint="it stands in the pipeline of the app it belongs to")
+    with changing(context, act):
+        return _added(context, request, app, name, act)
+
+
+def _added(context: Context, request: AddToPipeline, app: App, name: str, act: Act) -> PlaceChanged:
     wanted = Place(app_id=app.id, pipeline=name, stage=Stage(request.stage))
     now = place_of(context, app)
     if now is not None and now.pipeline != name:
@@ -92,21 +101,33 @@ def add_to_pipeline(context: Context, request: AddToPipeline, act: Act) -> Place
 def remove_from_pipeline(context: Context, request: RemoveFromPipeline, act: Act) -> PlaceChanged:
     """Idempotent."""
     app = context.store.app(request.app)
-    was = place_of(context, app)
-    context.store.delete_places((app.id,))
+    with changing(context, act):
+        was = place_of(context, app)
+        # Its review apps stand there for its sake.
+        context.store.delete_places((app.id, *(one.app_id for one in context.store.reviews(app.id))))
     return PlaceChanged(app=app.name, changed=was is not None)
 
 
 def destroy_pipeline(context: Context, request: DestroyPipeline, act: Act) -> PipelineDestroyed:
     """Raises NotFound, and Denied when one is not operator of every app in it."""
-    places = context.store.places(request.pipeline)
-    if not any(act.may(place.app_id) for place in places):
-        raise missing(request.pipeline)
-    if not all(act.may(place.app_id, "operator") for place in places):
-        raise Denied("that takes the role operator on every app of the pipeline", hint="paas pipelines remove -a APP")
-    apps = tuple(context.store.app(place.app_id).name for place in places)
-    context.store.delete_places(tuple(place.app_id for place in places))
+    with changing(context, act):
+        places = context.store.places(request.pipeline)
+        if not any(act.may(place.app_id) for place in places):
+            raise missing(request.pipeline)
+        if not all(act.may(place.app_id, "operator") for place in places):
+            message = "that takes the role operator on every app of the pipeline"
+            raise Denied(message, hint="paas pipelines remove -a APP")
+        apps = tuple(context.store.app(place.app_id).name for place in places)
+        context.store.delete_places(tuple(place.app_id for place in places))
     return PipelineDestroyed(pipeline=request.pipeline, apps=apps)
+
+
+@contextmanager
+def changing(context: Context, act: Act) -> Iterator[None]:
+    """Who is in which pipeline is looked at and changed by one at a time: two that make one of the same name, or join
+    one while it ends, must not both go by what was."""
+    with context.locks.hold("pipelines", f"{act.actor}: change a pipeline", act.emit):
+        yield
 
 
 def place_of(context: Context, app: App) -> Place | None:

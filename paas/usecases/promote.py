@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from paas.errors import Conflict, Denied, DeployFailed, PaasError, UsageError
+from paas.errors import ConfigError, Conflict, Denied, DeployFailed, PaasError, UsageError
 from paas.model.app import App, ProcessSpec, Release, ReleaseKind, ReleaseStatus
 from paas.model.events import Event
 from paas.model.people import Role
@@ -75,13 +75,8 @@ def promote_app(context: Context, request: PromoteApp, act: Act) -> tuple[Promot
 def diff_pipeline(context: Context, request: DiffPipeline, act: Act) -> tuple[StageDifference, ...]:
     """Raises Conflict when there is no target."""
     app = context.store.app(request.app)
-    after = _comparable(base_release(context.store, app))
     return tuple(
-        StageDifference(
-            app=app.name,
-            to=target.name,
-            changes=differences(_comparable(base_release(context.store, target)), after),
-        )
+        StageDifference(app=app.name, to=target.name, changes=_stage_differences(context, app, target))
         for target in _targets(context, app, (request.to,) if request.to else (), act, "viewer")
     )
 
@@ -95,6 +90,7 @@ def promotion(running: Release, base: Release, image_ref: str) -> Release:
         buildpack=running.buildpack,
         source=running.source,
         processes=tuple(_own_limits(process, base) for process in running.processes),
+        requires=running.requires,
         cron=running.cron,
         scripts=running.scripts,
         port=running.port,
@@ -110,12 +106,22 @@ def _own_limits(process: ProcessSpec, base: Release) -> ProcessSpec:
 
 
 def _running(context: Context, app: App) -> Release:
+    _refuse_review(context, app)
     release = base_release(context.store, app)
     if not release.image or release.status is not ReleaseStatus.SUCCEEDED:
         raise Conflict(f"nothing runs in {app.name} that could be promoted", hint=f"paas deploy -a {app.name}")
     if context.builder.find(release.image) is None:
         raise Conflict(f"the image of {app.name} v{release.number} is gone", hint=f"paas deploy -a {app.name} --force")
     return release
+
+
+def _refuse_review(context: Context, app: App) -> None:
+    """Raise Conflict for a review app: what it runs was made smaller than what its source says, and stays so."""
+    if context.store.review(app.id) is not None:
+        raise Conflict(
+            f"{app.name} is a review app: what it runs goes nowhere else",
+            hint="merge its branch, and promote what is deployed of that",
+        )
 
 
 def _targets(context: Context, app: App, named: tuple[str, ...], act: Act, role: Role) -> tuple[App, ...]:
@@ -135,6 +141,7 @@ def _targets(context: Context, app: App, named: tuple[str, ...], act: Act, role:
     members = {one.app_id for one in places}
     apps = {target.id: target for target in map(context.store.app, named)}
     for target in apps.values():
+        _refuse_review(context, target)
         if target.id == app.id:
             raise UsageError(f"{app.name} cannot be promoted to itself", hint="name another app: --to APP")
         if target.id not in members:
@@ -149,14 +156,17 @@ def _promoted(context: Context, app: App, running: Release, target: App, act: Ac
     base = base_release(context.store, target)
     if _same(running, base):
         return Promoted(app=target.name, release=target.wanted, url=app_url(context, target), changed=False)
+    _check_config(app, running, target, base)
     if lacking := sorted(running.config.keys() - base.config.keys()):
         message = f"{target.name} has no {', '.join(lacking)}, which {app.name} has"
         act.emit(Event(kind="warning", app=target.name, message=message))
-    # A name of its own keeps the image for the target when the source collects or goes away.
     ref = f"{context.settings.instance}/{target.id}:{running.image.removeprefix('sha256:')[:12]}"
-    context.builder.tag(running.image, ref)
 
     def change(base: Release) -> Release:
+        _check_config(app, running, target, base)
+        # A name of its own keeps the image for the target when the source collects or goes away. It is given under the
+        # target's lock: a deploy there that ends meanwhile would collect a name that no release has.
+        context.builder.tag(running.image, ref)
         fresh = context.store.app(target.id)
         coming = promotion(running, base, ref)
         context.store.save_app(replace(fresh, formation=formation(fresh.formation, coming)))
@@ -178,6 +188,15 @@ def _promoted(context: Context, app: App, running: Release, target: App, act: Ac
     return Promoted(app=target.name, release=release.number, url=app_url(context, target), postdeploy=ran)
 
 
+def _check_config(app: App, running: Release, target: App, base: Release) -> None:
+    """Raise ConfigError when the target lacks what the source says it cannot run without."""
+    if lacking := [key for key in running.requires if key not in base.config]:
+        raise ConfigError(
+            f"{target.name} lacks config that {app.name} v{running.number} requires: {', '.join(lacking)}",
+            hint=f"paas config set {' '.join(f'{key}=…' for key in lacking)} --app {target.name}",
+        )
+
+
 def formation(before: Mapping[str, int], coming: Release) -> dict[str, int]:
     """Replicas per process type: the target's own; of a type that is new there one `web` and none of the others."""
     found = dict(before)
@@ -196,9 +215,31 @@ def _same(running: Release, base: Release) -> bool:
     return base.status is ReleaseStatus.SUCCEEDED and replace(coming, source=base.source) == base
 
 
+def _stage_differences(context: Context, app: App, target: App) -> tuple[Difference, ...]:
+    """Of the releases, and of what is attached: by alias, kind and version. Which addon it is, is each app's own."""
+    before, after = (base_release(context.store, one) for one in (target, app))
+    found = differences(_comparable(before), _comparable(after))
+    lacking = [key for key in after.requires if key not in before.config]
+    required = [Difference(what=f"requires config {key}", before="", after="not set there") for key in lacking]
+    old, new = _attached(context, target), _attached(context, app)
+    addons = [
+        Difference(what=f"addon {alias}", before=old.get(alias, ""), after=new.get(alias, ""))
+        for alias in sorted(old.keys() | new.keys())
+        if old.get(alias) != new.get(alias)
+    ]
+    return (*found, *addons, *required)
+
+
+def _attached(context: Context, app: App) -> dict[str, str]:
+    """`postgres 17` by alias."""
+    bound = context.store.attachments(app_id=app.id)
+    addons = {one.alias: context.store.addon(one.addon_id) for one in bound}
+    return {alias: f"{addon.kind} {addon.version}" for alias, addon in addons.items()}
+
+
 def _comparable(release: Release) -> Release:
-    """Without what is each app's own: values of config vars, and hosts."""
-    return replace(release, config={key: Secret("set") for key in release.config}, domains=())
+    """Without what is each app's own: values of config vars, hosts, and addons, which are compared by themselves."""
+    return replace(release, config={key: Secret("set") for key in release.config}, domains=(), addons=())
 
 
 def _some_failed(done: list[Promoted], failed: Mapping[str, PaasError]) -> DeployFailed:

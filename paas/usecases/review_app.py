@@ -18,7 +18,7 @@ from paas.usecases.audit import note_new_app
 from paas.usecases.backups import restore_dump
 from paas.usecases.config import check_size
 from paas.usecases.context import Act, Context
-from paas.usecases.pipelines import place_of
+from paas.usecases.pipelines import changing, place_of
 from paas.usecases.releases import change_release
 from paas.usecases.review_policy import bound_keys, seed_of
 from paas.usecases.steps import step
@@ -65,10 +65,11 @@ def _made(work: Preparation) -> App:
 
 
 def _placed(work: Preparation, app: App) -> None:
-    """In the pipeline of its parent: what is reviewed can be promoted."""
-    place = place_of(work.context, work.parent)
-    if place is not None and place_of(work.context, app) is None:
-        work.context.store.put_place(Place(app_id=app.id, pipeline=place.pipeline, stage=Stage.REVIEW))
+    """In the pipeline of its parent, to be seen there; what it runs goes nowhere else."""
+    with changing(work.context, work.act):
+        place = place_of(work.context, work.parent)
+        if place is not None and place_of(work.context, app) is None:
+            work.context.store.put_place(Place(app_id=app.id, pipeline=place.pipeline, stage=Stage.REVIEW))
 
 
 def _configured(work: Preparation, app: App) -> None:

@@ -127,11 +127,13 @@ def config(
 
 def missing(manifest: Manifest, base: Release) -> Mapping[str, str]:
     """What the app requires and nobody has set: key → description."""
-    return {
-        key: asked.description
-        for key, asked in manifest.env.items()
-        if asked.required and asked.value is None and not asked.generate and key not in base.config
-    }
+    return {key: manifest.env[key].description for key in requires(manifest) if key not in base.config}
+
+
+def requires(manifest: Manifest) -> tuple[str, ...]:
+    """The config vars that somebody must set: no deploy gives them a value."""
+    needed = (key for key, asked in manifest.env.items() if asked.required and asked.value is None)
+    return tuple(sorted(key for key in needed if not manifest.env[key].generate))
 
 
 def domains(manifest: Manifest, base: Release) -> tuple[str, ...]:

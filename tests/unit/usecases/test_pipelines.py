@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
-from paas.errors import Conflict, Denied, DeployFailed, NotFound, UsageError
-from paas.model.app import App, ReleaseKind, ReleaseStatus
+from paas.errors import ConfigError, Conflict, Denied, DeployFailed, NotFound, PaasError, UsageError
+from paas.model.app import Addon, App, Attachment, ReleaseKind, ReleaseStatus
 from paas.model.events import silent
 from paas.model.people import Access, Actor
+from paas.model.pipeline import Place, Stage
+from paas.model.reviews import Review
 from paas.model.service import Limits
 from paas.requests.apps import DestroyApp
 from paas.requests.config import ChangeConfig
@@ -140,6 +144,115 @@ def test_differences_name_config_vars_and_never_show_values(platform: Parts, sta
     assert {"image", "config TRACE", "web command"} <= {change.what for change in found.changes}
     assert "config MODE" not in {change.what for change in found.changes}
     assert "hidden" not in repr(found)
+
+
+def test_what_the_source_requires_must_be_set_at_the_target(platform: Parts, stages: tuple[App, App]) -> None:
+    tried, live = stages
+    platform.release(tried)
+    needing = replace(platform.store.release(tried.id, 1), requires=("API_KEY",), status=ReleaseStatus.SUCCEEDED)
+    needing = platform.store.add_release(needing)
+    platform.store.save_release(replace(needing, status=ReleaseStatus.SUCCEEDED))
+    (found,) = diff_pipeline(platform.context, DiffPipeline(app="tried"), platform.act)
+    assert "requires config API_KEY" in {change.what for change in found.changes}
+    with pytest.raises(ConfigError, match="live lacks config that tried v2 requires: API_KEY") as caught:
+        promote(platform)
+    assert caught.value.hint == "paas config set API_KEY=… --app live"
+    assert platform.store.app(live.id).wanted == 0
+    assert not [ref for ref in platform.builder.named if ref.startswith(f"paas/{live.id}:")]
+    set_config(platform, live, API_KEY="x")
+    promote(platform)
+    assert platform.store.release(live.id, 2).requires == ("API_KEY",)
+
+
+def test_differences_name_kind_and_version_of_addons(platform: Parts, stages: tuple[App, App]) -> None:
+    for app, alias, version in (
+        (stages[0], "DATABASE", "17"),
+        (stages[0], "AUDIT", "17"),
+        (stages[1], "DATABASE", "16"),
+    ):
+        addon_id = f"{app.id}-{alias}"
+        platform.store.add_addon(
+            Addon(
+                id=addon_id,
+                name=addon_id.lower(),
+                kind="postgres",
+                version=version,
+                image="x",
+                volume="v",
+                created_at=1,
+            )
+        )
+        platform.store.attach(Attachment(addon_id=addon_id, app_id=app.id, alias=alias))
+    (found,) = diff_pipeline(platform.context, DiffPipeline(app="tried"), platform.act)
+    addons = {change.what: (change.before, change.after) for change in found.changes if change.what.startswith("addon")}
+    assert addons == {"addon DATABASE": ("postgres 16", "postgres 17"), "addon AUDIT": ("", "postgres 17")}
+
+
+class Aside:
+    """Something done in a thread of its own, which says when it waits for a lock."""
+
+    def __init__(self, act: Callable[[Act], object]) -> None:
+        self.waits, self.error = threading.Event(), None
+        self.thread = threading.Thread(target=self.run, args=(act,))
+        self.thread.start()
+
+    def run(self, act: Callable[[Act], object]) -> None:
+        try:
+            act(Act("bob", lambda event: self.waits.set() if "waiting" in event.message else None))
+        except PaasError as error:
+            self.error: PaasError | None = error
+
+    def end(self) -> PaasError | None:
+        self.thread.join(30)
+        assert not self.thread.is_alive()
+        return self.error
+
+
+def test_an_image_gets_its_name_at_the_target_only_in_the_targets_turn(
+    platform: Parts, stages: tuple[App, App]
+) -> None:
+    tried, live = stages
+    platform.release(tried)
+    with platform.context.locks.hold(live.id, "a deploy", silent):
+        aside = Aside(lambda act: promote_app(platform.context, PromoteApp(app="tried"), act))
+        assert aside.waits.wait(30)
+        assert not [ref for ref in platform.builder.named if ref.startswith(f"paas/{live.id}:")]
+        # what a deploy that ends now would do
+        images.collect(platform.context, live, silent)
+    assert aside.end() is None
+    assert platform.builder.find(platform.store.release(live.id, 1).image_ref) is not None
+
+
+def test_two_who_make_a_pipeline_of_one_name_take_turns(platform: Parts) -> None:
+    one, other = platform.app("one", "0a0a0a0a"), platform.app("other", "0b0b0b0b")
+    request = AddToPipeline(app="other", pipeline="way", stage="staging", create=True)
+    with pipelines.changing(platform.context, platform.act):
+        aside = Aside(lambda act: pipelines.add_to_pipeline(platform.context, request, act))
+        assert aside.waits.wait(30)
+        platform.store.put_place(Place(app_id=one.id, pipeline="way", stage=Stage.STAGING))
+    assert isinstance(aside.end(), Conflict)
+    assert [place.app_id for place in platform.store.places()] == [one.id] != [other.id]
+
+
+def test_a_review_app_is_neither_promoted_nor_promoted_to(platform: Parts, stages: tuple[App, App]) -> None:
+    review = platform.app("tried-pr-7", "0c0c0c0c")
+    platform.store.put_place(Place(app_id=review.id, pipeline="way", stage=Stage.REVIEW))
+    platform.store.put_review(
+        Review(
+            app_id=review.id, parent_id=stages[0].id, name=review.name, key="pr/7", opened_at=1, opened_by="x",
+            expires_at=9, number=7,
+        )
+    )  # fmt: skip
+    platform.release(stages[0])
+    platform.release(review)
+    with pytest.raises(Conflict, match="is a review app"):
+        promote(platform, "tried-pr-7")
+    with pytest.raises(Conflict, match="is a review app"):
+        promote_app(platform.context, PromoteApp(app="tried-pr-7", to=("live",)), platform.act)
+    with pytest.raises(Conflict, match="is a review app"):
+        put(platform, review, "production")
+    pipelines.remove_from_pipeline(platform.context, RemoveFromPipeline(app="tried"), platform.act)
+    assert [place.app_id for place in platform.store.places("way")] == [stages[1].id]
 
 
 def test_a_pipeline_is_its_apps_and_ends_with_the_last(platform: Parts, stages: tuple[App, App]) -> None:
