@@ -12,6 +12,7 @@ from paas.errors import UsageError
 COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 LONGEST_TEXT = 2000
 MOST_FILES = 3000
+TOO_MANY = f"{MOST_FILES} changed files or more, of which not all may be told"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,8 +113,8 @@ def changed(commits: Sequence[Payload], total: int = 0) -> tuple[tuple[str, ...]
         if not all(isinstance(found, list) for found in lists):
             return None, "the changed files are not told"
         names.update(dict.fromkeys(name for word in ("added", "modified", "removed") for name in _files(commit, word)))
-        if len(names) > MOST_FILES:
-            return None, f"more than {MOST_FILES} files changed"
+        if len(names) >= MOST_FILES:
+            return None, TOO_MANY
     return tuple(names), ""
 
 

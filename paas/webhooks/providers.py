@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from paas.errors import UsageError
 from paas.model.deploy_hook import Provider
-from paas.webhooks.notice import Notice, Payload, branch_of, changed
+from paas.webhooks.notice import LONGEST_TEXT, MOST_FILES, TOO_MANY, Notice, Payload, branch_of, changed
 
 GITHUB_MOST = 2048
 """Commits that GitHub tells of one push at most; it does not say how many there were."""
@@ -167,13 +167,19 @@ def _own(payload: Payload) -> Notice:
     branch = branch_of(payload.text("ref"))
     if not branch:
         raise UsageError("ref: is refs/heads/ and the name of a branch")
-    listed = payload.at("files").value
-    files = tuple(str(name)[:500] for name in listed[:3000]) if isinstance(listed, list) else None
+    files, why = _listed(payload.at("files").value)
     return Notice(
         kind="push", repository=repository, branch=branch, commit=payload.commit("commit"), files=files,
-        why="" if files is not None else "the changed files are not told", message=payload.text("message"),
-        author=payload.text("author"),
+        why=why, message=payload.text("message"), author=payload.text("author"),
     )  # fmt: skip
+
+
+def _listed(found: object) -> tuple[tuple[str, ...] | None, str]:
+    if not isinstance(found, list):
+        return None, "the changed files are not told"
+    if len(found) >= MOST_FILES:
+        return None, TOO_MANY
+    return tuple(str(name)[:LONGEST_TEXT] for name in found), ""
 
 
 _HUB: dict[str, Callable[[Payload], Notice]] = {

@@ -130,6 +130,8 @@ def test_merge_requests_update_only_with_new_commits() -> None:
 def test_our_own_shape_says_what_it_misses() -> None:
     found = read("", {"type": "push", "ref": "refs/heads/main", "commit": NEW, "files": ["a"]}, Provider.SIGNED)
     assert (found.kind, found.branch, found.commit, found.files) == ("push", "main", NEW, ("a",))
+    many = {"type": "push", "ref": "refs/heads/main", "commit": NEW, "files": [f"f{i}" for i in range(3000)]}
+    assert read("", many, Provider.SIGNED).files is None, "a path that is not among the first would be left out"
     for value in ({}, {"type": "x"}, {"type": "push", "ref": "main"}, {"type": "check", "state": "green"}):
         with pytest.raises(UsageError):
             read("", value, Provider.SIGNED)
