@@ -17,6 +17,7 @@ from paas.interfaces.sleep import SleepStore
 from paas.model.app import Addon, App, Attachment, Operation, Release
 from paas.model.events import Event
 from paas.model.route import Certificate
+from paas.model.scripts import Setup
 
 
 class Store(
@@ -37,8 +38,8 @@ class Store(
     Secrets are encrypted at rest with the app id and key bound into the ciphertext.
     """
 
-    def add_app(self, app: App) -> None:
-        """Raises Conflict when the name is taken."""
+    def add_app(self, app: App, setup: Setup | None = None) -> None:
+        """With how it came to be, in one transaction. Raises Conflict when the name is taken."""
 
     def app(self, name_or_id: str) -> App:
         """Raises NotFound with the nearest known name as hint."""

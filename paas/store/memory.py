@@ -12,6 +12,7 @@ from paas.errors import Conflict, Unsupported
 from paas.model.app import Addon, App, Attachment, Operation, Release
 from paas.model.events import Event
 from paas.model.route import Certificate
+from paas.model.scripts import Setup
 from paas.store import words
 from paas.store.memory_audit import MemoryAudit
 from paas.store.memory_autoscaling import MemoryAutoscaling
@@ -43,9 +44,11 @@ class MemoryStore(
     # --- apps ---------------------------------------------------------------------------------------------------
 
     @transaction
-    def add_app(self, app: App) -> None:
+    def add_app(self, app: App, setup: Setup | None = None) -> None:
         _free_name(self.state.apps.values(), "app", app.name, app.id)
         self.state.apps[app.id] = replace(app, formation=dict(app.formation))
+        if setup is not None:
+            self.state.setups[app.id] = setup
 
     def app(self, name_or_id: str) -> App:
         return _named(self.state.apps, name_or_id) or _refuse_app(self.state, name_or_id)

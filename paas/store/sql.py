@@ -16,6 +16,7 @@ from paas.errors import Conflict, PaasError, PlatformError
 from paas.model.app import Addon, App, Attachment, Operation, Release
 from paas.model.events import Event
 from paas.model.route import Certificate
+from paas.model.scripts import Setup
 from paas.model.secret import Secret
 from paas.store import rows, schema, words
 from paas.store.crypto import Vault
@@ -27,7 +28,7 @@ from paas.store.sql_notifications import SqlNotifications
 from paas.store.sql_pipelines import SqlPipelines
 from paas.store.sql_reviews import SqlReviews
 from paas.store.sql_runs import SqlRuns
-from paas.store.sql_setups import SqlSetups
+from paas.store.sql_setups import SqlSetups, replace_setup
 from paas.store.sql_sleep import SqlSleep
 from paas.store.tables import (
     addons,
@@ -92,10 +93,12 @@ class SqlStore(
 
     # --- apps ---------------------------------------------------------------------------------------------------
 
-    def add_app(self, app: App) -> None:
+    def add_app(self, app: App, setup: Setup | None = None) -> None:
         with self._write() as db:
             _free_name(db, apps, "app", app.name, app.id)
             db.execute(insert(apps).values(**rows.app_values(app), last_release=0))
+            if setup is not None:
+                replace_setup(db, setup)
 
     def app(self, name_or_id: str) -> App:
         with self._read() as db:

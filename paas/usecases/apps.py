@@ -122,14 +122,14 @@ def create_app(context: Context, request: CreateApp, act: Act) -> AppLine:
     )
 
 
-def new_app(context: Context, name: str, app_id: str = "", act: Act | None = None, *, source: str = "") -> App:
-    """Store a new app under a new id (or the given one). The user who makes it owns it. `source`: the app it is
-    a clone of."""
+def new_app(context: Context, name: str, app_id: str = "", act: Act | None = None, *, source: App | None = None) -> App:
+    """Store a new app under a new id (or the given one). The user who makes it owns it. `source`: the app it is to be
+    a clone of; it is a half-made one from the start."""
     app = App(id=app_id or new_id(), name=names.app_name(name), created_at=context.clock.now())
     if act is not None and act.who is not None:
-        note_new_app(context, act.who, app, source)
+        note_new_app(context, act.who, app, source.name if source else "")
     _refuse_taken(context, app.name)
-    context.store.add_app(app)
+    context.store.add_app(app, Setup(app_id=app.id, cloning=source.id) if source else None)
     if act is not None and act.who is not None and act.who.user_id:
         context.store.put_grant(Grant(app_id=app.id, role="owner", user_id=act.who.user_id))
     return app

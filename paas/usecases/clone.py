@@ -75,7 +75,7 @@ def clone_app(context: Context, request: CloneApp, act: Act) -> Cloned:
     reason = f"{act.actor}: clone {original.app.name}"
     with context.locks.hold(lock_name(name), reason, act.emit):
         _make_room(context, original, name, act)
-        app = new_app(context, name, act=act, source=original.app.name)
+        app = new_app(context, name, act=act, source=original.app)
         # By its id too: somebody may rename it meanwhile.
         with context.locks.hold(lock_name(app.id), reason, act.emit):
             try:
@@ -267,11 +267,14 @@ class ClonesLeft:
     emit: Emit
 
     def __call__(self) -> None:
-        """One look. A clone whose release was finished by recovery is whole; one that is being made has its lock."""
+        """One look. A clone whose release was finished by recovery is whole; one that is being made has its locks."""
+        hold = self.context.locks.try_hold
         for setup in self.context.store.half_clones():
-            with self.context.locks.try_hold(lock_name(setup.app_id), "clearing up") as free, suppress(NotFound):
-                if free:
-                    self._judge(self.context.store.app(setup.app_id))
+            with suppress(NotFound):
+                app = self.context.store.app(setup.app_id)
+                with hold(lock_name(app.name), "clearing up") as named, hold(lock_name(app.id), "clearing up") as free:
+                    if named and free:
+                        self._judge(self.context.store.app(app.id))
 
     def _judge(self, app: App) -> None:
         setup, release = self.context.store.setup(app.id), base_release(self.context.store, app)

@@ -12,7 +12,7 @@ from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, text
 
-from paas.errors import NotFound
+from paas.errors import Conflict, NotFound
 from paas.interfaces import Store
 from paas.model.app import App, Release, ReleaseKind, ReleaseStatus
 from paas.model.scripts import Setup
@@ -39,6 +39,16 @@ def test_it_is_kept_and_replaced(store: Store) -> None:
     store.put_setup(replace(KNOWN, cloning=""))
     assert store.half_clones() == ()
     assert store.setup(SHOP.id) == replace(KNOWN, cloning="")
+
+
+def test_an_app_comes_with_it_or_not_at_all(store: Store) -> None:
+    copy = App(id="0b0b0b0b", name="copy", created_at=2.0)
+    known = Setup(app_id=copy.id, cloning=SHOP.id)
+    with pytest.raises(Conflict):
+        store.add_app(replace(copy, name="shop"), known)
+    assert store.half_clones() == ()
+    store.add_app(copy, known)
+    assert store.half_clones() == (known,)
 
 
 def test_it_goes_with_the_app(store: Store) -> None:

@@ -20,7 +20,7 @@ from paas.requests.addons import AttachAddon, CreateAddon
 from paas.requests.apps import CloneApp, DestroyApp
 from paas.requests.config import ChangeConfig, ChangeDomains
 from paas.usecases.addons import attach_addon, create_addon
-from paas.usecases.apps import destroy_app
+from paas.usecases.apps import destroy_app, new_app
 from paas.usecases.clone import Cloned, ClonesLeft, clone_app
 from paas.usecases.config import change_config
 from paas.usecases.context import Act
@@ -278,9 +278,17 @@ def test_what_a_killed_server_left_is_taken_away_by_itself(platform: Parts, shop
     nothing_left(platform)
 
 
-def test_one_that_is_being_made_is_left_alone(platform: Parts, shop: App) -> None:
+def test_a_clone_is_a_half_made_one_from_its_first_moment(platform: Parts, shop: App) -> None:
+    made = new_app(platform.context, "copy", source=shop)
+    assert [(one.app_id, one.cloning) for one in platform.store.half_clones()] == [(made.id, shop.id)]
+    ClonesLeft(platform.context, platform.events.append)()
+    nothing_left(platform)
+
+
+@pytest.mark.parametrize("named", ["0c0c0c0c", "copy"])
+def test_one_that_is_being_made_is_left_alone(platform: Parts, shop: App, named: str) -> None:
     left = half(platform)
-    with platform.context.locks.hold(f"clone {left.id}", "ann: clone shop", platform.events.append):
+    with platform.context.locks.hold(f"clone {named}", "ann: clone shop", platform.events.append):
         ClonesLeft(platform.context, platform.events.append)()
     assert platform.store.app("copy") == left
 
