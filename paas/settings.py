@@ -57,6 +57,11 @@ class Settings:
     )
     acme_ca: str = setting("", "PAAS_ACME_CA", "File with the CA (PEM) of that URL, beside those this machine trusts.")
     acme_dns: str = setting("", "PAAS_ACME_DNS", "Traefik's name of the DNS provider that proves hosts, for dns.")
+    acme_dns_servers: str = setting(
+        "",
+        "PAAS_ACME_DNS_SERVERS",
+        "Name servers (`host:port`, commas) that show whether the record is there, for dns.",
+    )
     hsts: int = setting(
         0, "PAAS_HSTS", "Seconds browsers are told to come by https only, for hosts with a certificate; 0: not told."
     )

@@ -119,6 +119,10 @@ def auto(
     dns_env: Annotated[
         Path | None, typer.Option(help="File with the provider's variables, NAME=value a line; kept as a secret.")
     ] = None,
+    dns_servers: Annotated[
+        str | None,
+        typer.Option(help="Name servers, host:port, that show whether the record is there; else the public ones."),
+    ] = None,
 ) -> None:
     """Have certificates come by themselves (ACME), for the platform's host and every app's; own ones win.
 
@@ -139,6 +143,7 @@ def auto(
         acme_directory=directory,
         acme_ca=str(ca.absolute()) if ca else None,
         acme_dns=dns,
+        acme_dns_servers=dns_servers,
     )
     bring_all_up(restart=changed or dns_env is not None)
 

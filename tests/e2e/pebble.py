@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import socket
@@ -13,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -91,6 +93,12 @@ class Pebble:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.names}/clear-a", data=body, timeout=10):
             pass
 
+    def say(self, what: str, **facts: str) -> None:
+        """Change what its name server tells: `set-txt` with host and value, `clear-txt` with host."""
+        body = json.dumps(facts).encode()
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.names}/{what}", data=body, timeout=10):
+            pass
+
     def roots(self) -> str:
         """The root of what it issues, PEM."""
         trust = ssl.create_default_context(cafile=str(self.ca))
@@ -125,6 +133,56 @@ def _certify(folder: Path) -> None:
     )
     (folder / "ca.pem").write_bytes(made.public_bytes(Encoding.PEM))
     (folder / "ca.key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+
+
+@dataclass
+class Provider:
+    """A DNS provider whose customer the platform is (Traefik's `httpreq`), with pebble's name server behind it. `asked`
+    are the names it was given; `closed`: it refuses."""
+
+    pebble: Pebble
+    password: str
+    asked: list[str] = field(default_factory=list)
+    closed: bool = False
+    port: int = 0
+
+    def answer(self, path: str, authorization: str, facts: Mapping[str, str]) -> int:
+        """The status."""
+        name, _, given = base64.b64decode(authorization.removeprefix("Basic ")).decode().partition(":")
+        if (name, given) != ("paas", self.password):
+            return 401
+        if self.closed:
+            return 503
+        if path == "/present":
+            self.asked.append(facts["fqdn"])
+            self.pebble.say("set-txt", host=facts["fqdn"], value=facts["value"])
+        else:
+            self.pebble.say("clear-txt", host=facts["fqdn"])
+        return 200
+
+
+@contextmanager
+def provider(pebble: Pebble, password: str) -> Iterator[Provider]:
+    """One that answers by http on this machine."""
+    made = Provider(pebble, password)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            facts = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(made.answer(self.path, self.headers.get("Authorization", ""), facts))
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Tests read what was asked, not this."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        made.port = server.server_address[1]
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        try:
+            yield made
+        finally:
+            server.shutdown()
 
 
 @contextmanager

@@ -84,7 +84,7 @@ def _resolvers(settings: Settings) -> dict[str, Any]:
     challenges: dict[str, dict[str, Any]] = {
         "http": {"httpChallenge": {"entryPoint": "web"}},
         "tls": {"tlsChallenge": {}},
-        "dns": {"dnsChallenge": {"provider": settings.acme_dns}},
+        "dns": {"dnsChallenge": {"provider": settings.acme_dns, **_asked_dns(settings)}},
     }
     asked = {
         "caServer": settings.acme_directory,
@@ -93,6 +93,12 @@ def _resolvers(settings: Settings) -> dict[str, Any]:
         **challenges[settings.acme],
     }
     return {"certificatesResolvers": {acme.RESOLVER: {"acme": asked}}}
+
+
+def _asked_dns(settings: Settings) -> dict[str, Any]:
+    """Name servers of one's own are asked alone: those that the public name system has may say something else there."""
+    servers = settings.acme_dns_servers.replace(",", " ").split()
+    return {"resolvers": servers, "propagation": {"requireAllRNS": True, "disableANSChecks": True}} if servers else {}
 
 
 def issued_file(settings: Settings) -> str:
