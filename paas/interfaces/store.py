@@ -84,6 +84,9 @@ class Store(
     def addons(self) -> tuple[Addon, ...]:
         """All, by name."""
 
+    def save_addon(self, addon: Addon) -> None:
+        """Replace image and volume. Raises NotFound."""
+
     def delete_addon(self, addon_id: str) -> None:
         """The addon and its attachments. Idempotent."""
 

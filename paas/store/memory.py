@@ -138,6 +138,10 @@ class MemoryStore(
         _free_name(self.state.addons.values(), "addon", addon.name, addon.id)
         self.state.addons[addon.id] = replace(addon, secrets=dict(addon.secrets))
 
+    @transaction
+    def save_addon(self, addon: Addon) -> None:
+        self.state.addons[addon.id] = replace(self.addon(addon.id), image=addon.image, volume=addon.volume)
+
     def addon(self, name_or_id: str) -> Addon:
         found = _named(self.state.addons, name_or_id)
         if found is None:

@@ -188,6 +188,11 @@ class SqlStore(
             _free_name(db, addons, "addon", addon.name, addon.id)
             db.execute(insert(addons).values(**rows.addon_values(addon, self._vault)))
 
+    def save_addon(self, addon: Addon) -> None:
+        with self._write() as db:
+            _addon(db, addon.id)
+            db.execute(update(addons).where(addons.c.id == addon.id).values(image=addon.image, volume=addon.volume))
+
     def addon(self, name_or_id: str) -> Addon:
         with self._read() as db:
             return rows.addon(_addon(db, name_or_id), self._vault)

@@ -11,13 +11,14 @@ from typing import BinaryIO
 
 from paas.addons import kinds, services
 from paas.addons.kinds import Command
-from paas.errors import PaasError, PlatformError
+from paas.errors import NotFound, PaasError, PlatformError
 from paas.interfaces import Terminal
 from paas.model.app import Addon
+from paas.model.build import Base
 from paas.model.events import Emit, Event
 from paas.model.service import ObservedService, Replica, ServiceSpec, State
 from paas.usecases.bindings import app_ids
-from paas.usecases.context import Context
+from paas.usecases.context import Act, Context
 from paas.usecases.pipes import Pipe
 
 
@@ -50,6 +51,22 @@ def spec_of(context: Context, addon: Addon, *, joining: str = "", leaving: str =
     return services.service(addon, kind, instance=context.settings.instance, app_ids=apps)
 
 
+def prepared(context: Context, addon: Addon, base: Base, act: Act) -> str:
+    """The id of the image it is to run, made if it is not there. Raises NotFound, and what making it raises."""
+    context.stack.prepare(base, act.emit)
+    image = context.builder.find(base.image)
+    if image is None:
+        raise NotFound(f"the image {base.image} is not there, though it was just prepared", hint="paas doctor")
+    # A name of its own keeps the image when the base is made anew: the database stays on what it began with.
+    context.builder.tag(image.id, image_name(context, addon))
+    return image.id
+
+
+def image_name(context: Context, addon: Addon) -> str:
+    """The name that keeps its image."""
+    return f"{context.settings.instance}/addon-{addon.id}:{addon.version}"
+
+
 def start(context: Context, spec: ServiceSpec, emit: Emit) -> Replica:
     """Have it run, with its networks, and wait until it answers. Raises PlatformError with its last log lines."""
     context.engine.apply(spec, 1, emit)
@@ -76,8 +93,8 @@ def _refuse_lost(context: Context, addon: Addon) -> None:
     if addon.volume not in context.engine.volumes():
         raise PlatformError(
             f"its volume {addon.volume} is gone, and the data with it",
-            hint=f"paas addons destroy {addon.name} --confirm {addon.name} --no-backup, create it anew, and bring back "
-            f"the last of `paas db backups --addon {addon.name}`",
+            hint=f"paas db restore ID --addon {addon.name} brings back a backup of `paas db backups`; without one: "
+            f"paas addons destroy {addon.name} --confirm {addon.name} --no-backup",
         )
 
 
@@ -171,8 +188,7 @@ def _heal(context: Context, addon: Addon, service: ObservedService | None, emit:
     stopped = status(service) in ("missing", "stopped")
     if service is None or stopped or service.fingerprint != spec.fingerprint:
         what = "is started again" if stopped else "joins the networks of its apps"
-        if service is None or not service.replicas:
-            _refuse_lost(context, addon)
+        _refuse_lost(context, addon)
         emit(Event(kind="note", message=f"addon {addon.name} {what}", data={"addon": addon.name}))
         context.engine.apply(spec, 1, emit)
     if mend:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from paas.addons import kinds, services
 from paas.addons.kinds import AddonKind
-from paas.errors import Conflict, NotFound, PaasError, UsageError
+from paas.errors import Conflict, PaasError, UsageError
 from paas.interfaces import Terminal
 from paas.model import names
 from paas.model.app import Addon, App, Attachment, Release, ReleaseKind
@@ -281,15 +281,10 @@ def _planned(context: Context, kind: AddonKind, name: str, app: App | None, vers
 
 def _made(context: Context, planned: Addon, base: Base, act: Act) -> Addon:
     """It, running, set up, and in the store. Nothing of it is left when a step fails."""
-    context.stack.prepare(base, act.emit)
-    image = context.builder.find(base.image)
-    if image is None:
-        raise NotFound(f"the image {base.image} is not there, though it was just prepared", hint="paas doctor")
-    addon = replace(planned, image=image.id)
+    addon = planned
     try:
         with at.held(context, addon.id, f"{act.actor}: create", act.emit):
-            # A name of its own keeps the image when the base is made anew: the database stays on what it began with.
-            context.builder.tag(image.id, _image_name(context, addon))
+            addon = replace(planned, image=at.prepared(context, planned, base, act))
             with step(context, act.emit, f"start {addon.kind} {addon.version} as {addon.name}"):
                 replica = at.start(context, at.spec_of(context, addon, joining=addon.owner_app), act.emit)
                 at.run_all(context, addon, replica, kinds.kind(addon.kind).setup)
@@ -314,11 +309,7 @@ def _remove(context: Context, addon: Addon) -> None:
     context.engine.remove(at.spec_of(context, addon).key)
     context.engine.forget(addon.id)
     context.engine.remove_volume(addon.volume)
-    context.builder.remove(_image_name(context, addon))
-
-
-def _image_name(context: Context, addon: Addon) -> str:
-    return f"{context.settings.instance}/addon-{addon.id}:{addon.version}"
+    context.builder.remove(at.image_name(context, addon))
 
 
 def _last_backup(context: Context, addon: Addon, act: Act) -> BackupLine:

@@ -26,6 +26,7 @@ from paas.model.service import Replica
 from paas.requests.addons import BackupAddon, FetchBackup, ListBackups, RestoreAddon
 from paas.usecases import addon_service as at
 from paas.usecases import uploads
+from paas.usecases.addon_loss import is_lost, remade
 from paas.usecases.context import Act, Context
 from paas.usecases.steps import step
 
@@ -198,6 +199,13 @@ def _source(context: Context, addon: Addon, request: RestoreAddon, act: Act) -> 
 
 
 def _restored(context: Context, addon: Addon, path: Path, name: str, act: Act) -> Restored:
+    if not is_lost(context, addon):
+        return _replaced(context, addon, path, name, act)
+    with remade(context, addon, act) as anew:
+        return _replaced(context, anew, path, name, act)
+
+
+def _replaced(context: Context, addon: Addon, path: Path, name: str, act: Act) -> Restored:
     kind = kinds.kind(addon.kind)
     replica = at.running(context, addon, act.emit)
     _verify(context, addon, replica, path)

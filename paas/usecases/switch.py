@@ -71,11 +71,37 @@ def carry_out(
         try:
             roll_out(context, app.id, release, emit, release_command=release_command)
         except Exception as error:
+            if _has_nothing_to_run(context, release):
+                return _kept(context, app, release, emit)
             before_undo()
             undo(context, app.id, release, error, emit)
             raise
     done = replace(release, status=ReleaseStatus.SUCCEEDED)
     context.store.save_release(done)
+    _tell(context, app, done, f"v{done.number} {done.description}", emit)
+    return done
+
+
+def _has_nothing_to_run(context: Context, release: Release) -> bool:
+    """Whether it changes what is set only, of an app whose image is gone and of which nothing runs: after a move to
+    another machine, say. Config and addons can be mended then, and the next deploy builds the image anew."""
+    try:
+        if release.kind not in _OF_SETTINGS or context.builder.find(release.image) is not None:
+            return False
+        services = context.engine.observe(release.app_id)
+    except PaasError:
+        return False
+    return not any(service.replicas for service in services if service.kind == "replica")
+
+
+_OF_SETTINGS = (ReleaseKind.CONFIG, ReleaseKind.LIMITS, ReleaseKind.DOMAINS, ReleaseKind.ADDON)
+
+
+def _kept(context: Context, app: App, release: Release, emit: Emit) -> Release:
+    done = replace(release, status=ReleaseStatus.SUCCEEDED)
+    context.store.save_release(done)
+    message = f"v{done.number} {done.description}; nothing runs: its image is not on this Engine, deploy again"
+    emit(Event(kind="warning", app=app.name, message=message))
     _tell(context, app, done, f"v{done.number} {done.description}", emit)
     return done
 

@@ -362,6 +362,14 @@ def test_deleting_an_addon_takes_its_attachments(store: Store) -> None:
 # --- certificates, operations, events -----------------------------------------------------------------------------
 
 
+def test_an_addon_gets_another_image_and_volume_and_keeps_all_else(store: Store) -> None:
+    store.add_addon(DATABASE)
+    store.save_addon(replace(DATABASE, image="sha256:other", volume="other", name="not-this"))
+    assert store.addon(DATABASE.id) == replace(DATABASE, image="sha256:other", volume="other")
+    with pytest.raises(NotFound):
+        store.save_addon(replace(DATABASE, id="ffffffff"))
+
+
 def test_a_host_has_one_certificate(store: Store) -> None:
     first = Certificate(host="b.example.com", chain="C1", key=Secret("K1"), names=("b.example.com",), not_after=9.0)
     store.put_certificate(first)

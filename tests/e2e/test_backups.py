@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +12,7 @@ from paas.errors import ConfigError, NotFound, PaasError, PlatformError, UsageEr
 from paas.model.app import Addon, App
 from paas.requests.addons import FetchBackup, RestoreAddon
 from paas.usecases import addon_service, backups
+from paas.usecases.addon_loss import next_volume
 from paas.usecases.pipes import Pipe
 from tests.e2e.addon_lab import Lab, backup, eventually, healthy, restore, upload
 
@@ -55,6 +57,53 @@ def test_a_backup_brings_back_exactly_what_it_held(lab: Lab, database: Addon) ->
         "t"
     ]
     lab.sql("shop-postgres", "DROP TABLE entries")
+
+
+def lose(lab: Lab, addon: Addon) -> None:
+    """What another machine, or somebody with a broom, leaves of it: the store's row and the backups."""
+    lab.container(addon).remove(force=True, v=True)
+    lab.api.volumes.get(lab.context.store.addon(addon.id).volume).remove()
+
+
+def test_a_restore_brings_back_a_database_whose_volume_is_gone_under_the_same_url(lab: Lab) -> None:
+    app = lab.app("moved")
+    addon = lab.create(app="moved")
+    url = lab.config(app)["DATABASE_URL"]
+    lab.sql(addon.name, "CREATE TABLE kept AS SELECT 7 AS id")
+    taken = backup(lab, addon)
+    for volume in (f"{addon.volume}-r2", f"{addon.volume}-r3"):
+        lose(lab, addon)
+        restored = restore(lab, addon, backup=taken.id)
+        assert (restored.tables, lab.sql(addon.name, "SELECT id FROM kept")) == (1, ["7"])
+        assert lab.context.store.addon(addon.id).volume == volume
+    assert lab.config(app)["DATABASE_URL"] == url
+    said = len(lab.events)
+    addon_service.reconcile_addons(lab.context, lab.events.append)
+    assert len(lab.events) == said, [event.message for event in lab.events[said:]]
+
+
+def test_a_lost_database_stays_lost_when_no_data_comes_back(lab: Lab) -> None:
+    addon = lab.create(name="lost")
+    lose(lab, addon)
+    with pytest.raises(ConfigError, match="no postgres dump"):
+        restore(lab, addon, upload=upload(lab, b"PGDMP but nothing more"))
+    assert lab.context.store.addon(addon.id) == addon
+    assert not lab.api.volumes.list(filters={"name": addon.volume}), "an empty database would look like the old one"
+
+
+def test_what_a_killed_restore_left_is_not_taken_for_the_database(lab: Lab) -> None:
+    addon = lab.create(name="halfway")
+    lab.sql("halfway", "CREATE TABLE kept AS SELECT 7 AS id")
+    taken = backup(lab, addon)
+    lose(lab, addon)
+    half = replace(addon, volume=next_volume(addon.volume))
+    addon_service.start(lab.context, addon_service.spec_of(lab.context, half), lab.events.append)
+    said: list[str] = []
+    addon_service.reconcile_addons(lab.context, lambda event: said.append(event.message), mend=True)
+    assert any(f"{addon.volume} is gone" in line for line in said), said
+    assert not lab.api.volumes.list(filters={"name": f"^{addon.volume}$"})
+    restore(lab, addon, backup=taken.id)
+    assert lab.sql("halfway", "SELECT id FROM kept") == ["7"]
 
 
 def test_backup_files_are_for_their_owner_alone_and_nothing_else_is_left(lab: Lab, database: Addon) -> None:
