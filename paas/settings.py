@@ -82,7 +82,9 @@ class Settings:
     subnets: str = setting(
         "10.213.0.0/16", "PAAS_SUBNETS", "Address range the apps' networks are carved from, a /26 each."
     )
-    keep_releases: int = setting(10, "PAAS_KEEP_RELEASES", "Images of that many last releases are kept for rollback.")
+    keep_releases: int = setting(
+        10, "PAAS_KEEP_RELEASES", "So many of the last images that served are kept for rollback."
+    )
     build_timeout: int = setting(1800, "PAAS_BUILD_TIMEOUT", "A build that takes longer is stopped.")
     build_memory: int = setting(0, "PAAS_BUILD_MEMORY", "Memory limit of a classic build's steps; 0: none.")
     upload_limit: int = setting(1 << 30, "PAAS_UPLOAD_LIMIT", "Largest source, unpacked, that is taken.")

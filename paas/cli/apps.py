@@ -1,4 +1,4 @@
-"""`apps`, `create`, `info`, `open`, `rename`, `destroy`."""
+"""`apps`, `create`, `info`, `open`, `rename`, `environment`, `destroy`."""
 
 from __future__ import annotations
 
@@ -182,6 +182,39 @@ def rename(
         return
     say(f"{answer['app']}: {answer['message'] or 'renamed'}")
     say(f"next: paas info -a {name}")
+
+
+@app.command()
+def environment(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="[NAME]", help="One of [environments.NAME] in paas.toml or app.json.", show_default=False
+        ),
+    ] = "",
+    *,
+    unset: Annotated[bool, typer.Option("--unset", help="The one of its pipeline stage again.")] = False,
+    app: AppOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Show or say which environment of its files counts for an app, from its next deploy on."""
+    from paas.requests.apps import SetEnvironment, ShowApp
+
+    if name and unset:
+        raise UsageError("a name and --unset are two different things", hint="give one of them")
+    if not name and not unset:
+        found = ask(ShowApp(app=app_of(app)))["environment"]
+        put_json({"environment": found}) if as_json else put(
+            found or "none: what stands outside of environments counts"
+        )
+        return
+    answer = ask(SetEnvironment(app=app_of(app), environment=name))
+    if as_json:
+        put_json(answer)
+        return
+    now = answer["environment"] or "none"
+    say(f"{answer['app']}: {now}" + ("" if answer["changed"] else ", as before"))
+    say(f"next: paas deploy --force -a {answer['app']}, for it to count")
 
 
 @app.command()

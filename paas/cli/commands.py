@@ -40,6 +40,7 @@ SECTIONS: dict[str, dict[str, Command]] = {
         "info": Command("apps", "Show one app."),
         "open": Command("apps", "Open an app in the browser."),
         "rename": Command("apps", "Give an app another name."),
+        "environment": Command("apps", "Show or say which environment of its files counts for an app."),
         "destroy": Command("apps", "Take an app away; its databases stay."),
     },
     "Running": {

@@ -54,6 +54,14 @@ class RenameApp(Request):
     name: Name
 
 
+class SetEnvironment(Request):
+    """Which environment of its files counts for an app from the next deploy on; empty: that of its pipeline stage."""
+
+    method, path, permission = "PUT", "/apps/{app}/environment", "operator"
+    app: Name
+    environment: str = ""
+
+
 class DestroyApp(Request):
     """Take an app away: replicas, routes, releases, images. Its `predestroy` script runs before; when that fails, only
     `force` goes on. Addons stay unless `addons`; each has a last backup taken, unless `backups` is False."""

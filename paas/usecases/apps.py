@@ -13,7 +13,7 @@ from paas.model.people import Grant
 from paas.model.scripts import Setup, environment_name
 from paas.model.service import ObservedService
 from paas.requests.addons import DestroyAddon
-from paas.requests.apps import CreateApp, DestroyApp, ListApps, RenameApp, ShowApp
+from paas.requests.apps import CreateApp, DestroyApp, ListApps, RenameApp, SetEnvironment, ShowApp
 from paas.usecases import addons, images, repository, scripts
 from paas.usecases.audit import note_new_app
 from paas.usecases.context import Act, Context
@@ -68,6 +68,16 @@ class AppShown:
     actor: str
     created_at: float
     busy: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentSet:
+    """The environment that counts (empty: none), and the one that was said (empty: that of the pipeline stage)."""
+
+    app: str
+    environment: str
+    said: str
+    changed: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,6 +214,18 @@ def rename_app(context: Context, request: RenameApp, act: Act) -> Changed:
         restart=True,
     )
     return Changed(app=name, release=release.number)
+
+
+def set_environment(context: Context, request: SetEnvironment, act: Act) -> EnvironmentSet:
+    """Kept beside releases: nothing restarts. Raises UsageError for what cannot name an environment."""
+    app = context.store.app(request.app)
+    wanted = environment_name(request.environment) if request.environment else ""
+    with context.locks.hold(app.id, f"{act.actor}: set the environment", act.emit):
+        app = context.store.app(app.id)
+        before = context.store.setup(app.id)
+        context.store.put_setup(replace(before, environment=wanted))
+        counts = scripts.environment_of(context, app)
+    return EnvironmentSet(app=app.name, environment=counts, said=wanted, changed=before.environment != wanted)
 
 
 def destroy_app(context: Context, request: DestroyApp, act: Act) -> Destroyed:

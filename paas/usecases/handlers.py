@@ -20,7 +20,7 @@ from paas.requests.addons import (
     ShowAddon,
     ShowCredentials,
 )
-from paas.requests.apps import CloneApp, CreateApp, DestroyApp, ListApps, RenameApp, ShowApp
+from paas.requests.apps import CloneApp, CreateApp, DestroyApp, ListApps, RenameApp, SetEnvironment, ShowApp
 from paas.requests.autoscale import (
     ExplainAutoscale,
     ListAutoscale,
@@ -173,6 +173,7 @@ HANDLERS: Mapping[type[Request], Handler] = {
     SetUpApp: set_up.set_up_app,
     ShowApp: apps.show_app,
     RenameApp: apps.rename_app,
+    SetEnvironment: apps.set_environment,
     DestroyApp: apps.destroy_app,
     DeployApp: deploy.deploy_app,
     PlanApp: deploy.plan_app,

@@ -47,11 +47,13 @@ def refuse_foreign(context: Context, ref: str, act: Act) -> None:
 
 
 def unneeded(context: Context, app: App, *, others: bool) -> tuple[str, ...]:
-    """Names of the app's images that may go: not among the last `keep_releases` good ones, and not running."""
+    """Names of the app's images that may go: not among the last `keep_releases` that served, and not running. Releases
+    that changed config alone push none out."""
     releases = context.store.releases(app.id, limit=context.settings.keep_releases + LOOKED_AT)
     good = [release for release in releases if release.image and release.status is ReleaseStatus.SUCCEEDED]
     pending = [release for release in releases if release.status is ReleaseStatus.PENDING]
-    kept = {release.image for release in (*good[: context.settings.keep_releases], *pending)}
+    served = tuple(dict.fromkeys(release.image for release in good))
+    kept = {*served[: context.settings.keep_releases], *(release.image for release in pending)}
     kept |= {release.image for release in releases if release.number == context.store.app(app.id).wanted}
     kept |= {service.image for service in context.engine.observe(app.id)}
     known = {release.image_ref: release.image for release in releases if release.image_ref}

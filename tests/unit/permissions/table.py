@@ -65,6 +65,7 @@ ROWS = (
     Row(apps.CloneApp, "app", "operator", {"name": "fresh"}),
     Row(apps.ShowApp, "app", "viewer"),
     Row(apps.RenameApp, "app", "owner", {"name": "other"}),
+    Row(apps.SetEnvironment, "app", "operator", {"environment": "staging"}),
     Row(apps.DestroyApp, "app", "owner", {"confirm": "x"}),
     # deploys
     Row(deploys.DeployApp, "app", "deployer", {"source": IMAGE}, makes=True),

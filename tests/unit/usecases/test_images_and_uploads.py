@@ -8,7 +8,9 @@ import pytest
 
 from paas.errors import DeployFailed, NotFound, UsageError
 from paas.model.app import Operation
+from paas.requests.config import ChangeConfig
 from paas.usecases import images, uploads
+from paas.usecases.config import change_config
 from tests.unit.usecases.parts import BAD, Parts, parts
 
 
@@ -19,6 +21,20 @@ def test_images_of_the_last_releases_are_kept_and_older_ones_go(tmp_path: object
         platform.release(app, f"sha256:{number}")
     images.collect(platform.context, app, platform.events.append)
     assert sorted(platform.builder.named) == [f"paas/{app.id}:2", f"paas/{app.id}:3"]
+
+
+def test_changes_of_config_push_no_image_out(tmp_path: object) -> None:
+    platform = parts(tmp_path, keep_releases=2)  # type: ignore[arg-type]
+    app = platform.app(web=1)
+    platform.release(app, "sha256:0")
+    platform.release(app, "sha256:1")
+    for number in range(5):
+        change_config(platform.context, ChangeConfig(app="shop", set={"A": str(number)}), platform.act)
+    images.collect(platform.context, app, platform.events.append)
+    assert sorted(platform.builder.named) == [f"paas/{app.id}:0", f"paas/{app.id}:1"]
+    platform.release(app, "sha256:2")
+    images.collect(platform.context, app, platform.events.append)
+    assert sorted(platform.builder.named) == [f"paas/{app.id}:1", f"paas/{app.id}:2"]
 
 
 def test_an_image_that_runs_or_is_wanted_is_never_removed(tmp_path: object) -> None:

@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from paas.errors import NotFound, ScriptFailed
+from paas.errors import NotFound, ScriptFailed, UsageError
 from paas.model.app import App
 from paas.model.pipeline import Place, Stage
 from paas.model.scripts import Scripts, Setup
-from paas.requests.apps import DestroyApp
+from paas.requests.apps import DestroyApp, SetEnvironment
 from paas.requests.pipelines import AddToPipeline, PromoteApp
 from paas.usecases import pipelines, scripts
-from paas.usecases.apps import destroy_app
+from paas.usecases.apps import destroy_app, set_environment
 from paas.usecases.promote import promote_app
 from tests.unit.usecases.parts import BETTER, GOOD, Parts
 from tests.unit.usecases.test_deploy import APP, deploy
@@ -177,6 +177,24 @@ def test_the_stage_of_a_pipeline_is_the_environment_that_counts(platform: Parts)
     found = config(platform, app)
     assert (found["MODE"], dict(answer.processes)) == ("review", {"web": 1, "worker": 1})
     assert len(found["KEY"]) > 20
+
+
+def test_an_app_that_is_there_is_given_another_environment_and_its_stages_back(platform: Parts) -> None:
+    app = platform.app()
+    platform.store.put_setup(Setup(app_id=app.id, done=3))
+    platform.store.put_place(Place(app_id=app.id, pipeline="way", stage=Stage.STAGING))
+
+    def said(name: str) -> tuple[str, bool]:
+        answer = set_environment(platform.context, SetEnvironment(app="shop", environment=name), platform.act)
+        return answer.environment, answer.changed
+
+    assert said("load-test") == ("load-test", True)
+    assert said("load-test") == ("load-test", False)
+    assert platform.store.setup(app.id) == Setup(app_id=app.id, environment="load-test", done=3)
+    assert said("") == ("staging", True)
+    with pytest.raises(UsageError, match="cannot name an environment"):
+        said("Not This")
+    assert scripts.environment_of(platform.context, app) == "staging"
 
 
 def test_an_environment_that_was_chosen_counts_before_the_stage(platform: Parts) -> None:
