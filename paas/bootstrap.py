@@ -11,6 +11,7 @@ from typing import Any
 
 from paas.clock import SystemClock
 from paas.controller import Controller
+from paas.egress import replicas
 from paas.errors import ConfigError
 from paas.images import DockerBuilder
 from paas.loops import Loop, Loops
@@ -19,11 +20,22 @@ from paas.settings import Settings
 from paas.signals.ring import Ring
 from paas.stacks import build_env, choose
 from paas.store.sql import SqlStore
-from paas.usecases import autoscaling, backup_watch, fetch, hook_receiver, notify, presence, repository, uploads
+from paas.usecases import (
+    autoscaling,
+    backup_watch,
+    custom_signals,
+    fetch,
+    hook_receiver,
+    notify,
+    presence,
+    repository,
+    uploads,
+)
 from paas.usecases.addon_service import reconcile_addons
 from paas.usecases.certificate_watch import CertificateWatch
 from paas.usecases.clone import ClonesLeft
 from paas.usecases.context import Context, Locks
+from paas.usecases.custom_signals import CustomSignals
 from paas.usecases.doctor import Check, checks
 from paas.usecases.door import Door
 from paas.usecases.operations import Operations
@@ -115,8 +127,10 @@ def wire(
     waker = Waker(lambda app_id: wake(context, app_id))
     sleeping = Loop("sleep", SLEEP_PERIOD, Sleeper(context, waker))
     cron = Loop("cron", scheduler.period, scheduler.step)
-    sampling = Loop("signals", settings.sample, Sampler(context, signals))
-    again = Loops((*loops(context, operations), cron, sleeping, sampling))
+    own = CustomSignals(context, replicas.fetch)
+    sampling = Loop("signals", settings.sample, Sampler(context, signals, own.values))
+    reading = Loop("custom-signals", custom_signals.PERIOD, own)
+    again = Loops((*loops(context, operations), cron, sleeping, sampling, reading))
     return Platform(
         context=context,
         door=door,

@@ -66,6 +66,7 @@ class AddonKind:
     setup: tuple[Command, ...]
     shell: Command
     facts: Command
+    query: Command | None
     backup: Command
     verify: Command
     dump_magic: str
@@ -142,6 +143,7 @@ class _Document(_Strict):
     setup: tuple[_Command, ...] = ()
     shell: _Command
     facts: _Command
+    query: _Command | None = None
     backup: _Command
     verify: _Command
     dump_magic: str = Field(min_length=1)
@@ -174,7 +176,8 @@ class _Reader:
             stop_grace=given.stop_grace, limits=self._limits(), dump_magic=given.dump_magic,
             setup=self._commands("setup", given.setup), restore=self._commands("restore", given.restore),
             abandon=self._commands("abandon", given.abandon), shell=self._command("shell", given.shell),
-            facts=self._command("facts", given.facts), backup=self._command("backup", given.backup),
+            facts=self._command("facts", given.facts),
+            query=self._command("query", given.query) if given.query else None, backup=self._command("backup", given.backup),
             verify=self._command("verify", given.verify),
         )  # fmt: skip
 

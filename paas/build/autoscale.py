@@ -7,14 +7,27 @@ import math
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 from paas.build import sizes
 from paas.build.tables import Table, seconds
 from paas.model import schedule
-from paas.model.scaling import DEFAULT, SIGNALS, Autoscale, Rule, ScheduleRule, Statistic, StepRule, TargetRule
+from paas.model.scaling import (
+    DEFAULT,
+    SIGNALS,
+    Autoscale,
+    Rule,
+    ScheduleRule,
+    Statistic,
+    StepRule,
+    TargetRule,
+    signal,
+)
 
 _STANDARD = Autoscale()
+
+DECLARED = "signals"
+"""Under this key of the validation's context: the names of the app's own signals."""
 
 _FOLLOWED = tuple(name for name in SIGNALS if name not in ("healthy", "unhealthy"))
 """Signals that more replicas bring down."""
@@ -59,31 +72,41 @@ def amount(metric: str, value: object) -> float:
     try:
         if metric in ("p50", "p95", "p99"):
             found = sizes.seconds(value if isinstance(value, (int, float)) else text)
-        elif SIGNALS[metric].share and text.endswith("%"):
+        elif signal(metric).share and text.endswith("%"):
             found = float(text[:-1]) / 100
         else:
             found = math.nan if isinstance(value, bool) else float(text)
     except ValueError:
         found = math.nan
-    if not (math.isfinite(found) and found > 0) or (SIGNALS[metric].share and found > 1):
-        rule = 'a share above 0 and up to 1, such as 0.7 or "70%"' if SIGNALS[metric].share else "a number above 0"
+    share = signal(metric).share
+    if not (math.isfinite(found) and found > 0) or (share and found > 1):
+        rule = 'a share above 0 and up to 1, such as 0.7 or "70%"' if share else "a number above 0"
         raise ValueError(f"{metric}: expected {rule}, not {text}")
     return found
 
 
-def target(metric: str, value: object) -> TargetRule:
-    """A target rule. Raises ValueError."""
-    return TargetRule(metric=known(metric, _FOLLOWED), target=amount(metric, value))
+def target(metric: str, value: object, own: Iterable[str] = ()) -> TargetRule:
+    """A target rule; `own` are the signals that the app declares. Raises ValueError."""
+    return TargetRule(metric=known(metric, (*_FOLLOWED, *own)), target=amount(metric, value))
 
 
-def _targets(value: object) -> object:
+def _declared(info: ValidationInfo) -> tuple[str, ...]:
+    """The signals that the app declares: whoever validates says them, as the tables of processes cannot see them."""
+    return tuple((info.context or {}).get(DECLARED, ()))
+
+
+def _metric(name: str, info: ValidationInfo) -> str:
+    return known(name, (*SIGNALS, *_declared(info)))
+
+
+def _targets(value: object, info: ValidationInfo) -> object:
     if not isinstance(value, dict):
         raise ValueError('expected a table such as { cpu = "70%" }')  # noqa: TRY004  (pydantic's way of words)
-    return {str(metric): target(str(metric), one).target for metric, one in value.items()}
+    return {str(metric): target(str(metric), one, _declared(info)).target for metric, one in value.items()}
 
 
 Number = Annotated[int, Field(strict=True, ge=1, le=100)]
-Metric = Annotated[str, AfterValidator(lambda name: known(name, SIGNALS))]
+Metric = Annotated[str, AfterValidator(_metric)]
 
 
 class StepTable(Table):

@@ -9,13 +9,14 @@ import difflib
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from paas.build import app_json, cron, environments
+from paas.build.autoscale import DECLARED
 from paas.build.files import Files
 from paas.build.paas_toml import PaasToml
 from paas.errors import ConfigError
@@ -86,7 +87,7 @@ def _from_toml(files: Files) -> Manifest:
     except RecursionError as error:
         raise ConfigError("is nested too deeply", where=TOML) from error
     try:
-        return validated(PaasToml, values, TOML).manifest()
+        return validated(PaasToml, values, TOML, _own_signals(values)).manifest()
     except ConfigError as error:
         # Which of several [[cron]] is wrong is hard to see from its number.
         found = re.fullmatch(rf"{TOML}: cron\.(\d+)(?:\.(\w+).*)?", error.where)
@@ -95,6 +96,11 @@ def _from_toml(files: Files) -> Manifest:
             where = error.where.replace(TOML, f"{TOML}:{at}", 1)
             raise ConfigError(message, where=where, hint=error.hint, details=error.details) from None
         raise
+
+
+def _own_signals(values: Mapping[str, Any]) -> tuple[str, ...]:
+    declared = values.get("signals")
+    return tuple(declared) if isinstance(declared, dict) else ()
 
 
 def _from_json(files: Files) -> tuple[Manifest, tuple[str, ...]]:
@@ -133,10 +139,11 @@ def _placed(message: str) -> tuple[str, str]:
 # --- errors --------------------------------------------------------------------------------------------------------
 
 
-def validated(model: type[Model], values: Mapping[str, Any], file: str) -> Model:
-    """`values` as the model. Raises ConfigError that names each wrong key by its path in the file."""
+def validated(model: type[Model], values: Mapping[str, Any], file: str, signals: Iterable[str] = ()) -> Model:
+    """`values` as the model. `signals` are those that the app declares. Raises ConfigError that names each wrong key by
+    its path in the file."""
     try:
-        return model.model_validate(values)
+        return model.model_validate(values, context={DECLARED: tuple(signals)})
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=True)
         first = found[0]

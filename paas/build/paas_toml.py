@@ -11,6 +11,8 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from paas.build import procfile, quoting, sizes
 from paas.build.autoscale import AutoscaleTable, consistent
 from paas.build.cron import MOST, CronTable, distinct
+from paas.build.signals import MOST as MOST_SIGNALS
+from paas.build.signals import SignalTable, named, one_source
 from paas.build.tables import Count, Table, seconds
 from paas.errors import PaasError
 from paas.model import names
@@ -291,6 +293,12 @@ class PaasToml(Table):
     """Process types; `NAME` is web, worker, release…"""
     cron: Annotated[list[CronTable], Field(max_length=MOST), AfterValidator(distinct)] = Field(default_factory=list)
     """Scheduled jobs, each a `[[cron]]`."""
+    signals: Annotated[
+        dict[str, Annotated[SignalTable, AfterValidator(one_source)]],
+        Field(max_length=MOST_SIGNALS),
+        AfterValidator(named),
+    ] = Field(default_factory=dict)
+    """Numbers of the app's own that autoscaling can follow; `NAME` is what rules call it."""
     scripts: ScriptsTable = ScriptsTable()
     """What runs once after the first deploy, and before the app is taken away."""
     environments: dict[EnvironmentName, EnvironmentTable] = Field(default_factory=dict, max_length=20)
@@ -314,6 +322,7 @@ class PaasToml(Table):
             env={key: EnvVar(**table.model_dump()) for key, table in self.env.items()},
             addons=tuple(dict.fromkeys(self.addons)),
             cron=tuple(table.job() for table in self.cron),
+            signals=tuple(table.signal(name) for name, table in self.signals.items()),
             drain=self.deploy.drain,
             deploy_timeout=self.deploy.timeout,
             release_timeout=self.deploy.release_timeout,

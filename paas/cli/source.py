@@ -219,6 +219,18 @@ name = "{name}"
 # env = {{ MODE = "review" }}
 # processes = {{ web = {{ replicas = 1, memory = "256M" }} }}
 
+# [signals.waiting]                  # a number of the app's own for autoscaling: docs/autoscaling.md
+# path = "/metrics"
+# prometheus = 'jobs_waiting{{queue="mail"}}'   # or json = "/queues/mail/depth"
+# combine = "sum"                    # or average, maximum
+# period = "15s"
+# process = "web"
+# port = 9100
+
+# [signals.jobs]
+# query = "SELECT count(*) FROM jobs WHERE done_at IS NULL"
+# addon = "DATABASE"
+
 # [[cron]]                           # docs/cron.md
 # name = "report"
 # schedule = "30 6 * * mon-fri"

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from paas.model.build import Process
 from paas.model.cron import CronJob
+from paas.model.custom_signal import CustomSignal
 from paas.model.scaling import Autoscale
 from paas.model.scripts import Scripts
 from paas.model.secret import Secret
@@ -115,6 +116,7 @@ class Release:
     deploy_timeout: float = 300.0
     release_timeout: float = 900.0
     cron: tuple[CronJob, ...] = ()
+    signals: tuple[CustomSignal, ...] = ()
     scripts: Mapping[str, Scripts] = field(default_factory=dict)
     failure: str = ""
 

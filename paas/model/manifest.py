@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from paas.model.cron import CronJob
+from paas.model.custom_signal import CustomSignal
 from paas.model.scaling import Autoscale
 from paas.model.scripts import Scripts
 from paas.model.service import HealthCheck
@@ -73,6 +74,7 @@ class Manifest:
     env: Mapping[str, EnvVar] = field(default_factory=dict)
     addons: tuple[str, ...] = ()
     cron: tuple[CronJob, ...] = ()
+    signals: tuple[CustomSignal, ...] = ()
     drain: float | None = None
     deploy_timeout: float | None = None
     release_timeout: float | None = None

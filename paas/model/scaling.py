@@ -6,16 +6,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from paas.model.custom_signal import Combine
+
 
 @dataclass(frozen=True, slots=True)
 class Signal:
     """Something that is measured of a process. `shared`: the value is that of all replicas together, so it falls on
-    each one's part when there are more; else it is an average over them. `share`: 0 to 1, written 0.7 or "70%"."""
+    each one's part when there are more; else it is an average over them. `share`: 0 to 1, written 0.7 or "70%".
+    `tracked`: it falls in proportion as there are more replicas, as shared ones and shares do and latencies do not."""
 
     name: str
     unit: str
     shared: bool = False
     share: bool = False
+    average: bool = False
+
+    @property
+    def tracked(self) -> bool:
+        return self.shared or self.share or self.average
 
 
 SIGNALS: Mapping[str, Signal] = {
@@ -38,6 +46,16 @@ SIGNALS: Mapping[str, Signal] = {
 }
 
 
+def signal(metric: str, declared: str = "") -> Signal:
+    """The platform's own signal of that name, else one that an app declares, of which the replicas' numbers are
+    combined as `declared` says."""
+    if metric in SIGNALS:
+        return SIGNALS[metric]
+    if declared in ("", Combine.SUM):
+        return Signal(metric, "per replica", shared=True)
+    return Signal(metric, "per replica", average=True)
+
+
 class Statistic(StrEnum):
     """What the samples of a period come to."""
 
@@ -49,10 +67,16 @@ class Statistic(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetRule:
-    """Keep a signal near `target` (per replica, in the signal's unit)."""
+    """Keep a signal near `target` (per replica, in the signal's unit). `declared`: how an app's own is combined."""
 
     metric: str
     target: float
+    declared: str = ""
+
+    @property
+    def signal(self) -> Signal:
+        """What is measured."""
+        return signal(self.metric, self.declared)
 
 
 DEFAULT = TargetRule(metric="cpu", target=0.87)
@@ -75,6 +99,12 @@ class StepRule:
     add: int = 1
     remove: int = 1
     cooldown: float = 300.0
+    declared: str = ""
+
+    @property
+    def signal(self) -> Signal:
+        """What is measured."""
+        return signal(self.metric, self.declared)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ from itertools import pairwise
 from statistics import median_high
 
 from paas.model import schedule
-from paas.model.scaling import SIGNALS, Autoscale, Decision, Sample, Statistic, StepRule, TargetRule
+from paas.model.scaling import Autoscale, Decision, Sample, Statistic, StepRule, TargetRule
 
 SATURATED = 0.95
 """From this share of a limit on a signal cannot say how much more is wanted."""
@@ -96,7 +96,7 @@ def _target(look: _Look, rule: TargetRule) -> _Proposal | None:
     if not look.samples or not _has(look.samples[-1], rule.metric):
         return None
     seen = _seen(look, rule, max(look.rules.in_window, look.rules.average))
-    if SIGNALS[rule.metric].shared or SIGNALS[rule.metric].share:
+    if rule.signal.tracked:
         return _tracked(look, rule, seen)
     return _felt(look, rule, seen)
 
@@ -126,8 +126,10 @@ def _tracked(look: _Look, rule: TargetRule, seen: Sequence[Sample]) -> _Proposal
 
 def _needs(rule: TargetRule, seen: Sequence[Sample]) -> list[float]:
     """For each sample, how many replicas at their target its load asks for."""
-    if SIGNALS[rule.metric].shared:
+    if rule.signal.shared:
         return [max(0.0, one.values[rule.metric]) / rule.target for one in seen]
+    if rule.signal.average:
+        return [max(0.0, one.values[rule.metric]) * max(1, one.replicas) / rule.target for one in seen]
     # By what was known before: else a little more load could take away what is known of its cost, and ask for less.
     cost = _cost(rule, seen[:-1])
     needs = [_need(rule, one, cost) for one in seen]
@@ -256,7 +258,7 @@ def _period(rule: StepRule, samples: Sequence[Sample], end: float) -> float | No
         return None
     if rule.statistic is Statistic.SUM:  # a rate, summed up over the period
         return sum(one.values[rule.metric] for one in inside) / len(inside) * rule.period
-    shared = SIGNALS[rule.metric].shared
+    shared = rule.signal.shared
     return _FOLD[rule.statistic]([one.values[rule.metric] / (max(1, one.replicas) if shared else 1) for one in inside])
 
 
@@ -319,9 +321,10 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def _said(rule: TargetRule, sample: Sample, need: float) -> str:
-    signal, value = SIGNALS[rule.metric], sample.values[rule.metric]
+    signal, value = rule.signal, sample.values[rule.metric]
     if not signal.share:
-        return f"{rule.metric} {_shown(value / max(1, sample.replicas))} of {_shown(rule.target)} {signal.unit}"
+        each = value / max(1, sample.replicas) if signal.shared else value
+        return f"{rule.metric} {_shown(each)} of {_shown(rule.target)} {signal.unit}"
     text = f"{rule.metric} {value:.0%} of {rule.target:.0%} {signal.unit}"
     if value < SATURATED:
         return text

@@ -15,6 +15,7 @@ from sqlalchemy import RowMapping
 from paas.errors import PlatformError
 from paas.model.app import Addon, App, Attachment, Operation, ProcessSpec, Release, ReleaseKind, ReleaseStatus, Source
 from paas.model.cron import CronJob, Missed, Overlap
+from paas.model.custom_signal import Combine, CustomSignal
 from paas.model.events import Event
 from paas.model.route import Certificate
 from paas.model.scripts import Scripts
@@ -87,6 +88,7 @@ def release(row: RowMapping, vault: Vault) -> Release:
         domains=tuple(document["domains"]), addons=tuple(document["addons"]),
         since={str(process): int(number) for process, number in document["since"].items()},
         cron=tuple(_job(item) for item in document.get("cron", ())),
+        signals=tuple(_signal(item) for item in document.get("signals", ())),
         scripts={name: Scripts(**_known(Scripts, item)) for name, item in document.get("scripts", {}).items()},
         config=vault.unseal(row["sealed"], row["app_id"], f"config {row['number']}"),
         **{name: document[name] for name in SIMPLE if name in document},
@@ -152,6 +154,7 @@ def _document(release: Release) -> Values:
         "requires": list(release.requires),
         "since": dict(release.since),
         "cron": [asdict(job) for job in release.cron],
+        "signals": [asdict(signal) for signal in release.signals],
         "scripts": {name: asdict(one) for name, one in release.scripts.items()},
         **{name: getattr(release, name) for name in SIMPLE},
     }
@@ -160,6 +163,10 @@ def _document(release: Release) -> Values:
 def _job(item: Mapping[str, Any]) -> CronJob:
     ways = {"overlap": Overlap(item["overlap"]), "missed": Missed(item["missed"])}
     return CronJob(**{**_known(CronJob, item), **ways})
+
+
+def _signal(item: Mapping[str, Any]) -> CustomSignal:
+    return CustomSignal(**{**_known(CustomSignal, item), "combine": Combine(item["combine"])})
 
 
 def _process(item: Mapping[str, Any]) -> ProcessSpec:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import BinaryIO
 
@@ -123,7 +123,22 @@ def run(
     """Run one of the addon's commands and return its output. Raises PlatformError with the command's own words."""
     call = services.call(command, addon, kinds.kind(addon.kind))
     source = dump if call.dump else BytesIO(call.script.encode()) if call.script else None
-    pipe = Pipe(source, sink)
+    return _called(context, addon, replica, call, Pipe(source, sink))
+
+
+def asked(context: Context, addon: Addon, replica: Replica, query: str) -> bytes:
+    """What a query answers that reads: as the app's own role, in a transaction that cannot write, for 3 s at most.
+
+    Raises PlatformError, also for a kind of addon that takes none.
+    """
+    kind = kinds.kind(addon.kind)
+    if kind.query is None:
+        raise PlatformError(f"a {kind.name} takes no queries")
+    call = services.call(kind.query, addon, kind)
+    return _called(context, addon, replica, replace(call, run=(*call.run, query)), Pipe(None, None))
+
+
+def _called(context: Context, addon: Addon, replica: Replica, call: services.Call, pipe: Pipe) -> bytes:
     code = context.engine.exec(replica.id, call.run, pipe, call.env)
     if code:
         raise PlatformError(

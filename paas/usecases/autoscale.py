@@ -93,8 +93,16 @@ def effective(release: Release, overrides: Sequence[Override]) -> dict[str, Auto
         if rules and override and override.paused is not None:
             rules = replace(rules, paused=override.paused)
         if rules:
-            found[process.name] = rules
+            found[process.name] = _declared(release, rules)
     return found
+
+
+def _declared(release: Release, rules: Autoscale) -> Autoscale:
+    """The rules, which know of the app's own signals how they are combined."""
+    ways = {one.name: one.combine.value for one in release.signals}
+    if not ways:
+        return rules
+    return replace(rules, rules=tuple(replace(one, declared=ways.get(one.metric, "")) for one in rules.rules))
 
 
 def rules_of(context: Context, app: App, release: Release) -> dict[str, Autoscale]:
@@ -114,7 +122,8 @@ def list_autoscale(context: Context, request: ListAutoscale, act: Act) -> AppRul
 def set_autoscale(context: Context, request: SetAutoscale, act: Act) -> AppRules:
     """Keep rules over those of the release. Raises UsageError naming what is wrong of them."""
     app, before = _process(context, request.app, request.process)
-    given = parsed(request.table)
+    own = tuple(one.name for one in base_release(context.store, app).signals)
+    given = parsed(request.table, own)
     merged = _merged(before or Autoscale(rules=(DEFAULT,)), given, request.table)
     known = _override(context, app.id, request.process)
     paused = None if "paused" in request.table else known.paused if known else None
@@ -165,10 +174,11 @@ def recorded_load(context: Context, request: RecordedLoad, act: Act) -> Load:
 # --- rules that are given ------------------------------------------------------------------------------------------
 
 
-def parsed(table: Mapping[str, Any]) -> Autoscale:
-    """The rules of a table as in `paas.toml`. Raises UsageError with the key and the rule it breaks."""
+def parsed(table: Mapping[str, Any], own: Sequence[str] = ()) -> Autoscale:
+    """The rules of a table as in `paas.toml`, of an app that declares its `own` signals. Raises UsageError with the key
+    and the rule it breaks."""
     try:
-        found = validated(AutoscaleTable, table, "autoscale")
+        found = validated(AutoscaleTable, table, "autoscale", own)
         return consistent(found).rules()
     except ConfigError as error:
         raise UsageError(error.message, hint=error.hint, details=error.details) from None

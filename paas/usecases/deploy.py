@@ -388,6 +388,7 @@ def _next(wanted: Shape, base: Release, built: Built | None, source: Source) -> 
         requires=shape.requires(manifest),
         config=shape.config(manifest, base),
         cron=shape.cron(manifest, shape.processes(wanted, base)),
+        signals=shape.signals(manifest, shape.processes(wanted, base)),
         scripts=manifest.scripts,
         domains=shape.domains(manifest, base),
         port=shape.port(wanted, built.image.exposed if built and own_image else ()),

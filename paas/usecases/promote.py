@@ -92,6 +92,7 @@ def promotion(running: Release, base: Release, image_ref: str) -> Release:
         processes=tuple(_own_limits(process, base) for process in running.processes),
         requires=running.requires,
         cron=running.cron,
+        signals=running.signals,
         scripts=running.scripts,
         port=running.port,
         drain=running.drain,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from paas.errors import PaasError
@@ -26,12 +26,18 @@ class Kept(Protocol):
         """Keep one of each series, and the look they came from."""
 
 
+def _none(app_id: str) -> Mapping[str, float]:
+    return {}
+
+
 @dataclass(slots=True)
 class Sampler:
-    """One look a call. A router that does not answer costs its signals, an engine that does not all of them."""
+    """One look a call; `own` are the values of an app's own signals. A router that does not answer costs its signals,
+    an engine that does not all of them."""
 
     context: Context
     kept: Kept
+    own: Callable[[str], Mapping[str, float]] = _none
     _looks: deque[Look] = field(default_factory=deque)
     _machine: Machine | None = None
     _silent: str = ""
@@ -44,7 +50,13 @@ class Sampler:
         while self._looks and look.clock - self._looks[0].clock > 2 * PATIENCE:
             self._looks.popleft()
         self._looks.append(look)
-        self.kept.add(samples(tuple(self._looks), machine), look)
+        found = samples(tuple(self._looks), machine)
+        self.kept.add({series: self._with_own(series, sample) for series, sample in found.items()}, look)
+
+    def _with_own(self, series: Series, sample: Sample) -> Sample:
+        """The sample of a process, with what its app itself says."""
+        own = {} if "." in series.name else self.own(series.app_id)
+        return replace(sample, values={**sample.values, **own}) if own else sample
 
     def _known_machine(self) -> Machine:
         info = self.context.engine.info()

@@ -15,6 +15,7 @@ from paas.model import names
 from paas.model.app import App, ProcessSpec, Release
 from paas.model.build import BuildPlan, Process
 from paas.model.cron import CronJob
+from paas.model.custom_signal import CustomSignal
 from paas.model.manifest import Manifest, ProcessOptions
 from paas.model.reviews import Cap
 from paas.model.secret import Secret
@@ -149,6 +150,18 @@ def cron(manifest: Manifest, known: tuple[ProcessSpec, ...]) -> tuple[CronJob, .
             where = f"paas.toml: cron {job.name}: process"
             raise ConfigError(f"there is no process {job.process!r}", where=where, hint=f"it has: {', '.join(there)}")
     return manifest.cron
+
+
+def signals(manifest: Manifest, known: tuple[ProcessSpec, ...]) -> tuple[CustomSignal, ...]:
+    """The app's own signals, as the source has them. Raises ConfigError for one of a process that there is not."""
+    there = sorted(process.name for process in known if process.name != "release")
+    for signal in manifest.signals:
+        if signal.path and signal.process not in there:
+            where = f"paas.toml: signals.{signal.name}.process"
+            raise ConfigError(
+                f"there is no process {signal.process!r}", where=where, hint=f"it has: {', '.join(there)}"
+            )
+    return manifest.signals
 
 
 def timed(release: Release, manifest: Manifest) -> Release:

@@ -21,6 +21,8 @@ TOPICS: Mapping[str, str] = {
     "crash": "a replica ended by itself",
     "crash.oom": "a replica ran out of memory",
     "autoscale.maximum": "autoscaling wants more replicas than its maximum",
+    "signal.failed": "a signal of an app cannot be read",
+    "signal.works": "it can be read again",
     "autoscale.full": "autoscaling finds no room for another replica",
     "autoscale.failed": "autoscaling could not do what it decided",
     "autoscale.blind": "autoscaling has no metrics to go by",

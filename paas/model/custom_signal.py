@@ -1,0 +1,36 @@
+"""Words of signals that an app declares: where a number is read, and what those of several replicas come to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Combine(StrEnum):
+    """What the values of an app's replicas come to. A sum falls on each one's part when there are more of them; an
+    average and a maximum are what each of them is at."""
+
+    SUM = "sum"
+    AVERAGE = "average"
+    MAXIMUM = "maximum"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustomSignal:
+    """A number of an app, read every `period` seconds.
+
+    Either of the replicas of `process`: a GET of `path` at `port` (0: where the process listens), of whose answer
+    `prometheus` (`name{label="value"}`) or `json` (a JSON pointer, RFC 6901) is the number, `combine`d over replicas.
+    Or of a database: what `query` answers in the addon of that alias (empty: the only one).
+    """
+
+    name: str
+    path: str = ""
+    process: str = "web"
+    port: int = 0
+    prometheus: str = ""
+    json: str = ""
+    combine: Combine = Combine.SUM
+    query: str = ""
+    addon: str = ""
+    period: float = 15.0
