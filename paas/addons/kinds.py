@@ -177,7 +177,8 @@ class _Reader:
             setup=self._commands("setup", given.setup), restore=self._commands("restore", given.restore),
             abandon=self._commands("abandon", given.abandon), shell=self._command("shell", given.shell),
             facts=self._command("facts", given.facts),
-            query=self._command("query", given.query) if given.query else None, backup=self._command("backup", given.backup),
+            query=self._command("query", given.query) if given.query else None,
+            backup=self._command("backup", given.backup),
             verify=self._command("verify", given.verify),
         )  # fmt: skip
 

@@ -264,6 +264,13 @@ class DeployTable(Table):
     """Most time of the `release` command. Else 15 minutes."""
 
 
+class SleepTable(Table):
+    """`[sleep]`: the app runs nothing while nobody asks; the first request starts it."""
+
+    after: seconds(60, 604_800)  # type: ignore[valid-type]
+    """Idle time after which it sleeps: `30m`."""
+
+
 class PaasToml(Table):
     """The whole file."""
 
@@ -299,6 +306,8 @@ class PaasToml(Table):
         AfterValidator(named),
     ] = Field(default_factory=dict)
     """Numbers of the app's own that autoscaling can follow; `NAME` is what rules call it."""
+    sleep: SleepTable | None = None
+    """When the app sleeps. Else never; `paas sleep set` counts before it."""
     scripts: ScriptsTable = ScriptsTable()
     """What runs once after the first deploy, and before the app is taken away."""
     environments: dict[EnvironmentName, EnvironmentTable] = Field(default_factory=dict, max_length=20)
@@ -322,6 +331,7 @@ class PaasToml(Table):
             env={key: EnvVar(**table.model_dump()) for key, table in self.env.items()},
             addons=tuple(dict.fromkeys(self.addons)),
             cron=tuple(table.job() for table in self.cron),
+            sleep_after=self.sleep.after if self.sleep else None,
             signals=tuple(table.signal(name) for name, table in self.signals.items()),
             drain=self.deploy.drain,
             deploy_timeout=self.deploy.timeout,

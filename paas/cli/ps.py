@@ -37,8 +37,14 @@ def list_replicas(app: AppOption = "", as_json: JsonOption = False) -> None:
     table(
         ["replica", "state", "release", "age", "restarts", "cpu", "memory", "detail"],
         [_row(replica) for replica in replicas],
-        empty="no replica runs" + ("" if answer["release"] else ": paas deploy"),
+        empty=_nothing(answer),
     )
+
+
+def _nothing(answer: dict[str, Any]) -> str:
+    if answer["asleep"]:
+        return "asleep: the next request starts it, or paas sleep wake"
+    return "no replica runs" + ("" if answer["release"] else ": paas deploy")
 
 
 def _row(replica: dict[str, Any]) -> tuple[object, ...]:

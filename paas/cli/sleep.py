@@ -42,8 +42,49 @@ def set_(
     put_json(answer) if as_json else put(_said(answer))
 
 
+@app.command()
+def unset(
+    name: Annotated[str, typer.Argument(metavar="[APP]", help="The app; else as with --app.", show_default=False)] = "",
+    app: AppOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Have what paas.toml says count again, from the next deploy on."""
+    from paas.requests.sleep import UnsetSleep
+
+    _tell(operate(UnsetSleep(app=app_of(name or app)), quiet=as_json), as_json)
+
+
+@app.command()
+def now(
+    name: Annotated[str, typer.Argument(metavar="[APP]", help="The app; else as with --app.", show_default=False)] = "",
+    app: AppOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Have an app sleep at once that may sleep; requests in flight are answered first."""
+    from paas.requests.sleep import SleepNow
+
+    _tell(operate(SleepNow(app=app_of(name or app)), quiet=as_json), as_json)
+
+
+@app.command()
+def wake(
+    name: Annotated[str, typer.Argument(metavar="[APP]", help="The app; else as with --app.", show_default=False)] = "",
+    app: AppOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Wake an app, as its first request would."""
+    from paas.requests.sleep import WakeApp
+
+    _tell(operate(WakeApp(app=app_of(name or app)), quiet=as_json), as_json)
+
+
+def _tell(answer: dict[str, Any], as_json: bool) -> None:
+    put_json(answer) if as_json else put(_said(answer))
+
+
 def _said(answer: dict[str, Any]) -> str:
     if not answer["after"]:
         return f"{answer['app']} never sleeps"
-    now = "asleep" if answer["asleep"] else "awake"
-    return f"{answer['app']} sleeps after {answer['after'] / 60:g} min without requests; it is {now}"
+    state = "asleep" if answer["asleep"] else "awake"
+    by = ", as paas.toml says" if answer["by_file"] else ""
+    return f"{answer['app']} sleeps after {answer['after'] / 60:g} min without requests{by}; it is {state}"

@@ -219,6 +219,9 @@ name = "{name}"
 # env = {{ MODE = "review" }}
 # processes = {{ web = {{ replicas = 1, memory = "256M" }} }}
 
+# [sleep]                            # docs/sleep.md
+# after = "30m"
+
 # [signals.waiting]                  # a number of the app's own for autoscaling: docs/autoscaling.md
 # path = "/metrics"
 # prometheus = 'jobs_waiting{{queue="mail"}}'   # or json = "/queues/mail/depth"

@@ -75,6 +75,7 @@ class Manifest:
     addons: tuple[str, ...] = ()
     cron: tuple[CronJob, ...] = ()
     signals: tuple[CustomSignal, ...] = ()
+    sleep_after: float | None = None
     drain: float | None = None
     deploy_timeout: float | None = None
     release_timeout: float | None = None

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sleep:
-    """That an app may sleep `after` so many idle seconds, and whether it does. `port` is the loopback port at which
-    requests for it are held while it does (0: none was found yet). `since` is when it fell asleep or woke, Unix time.
+    """That an app may sleep `after` so many idle seconds (0: never), and whether it does. `by_file`: its `paas.toml`
+    says so, and may say something else at the next deploy; else a command did, which counts until it is unset.
+    `port` is the loopback port at which requests for it are held while it sleeps (0: none was found yet). `since` is
+    when it fell asleep or woke, Unix time.
     """
 
     app_id: str
@@ -16,3 +18,4 @@ class Sleep:
     asleep: bool = False
     since: float = 0.0
     port: int = 0
+    by_file: bool = False

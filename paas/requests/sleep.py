@@ -22,3 +22,24 @@ class SetSleep(Request):
     method, path, permission, shape = "POST", "/apps/{app}/sleep", "operator", "operation"
     app: Name
     after: Annotated[float, Ge(0), Le(604_800)]
+
+
+class UnsetSleep(Request):
+    """What the app's `paas.toml` says counts again, from its next deploy on; until then it never sleeps."""
+
+    method, path, permission, shape = "DELETE", "/apps/{app}/sleep", "operator", "operation"
+    app: Name
+
+
+class SleepNow(Request):
+    """Have an app sleep at once that may sleep. Requests in flight are answered first."""
+
+    method, path, permission, shape = "POST", "/apps/{app}/sleep/now", "operator", "operation"
+    app: Name
+
+
+class WakeApp(Request):
+    """Have an app awake, as its first request would."""
+
+    method, path, permission, shape = "POST", "/apps/{app}/wake", "operator", "operation"
+    app: Name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Float, ForeignKey, Integer, String, Table
+from sqlalchemy import Boolean, Column, Float, ForeignKey, Integer, String, Table, false
 
 from paas.store.tables import metadata
 
@@ -14,4 +14,5 @@ sleeps = Table(
     Column("asleep", Boolean, nullable=False),
     Column("since", Float, nullable=False),
     Column("port", Integer, nullable=False),
+    Column("by_file", Boolean, nullable=False, server_default=false()),
 )

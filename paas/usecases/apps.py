@@ -25,7 +25,8 @@ from paas.usecases.switch import base_release
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppLine:
     """An app in a list. `status`: empty (never deployed), stopped (scaled to 0), running, degraded (some replicas
-    not healthy), down (none healthy), working (a release is on its way), unknown (the Engine does not answer).
+    not healthy), down (none healthy), asleep (the next request starts it), working (a release is on its way), unknown
+    (the Engine does not answer).
     `processes` maps process types to wanted replicas; `release` 0: none."""
 
     name: str
@@ -93,6 +94,7 @@ def list_apps(context: Context, request: ListApps, act: Act) -> tuple[AppLine, .
     """Those one may see, by name, with one look at the engine for all of them."""
     observed = _observed(context)
     lines, certificates = [], served(context)
+    asleep = {one.app_id for one in context.store.sleeps() if one.asleep}
     for app in context.store.apps():
         if not act.may(app.id):
             continue
@@ -102,7 +104,7 @@ def list_apps(context: Context, request: ListApps, act: Act) -> tuple[AppLine, .
             AppLine(
                 name=app.name,
                 id=app.id,
-                status=status_of(app, release, own),
+                status=status_of(app, release, own, asleep=app.id in asleep),
                 url=app_url(context, app, certificates),
                 release=app.wanted,
                 processes=wanted_counts(app, release),
@@ -166,7 +168,7 @@ def show_app(context: Context, request: ShowApp, act: Act) -> AppShown:
     return AppShown(
         name=app.name,
         id=app.id,
-        status=status_of(app, release, _observed(context, app.id)),
+        status=status_of(app, release, _observed(context, app.id), asleep=_asleep(context, app)),
         url=app_url(context, app),
         release=app.wanted,
         processes=wanted_counts(app, release),
@@ -264,12 +266,19 @@ def wanted_counts(app: App, release: Release) -> dict[str, int]:
     }
 
 
-def status_of(app: App, release: Release, observed: Sequence[ObservedService] | None) -> str:
+def _asleep(context: Context, app: App) -> bool:
+    known = context.store.sleep(app.id)
+    return known is not None and known.asleep
+
+
+def status_of(app: App, release: Release, observed: Sequence[ObservedService] | None, *, asleep: bool = False) -> str:
     """One word, see AppLine."""
     if not release.image:
         return "empty"
     if release.status is ReleaseStatus.PENDING:
         return "working"
+    if asleep:
+        return "asleep"
     if observed is None:
         return "unknown"
     counts = {name: count for name, count in wanted_counts(app, release).items() if count}

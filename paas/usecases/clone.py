@@ -187,7 +187,7 @@ def _settings(context: Context, original: _Original, app: App, act: Act) -> tupl
     for override in context.store.overrides(original.app.id):
         context.store.put_override(replace(override, app_id=app.id, actor=act.actor, at=now))
     if (sleep := context.store.sleep(original.app.id)) is not None:
-        context.store.put_sleep(Sleep(app_id=app.id, after=sleep.after, since=now))
+        context.store.put_sleep(Sleep(app_id=app.id, after=sleep.after, since=now, by_file=sleep.by_file))
     for job in original.release.cron:
         mark = CronMark(app_id=app.id, job=job.name, timing=job.timing, seen_at=now, paused_by=act.actor, paused_at=now)
         context.store.put_mark(mark)

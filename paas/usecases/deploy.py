@@ -20,7 +20,7 @@ from paas.plan.text import render
 from paas.reconcile import plan_of
 from paas.requests.addons import CreateAddon
 from paas.requests.deploys import DeployApp, PlanApp
-from paas.usecases import addons, images, scripts, shape, uploads
+from paas.usecases import addons, images, scripts, shape, sleep, uploads
 from paas.usecases.apps import new_app, new_id, wanted_counts
 from paas.usecases.build_image import PULLED, Built, build_image, inspected
 from paas.usecases.config import check_size
@@ -35,6 +35,7 @@ from paas.usecases.switch import base_release, last_good, newest_first, world
 TO_BE_BUILT = "(to be built)"
 COMPARED = (
     "image", "processes", "config", "domains", "cron", "scripts", "port", "drain", "deploy_timeout", "release_timeout",
+    "requires", "signals",
 )  # fmt: skip
 """What a release must differ in from the one that runs, to be one."""
 
@@ -137,6 +138,7 @@ def carried_out(work: Work) -> Deployed:
         try:
             _create_addons(work)
             done = _served(work, _release(work))
+            sleep.declared(work.context, work.app.id, work.wanted.manifest.sleep_after)
         finally:
             # Also after a failure: a deploy that fails again and again must not fill the disk.
             images.collect(work.context, work.app, work.act.emit, operation=work.act.operation)

@@ -121,7 +121,7 @@ from paas.requests.reviews import (
 )
 from paas.requests.runs import ListRuns, ReadRunLogs, ShowRun, StartRun, StopRun
 from paas.requests.sessions import AddonShell, ExecCommand, RunCommand
-from paas.requests.sleep import SetSleep, ShowSleep
+from paas.requests.sleep import SetSleep, ShowSleep, SleepNow, UnsetSleep, WakeApp
 from paas.usecases import (
     addons,
     apps,
@@ -219,6 +219,9 @@ HANDLERS: Mapping[type[Request], Handler] = {
     ResumeCron: cron.resume_cron,
     ShowSleep: sleep.show_sleep,
     SetSleep: sleep.set_sleep,
+    UnsetSleep: sleep.unset_sleep,
+    SleepNow: sleep.sleep_now,
+    WakeApp: sleep.wake_app,
     ShowMetrics: metrics.show_metrics,
     ScrapeMetrics: metrics.scrape_metrics,
     RecommendSizes: recommend.recommend_sizes,

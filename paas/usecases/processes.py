@@ -56,11 +56,13 @@ class ProcessLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppProcesses:
-    """All processes of an app. A process that only the release before had is listed while its replicas still drain."""
+    """All processes of an app. A process that only the release before had is listed while its replicas still drain.
+    `asleep`: nothing of it runs until somebody asks."""
 
     app: str
     release: int
     processes: tuple[ProcessLine, ...]
+    asleep: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +87,7 @@ def list_replicas(context: Context, request: ListReplicas, act: Act) -> AppProce
     return AppProcesses(
         app=app.name,
         release=app.wanted,
+        asleep=(known := context.store.sleep(app.id)) is not None and known.asleep,
         processes=tuple(
             ProcessLine(
                 process=name,

@@ -14,7 +14,7 @@ from paas.model.events import Event
 from paas.model.service import State
 from paas.model.sleep import Sleep
 from paas.reconcile import reconcile
-from paas.requests.sleep import SetSleep, ShowSleep
+from paas.requests.sleep import SetSleep, ShowSleep, SleepNow, UnsetSleep, WakeApp
 from paas.usecases.context import Act, Context
 from paas.usecases.switch import in_words, world
 
@@ -39,12 +39,14 @@ class Holder(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sleeping:
-    """`after` idle seconds the app sleeps, 0: never. `since` is when it fell asleep or woke last, Unix seconds."""
+    """`after` idle seconds the app sleeps, 0: never. `since` is when it fell asleep or woke last, Unix seconds;
+    `by_file`: that is what its `paas.toml` says."""
 
     app: str
     after: float
     asleep: bool
     since: float
+    by_file: bool = False
 
 
 def show_sleep(context: Context, request: ShowSleep, act: Act) -> Sleeping:
@@ -59,18 +61,68 @@ def set_sleep(context: Context, request: SetSleep, act: Act) -> Sleeping:
     app = context.store.app(request.app)
     with context.locks.hold(app.id, f"{act.actor}: sleep", act.emit):
         known = context.store.sleep(app.id)
-        if request.after:
-            made = known or Sleep(app_id=app.id, after=0.0, since=context.clock.now())
-            context.store.put_sleep(replace(made, after=request.after))
-        elif known:
-            context.store.delete_sleep(app.id)
-            release = _serving(context, app)
-            if known.asleep and release:
-                reconcile(world(context), app, release, act.emit)
+        made = known or Sleep(app_id=app.id, after=0.0, since=context.clock.now())
+        sleeps_on = made.asleep and request.after > 0
+        context.store.put_sleep(replace(made, after=request.after, by_file=False, asleep=sleeps_on))
+        if not request.after:
+            _started(context, app, known, act)
     return _shown(context, app)
 
 
-def wake(context: Context, app_id: str) -> str:
+def unset_sleep(context: Context, request: UnsetSleep, act: Act) -> Sleeping:
+    """Forget what was set by command. Raises NotFound."""
+    app = context.store.app(request.app)
+    with context.locks.hold(app.id, f"{act.actor}: sleep", act.emit):
+        known = context.store.sleep(app.id)
+        if known is not None and not known.by_file:
+            context.store.delete_sleep(app.id)
+            _started(context, app, known, act)
+    return _shown(context, app)
+
+
+def _started(context: Context, app: App, known: Sleep | None, act: Act) -> None:
+    """Have it run that slept."""
+    release = _serving(context, app)
+    if known is not None and known.asleep and release:
+        reconcile(world(context), app, release, act.emit)
+
+
+def declared(context: Context, app_id: str, after: float | None) -> None:
+    """What the files of a release that serves say of its sleep (None: nothing); what was set by command stays."""
+    known = context.store.sleep(app_id)
+    if known is None and after is not None:
+        context.store.put_sleep(Sleep(app_id=app_id, after=after, since=context.clock.now(), by_file=True))
+    elif known is not None and known.by_file and after is None:
+        context.store.delete_sleep(app_id)
+    elif known is not None and known.by_file and after != known.after:
+        context.store.put_sleep(replace(known, after=after or 0.0))
+
+
+def sleep_now(context: Context, request: SleepNow, act: Act) -> Sleeping:
+    """Idempotent. Raises Conflict for an app that may not sleep, that runs nothing, or that somebody works on."""
+    app = context.store.app(request.app)
+    known = context.store.sleep(app.id)
+    if known is None or not known.after:
+        raise Conflict(f"{app.name} never sleeps", hint=f"paas sleep set {app.name} 30m")
+    if not known.port:
+        raise Conflict(f"{app.name} cannot sleep yet: nobody would hold its requests", hint="try again in some seconds")
+    if not known.asleep and not fall_asleep(context, app.id, f"{act.actor} said so"):
+        holder = context.locks.holder(app.id)
+        why = f"is busy: {holder}" if holder else "has no release that runs"
+        raise Conflict(f"{app.name} {why}", hint="paas operations" if holder else f"paas deploy -a {app.name}")
+    return _shown(context, app)
+
+
+def wake_app(context: Context, request: WakeApp, act: Act) -> Sleeping:
+    """Idempotent. Raises Conflict when nothing was deployed, and what a start fails with: it sleeps on then."""
+    app = context.store.app(request.app)
+    known = context.store.sleep(app.id)
+    if known is not None and known.asleep:
+        wake(context, app.id, f"{act.actor} woke it")
+    return _shown(context, app)
+
+
+def wake(context: Context, app_id: str, why: str = "a request woke it") -> str:
     """Have the app awake, and say where a healthy replica of web answers (`ip:port`).
 
     Waits for the app's lock. An app that does not get healthy is asleep again. Raises PaasError with the cause.
@@ -87,11 +139,11 @@ def wake(context: Context, app_id: str) -> str:
             except Exception as error:
                 _asleep_again(context, app, release, known, error)
                 raise
-            _tell(context, app, "sleep.woke", f"{app.name} woke for a request")
+            _tell(context, app, "sleep.woke", f"{app.name} is awake: {why}")
     return _address(context, app)
 
 
-def fall_asleep(context: Context, app_id: str) -> bool:
+def fall_asleep(context: Context, app_id: str, why: str = "") -> bool:
     """Lead the routes to the waker, drain, end the replicas. Whether it did: not while somebody works on the app."""
     with context.locks.try_hold(app_id, HOLDER) as held:
         known = context.store.sleep(app_id)
@@ -103,13 +155,13 @@ def fall_asleep(context: Context, app_id: str) -> bool:
             return False
         context.store.put_sleep(replace(known, asleep=True, since=context.clock.now()))
         reconcile(world(context), app, release, _noted)
-        _tell(context, app, "sleep.fell", f"{app.name} sleeps: no request for {known.after / 60:g} min")
+        _tell(context, app, "sleep.fell", f"{app.name} sleeps: {why or f'no request for {known.after / 60:g} min'}")
         return True
 
 
 def listen(context: Context, holder: Holder) -> None:
     """Have a port for every app that may sleep, the one it had when that is free: its route leads there already."""
-    found = context.store.sleeps()
+    found = [one for one in context.store.sleeps() if one.after]
     holder.forget_all_but(one.app_id for one in found)
     for one in found:
         port = holder.listen(one.app_id, one.port)
@@ -138,7 +190,7 @@ class Sleeper:
     def __call__(self) -> None:
         """Have those sleep that were idle long enough. Without word from the router nobody is idle."""
         listen(self.context, self.holder)
-        may = [one for one in self.context.store.sleeps() if not one.asleep]
+        may = [one for one in self.context.store.sleeps() if one.after and not one.asleep]
         self._seen = {one.app_id: self._seen[one.app_id] for one in may if one.app_id in self._seen}
         if not may:
             return
@@ -202,7 +254,7 @@ def _shown(context: Context, app: App) -> Sleeping:
     known = context.store.sleep(app.id)
     if known is None:
         return Sleeping(app=app.name, after=0.0, asleep=False, since=0.0)
-    return Sleeping(app=app.name, after=known.after, asleep=known.asleep, since=known.since)
+    return Sleeping(app=app.name, after=known.after, asleep=known.asleep, since=known.since, by_file=known.by_file)
 
 
 def _tell(context: Context, app: App, kind: str, message: str) -> None:

@@ -91,6 +91,15 @@ def test_what_is_wrong_is_told_with_file_and_key(text: str, words: str) -> None:
     assert caught.value.where.startswith("paas.toml: ")
 
 
+def test_sleep_has_a_time_of_a_minute_or_more() -> None:
+    assert manifest('[sleep]\nafter = "30m"').sleep_after == 1800
+    assert manifest("").sleep_after is None
+    for text in ("[sleep]", "[sleep]\nafter = 5", "[sleep]\nafter = 'never'", "[sleep]\nafter = '8d'"):
+        with pytest.raises(ConfigError) as caught:
+            manifest(text)
+        assert caught.value.where == "paas.toml: sleep.after"
+
+
 def test_there_are_ten_of_them_at_most() -> None:
     text = "".join(f"[signals.s{number}]\nquery = 'select 1'\n" for number in range(11))
     with pytest.raises(ConfigError, match="10"):

@@ -6,12 +6,24 @@ from collections.abc import Iterable
 
 import pytest
 
-from paas.errors import UsageError
+from paas.errors import Conflict, UsageError
 from paas.model.route import Route
-from paas.requests.processes import Scale
-from paas.requests.sleep import SetSleep, ShowSleep
-from paas.usecases.processes import scale
-from paas.usecases.sleep import Sleeper, fall_asleep, set_sleep, show_sleep, wake
+from paas.requests.apps import ListApps, ShowApp
+from paas.requests.processes import ListReplicas, Scale
+from paas.requests.sleep import SetSleep, ShowSleep, SleepNow, UnsetSleep, WakeApp
+from paas.usecases.apps import list_apps, show_app
+from paas.usecases.processes import list_replicas, scale
+from paas.usecases.sleep import (
+    Sleeper,
+    declared,
+    fall_asleep,
+    set_sleep,
+    show_sleep,
+    sleep_now,
+    unset_sleep,
+    wake,
+    wake_app,
+)
 from tests.unit.usecases.parts import Parts
 
 PORT = 40_123
@@ -100,6 +112,76 @@ def test_without_a_port_to_hold_requests_nothing_sleeps(platform: Parts) -> None
     platform.release(platform.app(web=1))
     set_sleep(platform.context, SetSleep(app="shop", after=60), platform.act)
     assert not fall_asleep(platform.context, platform.context.store.app("shop").id)
+
+
+def kept(platform: Parts) -> tuple[float, bool]:
+    shown = show_sleep(platform.context, ShowSleep(app="shop"), platform.act)
+    return shown.after, shown.by_file
+
+
+def test_what_the_files_say_counts_until_a_command_says_otherwise_and_again_when_that_is_unset(platform: Parts) -> None:
+    app = platform.app(web=1)
+    declared(platform.context, app.id, 600.0)
+    assert kept(platform) == (600.0, True)
+    declared(platform.context, app.id, 900.0)
+    assert kept(platform) == (900.0, True)
+    set_sleep(platform.context, SetSleep(app="shop", after=0), platform.act)
+    declared(platform.context, app.id, 600.0)
+    assert kept(platform) == (0.0, False), "off is for good, whatever is deployed"
+    unset_sleep(platform.context, UnsetSleep(app="shop"), platform.act)
+    declared(platform.context, app.id, 600.0)
+    assert kept(platform) == (600.0, True)
+    declared(platform.context, app.id, None)
+    assert kept(platform) == (0.0, False)
+
+
+def test_what_a_command_said_outlives_files_that_say_nothing(platform: Parts) -> None:
+    app = platform.app(web=1)
+    set_sleep(platform.context, SetSleep(app="shop", after=120), platform.act)
+    declared(platform.context, app.id, None)
+    assert kept(platform) == (120.0, False)
+
+
+def test_it_sleeps_and_wakes_when_somebody_says_so_and_is_said_to(platform: Parts, sleeper: Sleeper) -> None:
+    def status() -> tuple[str, str, bool]:
+        (line,) = list_apps(platform.context, ListApps(), platform.act)
+        shown = show_app(platform.context, ShowApp(app="shop"), platform.act)
+        return line.status, shown.status, list_replicas(platform.context, ListReplicas(app="shop"), platform.act).asleep
+
+    assert status() == ("running", "running", False)
+    for _ in range(2):
+        assert sleep_now(platform.context, SleepNow(app="shop"), platform.act).asleep
+    assert running(platform) == 0
+    assert status() == ("asleep", "asleep", True)
+    for _ in range(2):
+        assert not wake_app(platform.context, WakeApp(app="shop"), platform.act).asleep
+    assert (running(platform), status()) == (2, ("running", "running", False))
+    events = [event.message for _, event in platform.store.events() if event.kind.startswith("sleep.")]
+    assert events == ["shop sleeps: ann said so", "shop is awake: ann woke it"]
+
+
+def test_unset_starts_what_slept(platform: Parts, sleeper: Sleeper) -> None:
+    assert asleep(platform, sleeper)
+    unset_sleep(platform.context, UnsetSleep(app="shop"), platform.act)
+    assert running(platform) == 2
+    assert kept(platform) == (0.0, False)
+
+
+def test_now_is_refused_where_it_cannot_sleep(platform: Parts, sleeper: Sleeper) -> None:
+    held = platform.context.locks.hold(platform.store.app("shop").id, "bob: deploy", platform.act.emit)
+    with held, pytest.raises(Conflict, match="shop is busy: bob: deploy"):
+        sleep_now(platform.context, SleepNow(app="shop"), platform.act)
+    set_sleep(platform.context, SetSleep(app="shop", after=0), platform.act)
+    with pytest.raises(Conflict, match="never sleeps") as refused:
+        sleep_now(platform.context, SleepNow(app="shop"), platform.act)
+    assert refused.value.hint == "paas sleep set shop 30m"
+    platform.app("empty", "0d0d0d0d")
+    set_sleep(platform.context, SetSleep(app="empty", after=60), platform.act)
+    with pytest.raises(Conflict, match="cannot sleep yet"):
+        sleep_now(platform.context, SleepNow(app="empty"), platform.act)
+    sleeper()
+    with pytest.raises(Conflict, match="no release that runs"):
+        sleep_now(platform.context, SleepNow(app="empty"), platform.act)
 
 
 def test_a_time_too_short_is_refused(platform: Parts) -> None:
