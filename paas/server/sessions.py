@@ -5,8 +5,8 @@ frames, one byte of channel and its data: 0 input, 1 output, 2 error output, 3 a
 4 the end of input, 5 from the server: that many bytes of input were taken (a decimal number). The server's last frame
 is text: `{"exit_code": n}` or `{"error": {…}}`.
 
-A client may have WINDOW bytes of input on the way. Leaving that to TCP would lock both sides up: each could wait for
-the other to read.
+A client may have WINDOW bytes of input on the way; the session of one that sends more ends. Leaving that to TCP would
+lock both sides up: each could wait for the other to read.
 """
 
 from __future__ import annotations
@@ -82,6 +82,8 @@ class SocketTerminal:
         self._web = web
         self._loop = asyncio.get_running_loop()
         self._inputs: queue.Queue[bytes | Resize | None] = queue.Queue()
+        self._came = 0
+        self._taken = 0
         self._gone = False
         if request.tty:
             self._inputs.put(Resize(request.rows, request.columns))
@@ -92,6 +94,7 @@ class SocketTerminal:
         if self._gone:
             raise Cancelled("the client went away")
         if isinstance(item, bytes):
+            self._taken += len(item)
             self._send(bytes([TAKEN]) + str(len(item)).encode())
         return item
 
@@ -116,10 +119,12 @@ class SocketTerminal:
         self._inputs.put(None)
 
     async def listen(self) -> None:
-        """Take the client's frames until it goes away."""
+        """Take the client's frames until it goes away, or does not keep to the window: all of it would lie in memory."""
         with suppress(WebSocketDisconnect, KeyError, ValueError, RuntimeError):
-            while self._inputs.qsize() <= FRAMES:
-                self._inputs.put(_item(await self._web.receive_bytes()))
+            while self._inputs.qsize() <= FRAMES and self._came - self._taken <= WINDOW:
+                item = _item(await self._web.receive_bytes())
+                self._came += len(item) if isinstance(item, bytes) else 0
+                self._inputs.put(item)
         self.close()
 
 
