@@ -119,7 +119,7 @@ class SocketTerminal:
         self._inputs.put(None)
 
     async def listen(self) -> None:
-        """Take the client's frames until it goes away, or does not keep to the window: all of it would lie in memory."""
+        """Take the client's frames until it goes away or sends more than the window, which would lie in memory."""
         with suppress(WebSocketDisconnect, KeyError, ValueError, RuntimeError):
             while self._inputs.qsize() <= FRAMES and self._came - self._taken <= WINDOW:
                 item = _item(await self._web.receive_bytes())

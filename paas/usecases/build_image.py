@@ -70,7 +70,7 @@ def build_image(
             ref,
             labels=labels(context, app, build_id),
             emit=emit,
-            build_args=manifest.build_args,
+            build_args={**manifest.build_args, **_apart(context, app)},
             target=manifest.target,
             no_cache=no_cache,
         )
@@ -125,6 +125,12 @@ def _bases(context: Context, plan: BuildPlan, emit: Emit) -> tuple[dict[str, Bas
 def _id(context: Context, ref: str) -> str:
     image = context.builder.find(ref)
     return image.id if image else ""
+
+
+def _apart(context: Context, app: App) -> dict[str, str]:
+    """The argument by which BuildKit keeps the cache mounts of a build under a name of their own, whatever id a
+    Dockerfile gives them: what one app leaves there must not be what another one installs."""
+    return {"BUILDKIT_CACHE_MOUNT_NS": app.id} if context.builder.buildkit() else {}
 
 
 def _dockerfile(context: Context, app: App, shape: Shape, *, bases: Mapping[str, Base], emit: Emit) -> str:

@@ -231,6 +231,22 @@ def test_containers_have_nothing_of_the_host_whatever_lies_in_the_folder(
     assert platform.ok("run", "-a", name, "--", "python3", "-c", look).strip() == "[]"
 
 
+def test_what_one_app_leaves_in_a_cache_of_its_build_is_not_what_another_installs(
+    platform: Platform, tmp_path: Path
+) -> None:
+    cache = f"--mount=type=cache,id=shared-{platform.instance},target=/c"
+
+    def dockerfile(run: str) -> dict[str, str]:
+        serve = 'CMD ["python3", "-m", "http.server", "8000"]'
+        return {"Dockerfile": f"FROM paas-base/python:3.13\nRUN {cache} {run}\n{serve}\n"}
+
+    leaves, keeps = "echo from-leaver > /c/x", "grep -q from-leaver /c/x"
+    platform.ok("deploy", app(tmp_path / "leaver", dockerfile(leaves)), "-a", "leaver")
+    platform.ok("deploy", app(tmp_path / "again", dockerfile(keeps)), "-a", "leaver")
+    said = platform.fails(6, "deploy", app(tmp_path / "taker", dockerfile(keeps)), "-a", "taker")
+    assert "/c/x" in said, said
+
+
 def containers(platform: Platform) -> list[dict[str, Any]]:
     """All of the platform's, as the Engine has them."""
     ids = platform.containers()
