@@ -14,9 +14,12 @@ from pathlib import Path
 
 @dataclass
 class GitServer:
-    """`/NAME/…` is the repository `folder/NAME`. `moved` maps a first part of a path to where it is redirected."""
+    """`/NAME/…` is the repository `folder/NAME`. `moved` maps a first part of a path to where it is redirected.
+    `locked`: a password is asked for; `shown` are those that came."""
 
     port: int
+    locked: bool = False
+    shown: list[str] = field(default_factory=list)
     moved: dict[str, str] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
 
@@ -38,6 +41,12 @@ def git_server(folder: Path) -> Iterator[GitServer]:
                 self.send_header("Location", found.moved[first] + self.path.removeprefix(f"/{first}"))
                 self.end_headers()
                 return
+            if found.locked and "Authorization" not in self.headers:
+                self.send_response(401)
+                self.send_header("WWW-Authenticate", 'Basic realm="test"')
+                self.end_headers()
+                return
+            found.shown += [self.headers["Authorization"]] if found.locked else []
             self._git()
 
         do_POST = do_GET  # noqa: N815 - the name that http.server looks for

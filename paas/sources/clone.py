@@ -2,7 +2,9 @@
 
 A URL can make git start programs (`ext::`), read options (`--upload-pack=…`, a host that begins with a dash) or ask for
 a password. So addresses are taken by a grammar, git is told which protocols exist, and it never gets a terminal. Which
-hosts may be reached is `egress/`'s to say; git then goes to the addresses that were checked, and nowhere else.
+hosts may be reached is `egress/`'s to say; git then goes to the addresses that were checked, and nowhere else. What the
+server's user may read there (SSH keys, `~/.netrc`, settings of git) is lent only where the operator allows the host by
+name: who types a URL must not read with somebody else's rights.
 """
 
 from __future__ import annotations
@@ -39,6 +41,7 @@ _USER = re.compile(r"[A-Za-z0-9_%][\w.%+-]*")
 _USERINFO = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^\s/@]*@", re.IGNORECASE)
 _REF = re.compile(r"(?!-)(?!.*(\.\.|@\{|//|\\))[^\s~^:?*\[\x00-\x20\x7f]{1,250}(?<![./])")
 _SHA = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+_NO_KEYS = " -F none -oIdentityFile=none -oIdentitiesOnly=yes -oIdentityAgent=none"
 
 
 def is_git_url(target: str) -> bool:
@@ -200,7 +203,7 @@ def pinned(place: Place | None) -> tuple[tuple[str, ...], str]:
         options.append(f"http.curloptResolve={place.host}:{place.port}:{shown}")
     # sshd is known by the name that was given, as without this.
     known = place.host if place.port == 22 else f"[{place.host}]:{place.port}"
-    return tuple(options), f" -oHostName={place.addresses[0]} -oHostKeyAlias={known} -oCheckHostIP=no"
+    return tuple(options), f" -oHostName={place.addresses[0]} -oHostKeyAlias={known} -oCheckHostIP=no{_NO_KEYS}"
 
 
 def _prepare(repository: Path, remote: _Remote) -> None:
@@ -240,7 +243,7 @@ def _try_fetch(repository: Path, remote: _Remote, refs: list[str], *options: str
     words: list[str] = []
     with subprocess.Popen(
         command,
-        env=_environment(remote.protocols, ssh),
+        env=_environment(remote.protocols, ssh) | _nobodys(repository, remote.place),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -277,6 +280,12 @@ def _environment(protocols: tuple[str, ...], ssh: str) -> dict[str, str]:
     )
 
 
+def _nobodys(folder: Path, place: Place | None) -> dict[str, str]:
+    """A home without a `.netrc` and without settings of git, for hosts that are not allowed by name."""
+    lent = place is None or place.trusted
+    return {} if lent else {"HOME": str(folder), "XDG_CONFIG_HOME": str(folder), "GIT_CONFIG_GLOBAL": os.devnull}
+
+
 def _end(process: subprocess.Popen[bytes]) -> None:
     """End git and what it started (ssh, git-remote-https): they share a session of their own."""
     try:
@@ -306,7 +315,8 @@ def _explained(address: str, ref: str, lines: tuple[str, ...]) -> NotFound | Con
     if re.search(r"could not read Username|Authentication failed|Permission denied|terminal prompts", text):
         return NotFound(
             f"{address} asks for a login",
-            hint="clone it yourself and deploy the folder, or use a deploy key",
+            hint="put a token into its https URL, deploy a clone of yours, or have the operator allow the host by name "
+            "(PAAS_EGRESS_ALLOW): then the server's own keys count there",
             details=lines,
         )
     if "Could not resolve host" in text:

@@ -3,6 +3,7 @@ are refused, names are not asked for again, redirects are not followed."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from ipaddress import ip_address
@@ -92,9 +93,41 @@ def test_a_redirect_to_an_internal_address_is_not_followed(server: GitServer, tm
 
 def test_ssh_goes_to_the_address_that_was_checked_and_knows_the_host_by_its_name() -> None:
     options, ssh = pinned(Place("git.example", 2222, (ip_address("93.184.216.34"),)))
-    assert ssh == " -oHostName=93.184.216.34 -oHostKeyAlias=[git.example]:2222 -oCheckHostIP=no"
+    assert ssh.startswith(" -oHostName=93.184.216.34 -oHostKeyAlias=[git.example]:2222 -oCheckHostIP=no ")
     assert "http.curloptResolve=git.example:2222:93.184.216.34" in options
     assert "http.followRedirects=false" in options
+
+
+def test_a_password_of_the_servers_user_is_for_hosts_that_are_allowed_by_name_alone(
+    server: GitServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / ".netrc").write_text("machine localhost login boss password hunter2\n")
+    (home / ".gitconfig").write_text('[http]\n\textraHeader = "Authorization: Basic aHVudGVyMg=="\n')
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.delenv("GIT_CONFIG_GLOBAL", raising=False)
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    server.locked, url = True, server.url("app", "localhost")
+    with pytest.raises(NotFound, match="asks for a login"):
+        clone(url, tmp_path / "into", emit=silent, timeout=30, policy=Policy.of("127.0.0.0/8, ::1"))
+    assert server.shown == []
+    clone(url, tmp_path / "lent", emit=silent, timeout=30, policy=Policy.of("localhost"))
+    assert server.shown
+
+
+@pytest.mark.parametrize(("allow", "lent"), [("127.0.0.0/8, ::1", False), ("localhost", True)])
+def test_so_are_its_ssh_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allow: str, lent: bool) -> None:
+    """With an `ssh` that writes down what it was told, and connects to nothing."""
+    told, program = tmp_path / "told", tmp_path / "bin" / "ssh"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\necho "$@" >> {told}\necho Permission denied >&2\nexit 255\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    with pytest.raises(NotFound):
+        clone("ssh://git@localhost:2222/x", tmp_path / "into", emit=silent, timeout=30, policy=Policy.of(allow))
+    assert ("-F none" not in told.read_text()) == lent
+    assert ("-oIdentityAgent=none" not in told.read_text()) == lent
 
 
 def test_a_submodule_does_not_lead_where_its_app_may_not(server: GitServer, tmp_path: Path) -> None:
