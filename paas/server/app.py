@@ -42,7 +42,7 @@ from paas.server.deploy_hooks import ReceiverLike, add_deploy_hooks
 from paas.server.gate import Gate, networks, peer_address
 from paas.server.git import add_git
 from paas.server.guesses import Guesses
-from paas.server.parsing import fields_in_url, fields_of, has_body
+from paas.server.parsing import fields_in_url, fields_of, has_body, room
 from paas.server.sessions import converse
 from paas.server.streams import Here, Streams, in_thread
 from paas.server.uploads import add_uploads
@@ -105,6 +105,7 @@ class Parts:
 def create(parts: Parts) -> FastAPI:
     """The application. `/health` needs no login and says no more than that the server lives, and its version."""
     app = FastAPI(title="paas", version=paas.__version__, docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.room = room()
     _add_gate(app, parts)
     app.add_exception_handler(PaasError, _paas_error)
     app.add_exception_handler(HTTPException, _http_error)

@@ -14,6 +14,7 @@ from typing import Protocol, TypeVar
 
 from fastapi import FastAPI, Response
 from fastapi import Request as HttpRequest
+from starlette.requests import ClientDisconnect
 
 from paas.errors import PaasError, UsageError
 from paas.server.streams import in_thread
@@ -71,11 +72,14 @@ def _announced(http: HttpRequest) -> None:
 
 async def _body(http: HttpRequest) -> bytes:
     parts, size = [], 0
-    async for part in http.stream():
-        size += len(part)
-        if size > LIMIT:
-            raise TooLarge(f"the body has more than {LIMIT} bytes")
-        parts.append(part)
+    try:
+        async for part in http.stream():
+            size += len(part)
+            if size > LIMIT:
+                raise TooLarge(f"the body has more than {LIMIT} bytes")
+            parts.append(part)
+    except ClientDisconnect:
+        raise UsageError("the line broke") from None
     return b"".join(parts)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import getpass
 import gzip
 import io
@@ -12,7 +11,6 @@ import tempfile
 import threading
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
 
 import httpx2
 import pytest
@@ -20,7 +18,6 @@ import pytest
 import paas
 from paas.client import Client
 from paas.errors import (
-    Cancelled,
     Conflict,
     Denied,
     NotFound,
@@ -38,12 +35,8 @@ from paas.requests.platform import PlatformDown
 from paas.requests.processes import ReadLogs, Scale
 from paas.requests.sessions import RunCommand
 from paas.server.listen import unix_socket
-from paas.server.sessions import WINDOW, SocketTerminal
 from paas.settings import Settings
 from tests.unit.server.stub import Running, eventually, running
-
-if TYPE_CHECKING:
-    from fastapi import WebSocket
 
 
 @pytest.fixture
@@ -314,29 +307,6 @@ def test_a_client_that_goes_away_ends_its_session(server: Running) -> None:
         assert web.recv() == b"\x01sh\n"
         assert not server.door.ended.is_set()
     assert server.door.ended.wait(10)
-
-
-class Flood:
-    """The server's end of a WebSocket whose client sends and sends."""
-
-    taken = 0
-
-    async def receive_bytes(self) -> bytes:
-        self.taken += 1
-        return b"\0" + bytes(1 << 16)
-
-
-def test_a_client_that_does_not_keep_to_the_window_ends_its_session_and_fills_no_memory() -> None:
-    async def flooded(web: Flood) -> SocketTerminal:
-        terminal = SocketTerminal(cast("WebSocket", web), RunCommand(app="shop", command=("sleep", "60")))
-        await asyncio.wait_for(terminal.listen(), 60)
-        return terminal
-
-    web = Flood()
-    terminal = asyncio.run(flooded(web))
-    assert web.taken == WINDOW // (1 << 16) + 1
-    with pytest.raises(Cancelled):
-        terminal.read()
 
 
 class Cutting(threading.Thread):
