@@ -145,6 +145,13 @@ class Access:
         return lowest("viewer" if self.only is not None else self.most, self.platform)
 
     @property
+    def deploys(self) -> bool:
+        """Whether there is anything, or may come to be, that they may deploy to."""
+        apps = (self.on_app(one) for one in (*self.apps, *(self.only or ())))
+        everywhere = "" if self.only is not None else lowest(self.most, self.everywhere)
+        return any(at_least(one, "deployer") for one in (self.on_platform(), everywhere, *apps))
+
+    @property
     def whole(self) -> bool:
         """Whether no token's limits lower it: only then may it make more tokens and keys."""
         return self.most == "owner" and self.only is None

@@ -26,7 +26,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
 import paas
-from paas.errors import Cancelled, NotFound, NotLoggedIn, PaasError, UsageError
+from paas.errors import Cancelled, Denied, NotFound, NotLoggedIn, PaasError, UsageError
 from paas.interfaces import Terminal
 from paas.model.app import Operation
 from paas.model.events import Emit, Event, silent
@@ -111,7 +111,7 @@ def create(parts: Parts) -> FastAPI:
     app.add_exception_handler(HTTPException, _http_error)
     app.add_api_route("/health", _health, methods=["GET"], name="health")
     app.add_api_route("/openapi.json", _openapi(parts), methods=["GET"], name="openapi", response_model=None)
-    add_uploads(app, parts.settings, partial(_actor, parts))
+    add_uploads(app, parts.settings, partial(_sender, parts))
     for kind in all_requests():
         if kind.shape == "session":
             app.add_api_websocket_route(kind.path, _session(parts, kind), name=kind.__name__)
@@ -235,6 +235,14 @@ async def _actor(parts: Parts, http: HTTPConnection) -> Actor:
 
 def _identify(parts: Parts, http: HTTPConnection) -> Actor:
     return parts.auth.identify(http.scope, http.headers, peer_address(http.scope))
+
+
+async def _sender(parts: Parts, http: HTTPConnection) -> Actor:
+    """Who sends a source: nobody who may only look at things fills the disk. Raises Denied for those."""
+    actor = await _actor(parts, http)
+    if not actor.access.deploys:
+        raise Denied("sources are sent by who may deploy; you are at most viewer", hint="ask an owner of the app")
+    return actor
 
 
 async def _git_actor(parts: Parts, http: HTTPConnection) -> Actor:

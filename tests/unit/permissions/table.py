@@ -225,11 +225,15 @@ ROWS = (
 )
 
 ROUTES = {
-    "/health": "open to anyone, says the version",
-    "/openapi.json": "everyone with a login",
-    "/uploads": "everyone with a login; what it makes is for whoever made it",
-    "/uploads/{upload}": "whoever began it",
-    "/git/{app}.git/info/refs": "as GitSession",
-    "/git/{app}.git/{service}": "as GitSession",
+    "GET /health": "open to anyone, says the version",
+    "GET /openapi.json": "everyone with a login",
+    "PUT /uploads": "who may deploy anything; what it makes is for whoever made it",
+    "POST /uploads": "the same",
+    "GET /uploads/{upload}": "whoever began it",
+    "PATCH /uploads/{upload}": "whoever began it",
+    "POST /uploads/{upload}": "whoever began it",
+    "GET /git/{app}.git/info/refs": "as GitSession",
+    "POST /git/{app}.git/{service}": "as GitSession",
+    "POST /deploy-hooks/{hook_id}": "who signs with the hook's secret: tests/unit/server/test_deploy_hooks.py",
 }
 """Routes of the server that are not made from requests, each with who may."""
