@@ -53,9 +53,12 @@ class Sshd:
                    "BatchMode=yes"]  # fmt: skip
         return ["ssh", "-F", "none", "-i", str(self.folder / name), *(part for one in options for part in ("-o", one))]
 
-    def run(self, name: str, *command: str, send_env: str = "") -> subprocess.CompletedProcess[str]:
+    def run(
+        self, name: str, *command: str, send_env: str = "", options: tuple[str, ...] = ()
+    ) -> subprocess.CompletedProcess[str]:
         """One command over ssh."""
-        argv = [*self.ssh(name), *(("-o", f"SetEnv={send_env}") if send_env else ()), "-p", str(self.port)]
+        more = (*options, *(("-o", f"SetEnv={send_env}") if send_env else ()))
+        argv = [*self.ssh(name), *more, "-p", str(self.port)]
         argv = [*argv, f"{self.user}@127.0.0.1", *command]
         return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60, stdin=subprocess.DEVNULL)
 

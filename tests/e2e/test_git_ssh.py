@@ -14,6 +14,7 @@ import pytest
 from tests.e2e.git_lab import Work
 from tests.e2e.platform import Platform, eventually
 from tests.e2e.sshd import Sshd, sshd
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 
@@ -77,6 +78,11 @@ def test_a_key_can_do_nothing_else(server: tuple[Platform, Sshd], command: list[
 def test_a_key_gets_neither_a_terminal_nor_a_tunnel_nor_an_environment(server: tuple[Platform, Sshd]) -> None:
     platform, found = server
     assert "PTY allocation request failed" in found.run("alice", "-tt").stderr
+    inside, strict = f"127.0.0.1:{platform.api_port}", ("-o", "ExitOnForwardFailure=yes")
+    assert "forwarding failed" in found.run("alice", options=("-W", inside)).stderr, "no tunnel into the machine"
+    assert "forwarding failed" in found.run("alice", options=(*strict, "-R", f"{free_port()}:{inside}")).stderr
+    assert "forwarding failed" in found.run("alice", options=(*strict, "-w", "0:0")).stderr
+    assert "subsystem request failed" in found.run("alice", "sftp", options=("-s",)).stderr
     elsewhere = found.run("alice", "git-upload-pack '/nowhere'", send_env="PAAS_HOME=/tmp")
     assert "no app 'nowhere'" in elsewhere.stderr, "the server asked is still the one that the key is for"
     broken = found.run("alice", "git-upload-pack '/nowhere'", send_env="PYTHONHOME=/nowhere")
