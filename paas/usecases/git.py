@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import resource
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -25,6 +26,9 @@ from paas.usecases.context import Act, Context
 
 PART = 1 << 16
 """Bytes that are passed on at once."""
+
+MEMORY = 1 << 30
+"""Bytes that each process of a conversation may allocate: a delta of a few bytes can stand for very many."""
 
 RECEIVE = "receive-pack"
 
@@ -97,6 +101,9 @@ def _talk(context: Context, request: GitSession, act: Act, terminal: Terminal, a
             )
         except FileNotFoundError as error:
             raise PlatformError("git is not installed", hint="apt-get install -y git") from error
+        # It waits for the first word of the person's git before it starts anything, which then has the same limit.
+        with suppress(ProcessLookupError):
+            resource.prlimit(child.pid, resource.RLIMIT_DATA, (MEMORY, MEMORY))
         try:
             return _Tunnel(child, terminal, goes_on=request.service == RECEIVE).run()
         finally:

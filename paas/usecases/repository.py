@@ -37,6 +37,8 @@ _CONFIG = (
     "receive.advertisePushOptions=false",
     "receive.shallowUpdate=true",
     "receive.keepAlive=5",
+    # Larger ones pass through in pieces: a few bytes of a pack can stand for very many.
+    "core.bigFileThreshold=8m",
     "core.fsmonitor=false",
     "core.logAllRefUpdates=false",
     "protocol.allow=never",

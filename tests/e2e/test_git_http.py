@@ -7,14 +7,17 @@ import gzip
 import os
 import signal
 import socket
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.git_lab import Work
+from tests.e2e.packs import delta_bomb
 from tests.e2e.platform import PAAS, Platform, eventually
 from tests.ports import free_port
 
@@ -166,10 +169,52 @@ def test_broken_bodies_are_refused_and_leave_nothing(platform: Platform) -> None
     assert memory(platform) < 300_000_000
 
 
+def test_a_few_bytes_that_stand_for_very_many_are_refused(platform: Platform) -> None:
+    path, kind = "/git/bomb.git/git-receive-pack", "application/x-git-receive-pack-request"
+    body = delta_bomb(80)
+    assert len(body) < 20_000
+    status, said, _ = ask(platform, path, token=TOKEN, data=body, Content_Type=kind)
+    assert status in (200, 503)
+    assert b"unpack ok" not in said
+    assert b"Out of memory" in said or b"unpacker error" in said, said
+    assert "bomb" not in [app["name"] for app in platform.json("apps")]
+
+
 def memory(platform: Platform) -> int:
     """The most that the server ever held, in bytes."""
-    status = Path(f"/proc/{platform.server_pid()}/status").read_text()
-    return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM"))
+    return peak(Path(f"/proc/{platform.server_pid()}"))
+
+
+def peak(process: Path) -> int:
+    """The most that a process ever held, in bytes; 0: it has gone."""
+    with suppress(OSError):
+        lines = (process / "status").read_text().splitlines()
+        return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")), 0)
+    return 0
+
+
+@contextmanager
+def watched(platform: Platform) -> Iterator[dict[str, int]]:
+    """The most that git's processes on the server held meanwhile, by command."""
+    found: dict[str, int] = {}
+    ended, home = threading.Event(), str(platform.folder / "home" / "git").encode()
+
+    def look() -> None:
+        while not ended.wait(0.02):
+            for process in Path("/proc").glob("[0-9]*"):
+                with suppress(OSError):
+                    words = (process / "cmdline").read_bytes().split(b"\0")
+                    if words[0] == b"git" and home in (process / "environ").read_bytes():
+                        name = next((word for word in words if b"-pack" in word), b"git").decode()
+                        found[name] = max(found.get(name, 0), peak(process))
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    try:
+        yield found
+    finally:
+        ended.set()
+        thread.join()
 
 
 def test_a_large_push_is_not_held_in_memory(platform: Platform, tmp_path: Path) -> None:
@@ -179,9 +224,12 @@ def test_a_large_push_is_not_held_in_memory(platform: Platform, tmp_path: Path) 
     before = memory(platform)
     (work.folder / "large").write_bytes(os.urandom(100 << 20))
     work.commit("large")
-    work.git("push", "paas", "main")
+    with watched(platform) as git:
+        work.git("push", "paas", "main")
     assert work.serves() == "large"
     assert memory(platform) - before < 50_000_000
+    assert git["receive-pack"] < 50_000_000
+    assert max(git.values()) < 80_000_000, git
 
 
 def test_a_client_that_dies_while_it_deploys_leaves_a_finished_push(platform: Platform, tmp_path: Path) -> None:
