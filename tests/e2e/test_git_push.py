@@ -93,6 +93,17 @@ def test_a_deploy_that_fails_refuses_the_push_and_the_branch_stays(pushed: Work,
     assert pushed.serves() == "mended"
 
 
+def test_a_commit_without_files_is_refused_and_a_detached_head_is_a_commit_like_any(pushed: Work) -> None:
+    before = pushed.head()
+    pushed.git("rm", "--quiet", "-r", ".")
+    pushed.git("commit", "--quiet", "--message", "nothing")
+    assert "there is no file to deploy" in pushed.git("push", "paas", "main", code=1).err
+    pushed.git("checkout", "--quiet", "--detach", before)
+    detached = pushed.commit("detached")
+    pushed.git("push", "paas", "HEAD:main")
+    assert (pushed.remote(), pushed.serves()) == (detached, "detached")
+
+
 def test_a_first_push_that_is_refused_leaves_no_app_behind(work: Work) -> None:
     repositories = work.platform.folder / "home" / "git"
     before = set(repositories.glob("*.git"))
