@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from paas.errors import Conflict, UsageError
 from paas.model import names
 from paas.model.app import App
-from paas.model.people import Grant, Membership, Role, Standing, Team, User
+from paas.model.people import Access, Grant, Invite, Membership, Role, Standing, Team, User, at_least
 from paas.requests.people import (
     AddUser,
     ChangeUser,
@@ -30,6 +30,7 @@ from paas.requests.people import (
 from paas.store import words
 from paas.usecases import keys
 from paas.usecases.context import Act, Context
+from paas.usecases.logins import access_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +147,7 @@ def change_user(context: Context, request: ChangeUser, act: Act) -> UserLine:
     """Raises Conflict for the last owner of the platform."""
     user = context.store.user(request.user)
     context.store.save_user(replace(user, role=request.role))
+    _end_invites(context, {user.id})
     return UserLine(name=user.name, id=user.id, role=request.role, created_at=user.created_at, teams=())
 
 
@@ -214,8 +216,9 @@ def destroy_team(context: Context, request: DestroyTeam, act: Act) -> TeamShown:
     team = context.store.team(request.team)
     if request.confirm != team.name:
         raise UsageError(f"to destroy the team {team.name}, confirm with its name", hint=f"--confirm {team.name}")
-    shown = _shown(context, team)
+    shown, members = _shown(context, team), _members(context, team.id)
     context.store.delete_team(team.id)
+    _end_invites(context, members)
     return shown
 
 
@@ -223,6 +226,7 @@ def put_team_member(context: Context, request: PutTeamMember, act: Act) -> TeamS
     """Join, or another role. Raises NotFound for an unknown user."""
     team, user = context.store.team(request.team), context.store.user(request.user)
     context.store.put_membership(Membership(team_id=team.id, user_id=user.id, role=request.role))
+    _end_invites(context, {user.id})
     return _shown(context, team)
 
 
@@ -230,6 +234,7 @@ def remove_team_member(context: Context, request: RemoveTeamMember, act: Act) ->
     """What the user may by other ways stays."""
     team, user = context.store.team(request.team), context.store.user(request.user)
     context.store.delete_membership(team.id, user.id)
+    _end_invites(context, {user.id})
     return _shown(context, team)
 
 
@@ -255,7 +260,7 @@ def put_member(context: Context, request: PutMember, act: Act) -> tuple[MemberLi
     if request.role != "owner":
         _keep_an_owner(context, app, act, user_id=user_id, team_id=team_id)
     context.store.put_grant(Grant(app_id=app.id, role=request.role, user_id=user_id, team_id=team_id))
-    _end_invites(context, app, user_id)
+    _end_invites(context, {user_id} if user_id else _members(context, team_id))
     return list_members(context, ListMembers(app=app.id), act)
 
 
@@ -265,7 +270,7 @@ def remove_member(context: Context, request: RemoveMember, act: Act) -> tuple[Me
     user_id, team_id = _whose(context, request.user, request.team)
     _keep_an_owner(context, app, act, user_id=user_id, team_id=team_id)
     context.store.delete_grant(app.id, user_id=user_id, team_id=team_id)
-    _end_invites(context, app, user_id)
+    _end_invites(context, {user_id} if user_id else _members(context, team_id))
     return list_members(context, ListMembers(app=app.id), act)
 
 
@@ -277,6 +282,7 @@ def leave_app(context: Context, request: LeaveApp, act: Act) -> tuple[MemberLine
         raise UsageError("you are the platform's owner: there is no role to give up")
     _keep_an_owner(context, app, act, user_id=user_id)
     context.store.delete_grant(app.id, user_id=user_id)
+    _end_invites(context, {user_id})
     return ()
 
 
@@ -334,15 +340,27 @@ def _keep_an_owner(context: Context, app: App, act: Act, *, user_id: str = "", t
         raise Conflict(f"{app.name} would have no owner", hint="make somebody else owner first: paas members add")
 
 
-def _end_invites(context: Context, app: App, user_id: str) -> None:
-    """Invites to the app by somebody who may not invite to it any more."""
-    if not user_id or context.store.roles(user_id).get(app.id) == "owner":
-        return
-    name = context.store.user(user_id).name
+def _end_invites(context: Context, user_ids: Collection[str]) -> None:
+    """Those of people who could not make them any more: a code would bring back what was taken away."""
+    changed = {user.name: user for user in context.store.users() if user.id in user_ids}
     for invite in context.store.invites():
-        if invite.app_id == app.id and invite.created_by == name:
+        inviter = changed.get(invite.created_by)
+        if inviter is not None and not _may_give(access_of(context, inviter), invite):
             context.store.delete_invite(invite.id)
 
 
+def _may_give(access: Access, invite: Invite) -> bool:
+    platform = access.on_platform()
+    if invite.user_id or not (invite.app_id or invite.team_id):
+        return platform == "owner"
+    on_app = not invite.app_id or at_least(access.on_app(invite.app_id), "owner")
+    on_team = not invite.team_id or at_least(access.on_team(invite.team_id), "owner")
+    return on_app and on_team and at_least(platform, invite.role)
+
+
+def _members(context: Context, team_id: str) -> frozenset[str]:
+    return frozenset(one.user_id for one in context.store.memberships(team_id=team_id))
+
+
 def _peopled(context: Context, team_id: str) -> bool:
-    return bool(context.store.memberships(team_id=team_id))
+    return bool(_members(context, team_id))

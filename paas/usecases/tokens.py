@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from paas.errors import Conflict, Denied, NotFound, NotLoggedIn, UsageError
 from paas.model import names
 from paas.model.people import (
+    Actor,
     Grant,
     Invite,
     Membership,
@@ -30,7 +31,9 @@ from paas.requests.logins import (
     RevokeToken,
     RotateToken,
 )
+from paas.requests.people import PutMember
 from paas.store import words
+from paas.usecases.audit import note
 from paas.usecases.context import Act, Context
 from paas.usecases.logins import PREFIX
 from paas.usecases.people import new_user
@@ -165,6 +168,7 @@ def accept_invite(context: Context, request: AcceptInvite, act: Act) -> NewToken
     user = context.store.user(invite.user_id) if invite.user_id else new_user(context, invite.name, invite.role)
     if invite.app_id:
         context.store.put_grant(Grant(app_id=invite.app_id, role=invite.app_role, user_id=user.id))
+        _note_came(context, invite, user, act)
     if invite.team_id:
         context.store.put_membership(Membership(team_id=invite.team_id, user_id=user.id, role="viewer"))
     return _session(context, user, request.label)
@@ -236,6 +240,13 @@ def _invited(context: Context, code: str) -> Invite:
     if found is None or not good or found.expires_at <= context.clock.now():
         raise _no_code()
     return found
+
+
+def _note_came(context: Context, invite: Invite, user: User, act: Act) -> None:
+    """In the app's own log, for its owners: the record of the code itself is no app's."""
+    who = Actor(name=user.name, via="invite", user_id=user.id, peer=act.who.peer if act.who else "")
+    app = context.store.app(invite.app_id)
+    note(context, who, PutMember, app, {"user": user.name, "role": invite.app_role})
 
 
 def _check_still_good(context: Context, invite: Invite) -> None:

@@ -115,6 +115,35 @@ def test_an_invite_of_somebody_who_went_counts_no_more(server: World) -> None:
         invited(server, code)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        people.RemoveTeamMember(team="shared-owner", user="through-owner"),
+        people.RemoveMember(app="mine", team="shared-owner"),
+        people.PutMember(app="mine", team="shared-owner", role="operator"),
+        people.DestroyTeam(team="shared-owner", confirm="shared-owner"),
+    ],
+    ids=lambda change: type(change).__name__,
+)
+def test_an_invite_ends_with_the_role_that_allowed_it_also_one_through_a_team(server: World, change: Request) -> None:
+    """A code kept by who was put out would bring them back."""
+    invite = logins.CreateInvite(name="zoe", app="mine", app_role="owner", role="viewer")
+    code = ask(server, server.tokens["through:owner"], invite)["code"]
+    other = ask(server, server.tokens["app:owner"], replace(invite, name="yan"))["code"]
+    ask(server, BOSS, change)
+    with pytest.raises(NotLoggedIn):
+        invited(server, code)
+    assert invited(server, other)["user"] == "yan", "others' invites stay"
+
+
+def test_who_comes_by_an_invite_to_an_app_stands_in_its_log(server: World) -> None:
+    made = ask(server, server.tokens["app:owner"], logins.CreateInvite(name="zoe", app="mine", role="viewer"))
+    invited(server, made["code"])
+    records = ask(server, server.tokens["app:owner"], people.ListAudit(app="mine"))
+    (came,) = [one for one in records if one["request"] == "PutMember"]
+    assert (came["actor"], came["via"], came["facts"]["role"]) == ("zoe", "invite", "deployer")
+
+
 def test_ones_invites_are_not_anothers(server: World) -> None:
     made = ask(server, server.tokens["app:owner"], logins.CreateInvite(name="zoe", app="mine", role="viewer"))
     assert ask(server, server.tokens["app:viewer"], logins.ListInvites()) == []
