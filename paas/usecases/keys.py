@@ -35,6 +35,8 @@ KINDS = (
     "sk-ecdsa-sha2-nistp256@openssh.com",
     "ssh-rsa",
 )
+MOST_KEYS = 50
+"""Of one user: sshd reads the whole file at every login, the operator's own included."""
 _OURS = re.compile(r'command="[^\n]* git-shell (?P<name>\S+)",restrict (?P<kind>\S+) (?P<blob>\S+) \S+')
 
 
@@ -80,6 +82,8 @@ def add_key(context: Context, request: AddKey, act: Act) -> Key:
                 raise _known_already(known, act)
             if known.name == line.name:
                 raise Conflict(f"there is a key {request.name} already", hint=f"paas keys remove {request.name}")
+        if (whose := _prefix(act)) and sum(known.name.startswith(whose) for known in ours) >= MOST_KEYS:
+            raise Conflict(f"you have {MOST_KEYS} keys", hint="paas keys remove NAME")
         if line.blob in (before + after).split():
             raise Conflict(
                 "this key may log in here already: sshd would never look at a second line for it",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from paas.errors import ConfigError, Conflict, NotFound, UsageError
+from paas.model.people import NOTHING, Actor, User
 from paas.requests.git import AddKey, ListKeys, RemoveKey
-from paas.usecases.keys import Key, add_key, list_keys, remove_key
+from paas.usecases.keys import MOST_KEYS, Key, add_key, list_keys, remove_key
 from tests.unit.usecases.parts import Parts, parts
 
 BEFORE = b"# my own keys\nssh-rsa AAAAB3Nz me\xff@laptop"
@@ -68,6 +70,21 @@ def test_what_else_stands_in_the_file_stays_byte_for_byte(platform: Parts, file:
     assert file.read_bytes() == BEFORE + b"\nssh-rsa AAAAC3Nz added-later\n"
     assert file.stat().st_mode & 0o777 == 0o640
     assert [one.name for one in file.parent.iterdir()] == ["authorized_keys"]
+
+
+def test_a_user_has_so_many_keys_and_keeps_no_other_from_having_one(platform: Parts) -> None:
+    def add_as(user: str, number: int) -> None:
+        who = Actor(name=user, via="token", user_id=f"0{user}", access=NOTHING)
+        request = AddKey(name=f"key-{number}", public=public(number + (100 if user == "ann" else 0)))
+        add_key(platform.context, request, replace(platform.act, actor=user, who=who))
+
+    for name in ("bob", "ann"):
+        platform.context.store.add_user(User(id=f"0{name}", name=name, created_at=1.0))
+    for number in range(MOST_KEYS):
+        add_as("bob", number)
+    with pytest.raises(Conflict, match="you have 50 keys"):
+        add_as("bob", MOST_KEYS)
+    add_as("ann", 0)
 
 
 def test_a_name_and_a_key_are_there_once(platform: Parts) -> None:
