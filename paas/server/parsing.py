@@ -24,8 +24,8 @@ SMALL = 64 << 10
 """Bodies up to here wait for no others."""
 AT_ONCE = 4
 """Larger bodies that arrive at the same time."""
-SECONDS = 60.0
-"""For such a one to arrive, once it is its turn."""
+SECONDS, STRANGERS_SECONDS = 60.0, 10.0
+"""For a body to arrive, once it is its turn, and for one that needs no login: connections are few."""
 
 
 def room() -> asyncio.Semaphore:
@@ -64,12 +64,17 @@ async def body_of(http: HttpRequest, limit: int = BODY_LIMIT) -> dict[str, objec
     if size > limit:
         raise _too_large(limit)
     if size <= SMALL:
-        return from_json(await _body(http, limit))
+        return from_json(await _in_time(http, limit))
     async with http.app.state.room:
-        try:
-            return from_json(await asyncio.wait_for(_body(http, limit), SECONDS))
-        except TimeoutError:
-            raise UsageError(f"the body did not arrive within {SECONDS:g} s") from None
+        return from_json(await _in_time(http, limit))
+
+
+async def _in_time(http: HttpRequest, limit: int) -> bytes:
+    seconds = SECONDS if limit > STRANGERS else STRANGERS_SECONDS
+    try:
+        return await asyncio.wait_for(_body(http, limit), seconds)
+    except TimeoutError:
+        raise UsageError(f"the body did not arrive within {seconds:g} s") from None
 
 
 def _query(http: HttpRequest) -> dict[str, str]:

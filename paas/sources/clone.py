@@ -41,7 +41,7 @@ _USER = re.compile(r"[A-Za-z0-9_%][\w.%+-]*")
 _USERINFO = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^\s/@]*@", re.IGNORECASE)
 _REF = re.compile(r"(?!-)(?!.*(\.\.|@\{|//|\\))[^\s~^:?*\[\x00-\x20\x7f]{1,250}(?<![./])")
 _SHA = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
-_NO_KEYS = " -F none -oIdentityFile=none -oIdentitiesOnly=yes -oIdentityAgent=none"
+_NO_KEYS = " -F none -oIdentityFile=none -oIdentitiesOnly=yes -oIdentityAgent=none -oUserKnownHostsFile=/dev/null"
 
 
 def is_git_url(target: str) -> bool:

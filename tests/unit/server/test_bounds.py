@@ -31,6 +31,18 @@ def test_who_shows_no_login_brings_no_large_body(server: Running) -> None:
     assert not server.door.seen
 
 
+def test_whoever_does_not_send_what_they_announced_is_not_waited_for(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("paas.server.parsing.STRANGERS_SECONDS", 0.2)
+    host, port = server.settings.listen.split(":")
+    with socket.create_connection((host, int(port)), timeout=30) as slow:
+        slow.sendall(f"POST /login HTTP/1.1\r\nHost: {host}\r\nContent-Length: 100\r\n\r\n{{".encode())
+        answer = slow.recv(1 << 16)
+    assert answer.startswith(b"HTTP/1.1 422 ")
+    assert not server.door.seen
+
+
 def test_few_large_bodies_lie_in_memory_at_a_time_and_small_requests_do_not_wait(
     server: Running, caplog: pytest.LogCaptureFixture
 ) -> None:

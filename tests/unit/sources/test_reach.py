@@ -128,6 +128,7 @@ def test_so_are_its_ssh_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, al
         clone("ssh://git@localhost:2222/x", tmp_path / "into", emit=silent, timeout=30, policy=Policy.of(allow))
     assert ("-F none" not in told.read_text()) == lent
     assert ("-oIdentityAgent=none" not in told.read_text()) == lent
+    assert ("-oUserKnownHostsFile=/dev/null" not in told.read_text()) == lent
 
 
 def test_a_submodule_does_not_lead_where_its_app_may_not(server: GitServer, tmp_path: Path) -> None:
