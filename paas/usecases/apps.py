@@ -140,14 +140,14 @@ def new_app(context: Context, name: str, app_id: str = "", act: Act | None = Non
     app = App(id=app_id or new_id(), name=names.app_name(name), created_at=context.clock.now())
     if act is not None and act.who is not None:
         note_new_app(context, act.who, app, source.name if source else "")
-    _refuse_taken(context, app.name)
+    refuse_taken(context, app.name)
     context.store.add_app(app, Setup(app_id=app.id, cloning=source.id) if source else None)
     if act is not None and act.who is not None and act.who.user_id:
         context.store.put_grant(Grant(app_id=app.id, role="owner", user_id=act.who.user_id))
     return app
 
 
-def _refuse_taken(context: Context, name: str) -> None:
+def refuse_taken(context: Context, name: str) -> None:
     """Raise Conflict when an addon has this name: both would answer to it in the networks of apps; and when its host
     would be the platform's own."""
     if f"{name}.{context.settings.domain}" == context.settings.platform_domain:
@@ -195,7 +195,7 @@ def rename_app(context: Context, request: RenameApp, act: Act) -> Changed:
     app = context.store.app(request.app)
     if name == app.name:
         return Changed(app=app.name, release=app.wanted, changed=False, message="that is its name already")
-    _refuse_taken(context, name)
+    refuse_taken(context, name)
     old = app.name
 
     def renamed(base: Release) -> Release:

@@ -14,14 +14,16 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import IO, cast
 
 from paas.errors import Cancelled, Conflict, NotFound, PlatformError
 from paas.interfaces import Terminal
+from paas.model import names
 from paas.model.app import App
 from paas.requests.git import GitSession
 from paas.usecases import images, repository
-from paas.usecases.apps import new_app
+from paas.usecases.apps import new_app, refuse_taken
 from paas.usecases.context import Act, Context
 
 PART = 1 << 16
@@ -37,11 +39,28 @@ def git_session(context: Context, request: GitSession, act: Act, terminal: Termi
     """Let git talk through the terminal; its exit code. Raises NotFound, UsageError for a name that cannot be one."""
     if request.service != RECEIVE:
         app = context.store.app(request.app)
-        return _talk(context, request, act, terminal, app)
+        return _talk(context, request, act, terminal, repository.prepared(context.settings, app.id))
+    if request.step == "refs" and not _is_there(context, request.app):
+        return _nothing_yet(context, request, act, terminal)
     with _pushed_to(context, request, act) as app:
-        code = _talk(context, request, act, terminal, app)
-        repository.settle_head(repository.path_of(context.settings, app.id))
+        path = repository.prepared(context.settings, app.id)
+        code = _talk(context, request, act, terminal, path)
+        repository.settle_head(path)
         return code
+
+
+def _is_there(context: Context, name: str) -> bool:
+    try:
+        return bool(context.store.app(name))
+    except NotFound:
+        return False
+
+
+def _nothing_yet(context: Context, request: GitSession, act: Act, terminal: Terminal) -> int:
+    """What there is of an app that the push would make: nothing. A question alone makes no app."""
+    refuse_taken(context, names.app_name(request.app))
+    with repository.empty(context.settings) as path:
+        return _talk(context, request, act, terminal, path)
 
 
 @contextmanager
@@ -78,14 +97,13 @@ def _is_empty(context: Context, app: App) -> bool:
     )
 
 
-def _talk(context: Context, request: GitSession, act: Act, terminal: Terminal, app: App) -> int:
+def _talk(context: Context, request: GitSession, act: Act, terminal: Terminal, path: Path) -> int:
     settings = context.settings
-    path = repository.prepared(settings, app.id)
     # Pushes of one app take turns from the hook's decision to the change of the ref. The lock belongs to this open
     # file, which git and its hook inherit: the hook takes it, and nobody has to be told when git has ended.
     with (path / "push.lock").open("a") as lock:
         facts = {
-            "PAAS_PUSH_APP": app.name,
+            "PAAS_PUSH_APP": request.app,
             "PAAS_PUSH_ACTOR": act.who.acting if act.who else act.actor,
             "PAAS_PUSH_LOCK": str(lock.fileno()),
         }

@@ -10,6 +10,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from paas import bundled
@@ -60,6 +61,17 @@ def prepared(settings: Settings, app_id: str) -> Path:
     if not (path / "HEAD").exists():
         _make(path)
     return path
+
+
+@contextmanager
+def empty(settings: Settings) -> Iterator[Path]:
+    """A repository of no app, with nothing in it, for a moment. What a killed server leaves of it `tidy` removes."""
+    path = settings.home / "git" / f".new-{secrets.token_hex(8)}"
+    try:
+        _make(path)
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def objects(settings: Settings, app_id: str, incoming: str) -> tuple[Path, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -163,6 +164,19 @@ def test_a_push_that_brings_nothing_leaves_no_app_behind(platform: Parts) -> Non
     )
     assert platform.store.apps() == ()
     assert not list((platform.context.settings.home / "git").glob("*.git"))
+
+
+def test_asking_what_there_is_makes_no_app_and_says_nothing_is_there(platform: Parts) -> None:
+    asked = GitSession(app="shop", service="receive-pack", step="refs")
+    pipe = Pipe()
+    assert git_session(platform.context, asked, platform.act, pipe) == 0
+    assert b"0" * 40 + b" capabilities^{}" in pipe.out
+    assert platform.store.records() == ()
+    assert not list((platform.context.settings.home / "git").glob("*.git"))
+    assert not list((platform.context.settings.home / "git").glob(".new-*"))
+    for name in ("Shop", "paas", "shop;id"):
+        with pytest.raises(UsageError):
+            git_session(platform.context, replace(asked, app=name), platform.act, Pipe())
 
 
 def test_an_app_that_was_there_stays(platform: Parts, app: App) -> None:
