@@ -10,6 +10,11 @@ from annotated_types import Ge, Le, MaxLen
 
 from paas.requests.base import Name, Number, Permission, Request
 
+Word = Annotated[str, MaxLen(255)]
+Place = Annotated[str, MaxLen(4096)]
+Message = Annotated[str, MaxLen(4096)]
+"""What is kept with a release, and shown with every list of them."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SourceRef:
@@ -19,16 +24,16 @@ class SourceRef:
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
-    upload: str = ""
-    git: str = ""
-    image: str = ""
-    commit: str = ""
-    incoming: str = ""
-    content_id: str = ""
+    upload: Word = ""
+    git: Place = ""
+    image: Place = ""
+    commit: Word = ""
+    incoming: Word = ""
+    content_id: Word = ""
     kind: Literal["directory", "git", "archive", "image"] = "directory"
-    version: str = ""
-    origin: str = ""
-    message: str = ""
+    version: Word = ""
+    origin: Place = ""
+    message: Message = ""
 
 
 class DeployApp(Request):
@@ -38,8 +43,8 @@ class DeployApp(Request):
     app: Name
     source: SourceRef
     create: bool = True
-    buildpack: str = ""
-    message: str = ""
+    buildpack: Word = ""
+    message: Message = ""
     no_cache: bool = False
     force: bool = False
 
@@ -53,8 +58,8 @@ class PlanApp(Request):
     method, path, permission = "POST", "/apps/{app}/plan", "deployer"
     app: Name
     source: SourceRef | None = None
-    buildpack: str = ""
-    environment: str = ""
+    buildpack: Word = ""
+    environment: Word = ""
 
     def makes_app(self) -> bool:
         return self.source is not None

@@ -89,3 +89,12 @@ def test_a_client_that_does_not_keep_to_the_window_ends_its_session_and_fills_no
     assert web.taken == WINDOW // (1 << 16) + 1
     with pytest.raises(Cancelled):
         terminal.read()
+
+
+@pytest.mark.parametrize("field", ["message", "version", "origin", "git"])
+def test_what_is_kept_with_every_release_is_short(server: Running, field: str) -> None:
+    with httpx2.Client(base_url=f"http://{server.settings.listen}", headers=TOKEN) as http:
+        answer = http.post("/apps/shop/deploys", json={"source": {"content_id": "x", field: "x" * 100_000}})
+    assert answer.status_code == 422
+    assert answer.json()["message"].startswith(f"source.{field}: ")
+    assert not server.operations.started
