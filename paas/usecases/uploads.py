@@ -14,12 +14,14 @@ from os import SEEK_END
 from pathlib import Path
 from typing import BinaryIO
 
-from paas.errors import NotFound, PlatformError, UsageError
+from paas.errors import Conflict, NotFound, PlatformError, UsageError
 from paas.model.people import Actor
 from paas.settings import Settings
 from paas.usecases.context import Context
 
 KEPT_SECONDS = 24 * 3600.0
+MOST_WAITING = 50
+"""Uploads of one person that nothing was done with yet: together they must not fill the disk."""
 PER_FILE = 2048
 """Bytes a tar file needs around one file, at most: headers and padding."""
 
@@ -71,10 +73,16 @@ class Upload:
 
 
 def begin(settings: Settings, who: Actor | None = None) -> Upload:
-    """A new, empty upload for `who` alone; ones that were forgotten are cleared away first by `expire`."""
+    """A new, empty upload for `who` alone; ones that were forgotten are cleared away first by `expire`. Raises Conflict
+    when too many wait."""
     folder = settings.home / "uploads"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    upload_id = secrets.token_hex(16) + _mark(who)
+    mark = _mark(who)
+    if who is not None and sum(1 for _ in folder.glob(f"*{mark}*")) >= MOST_WAITING:
+        raise Conflict(
+            f"{MOST_WAITING} of your uploads wait to be used", hint="they are forgotten a day after they were sent"
+        )
+    upload_id = secrets.token_hex(16) + mark
     path = folder / upload_id
     file = path.with_suffix(".part").open("wb")
     return Upload(upload_id, path, _limit(settings), file)

@@ -13,8 +13,8 @@ import pytest
 import typer
 
 from paas import bundled
-from paas.build.manifest import validated
-from paas.build.paas_toml import PaasToml
+from paas.build import manifest
+from paas.build.files import Files
 from paas.cli import reference
 from paas.cli.commands import COMMANDS, spelled
 from paas.cli.entry import app
@@ -138,7 +138,7 @@ def test_every_toml_example_is_read_by_the_real_parser(page: Page) -> None:
         if block.startswith("# paas.conf.toml"):
             assert set(values) <= settings
         else:
-            validated(PaasToml, values, "paas.toml").manifest()
+            manifest.load(Files.from_mapping({"paas.toml": block}))
 
 
 # --- completeness --------------------------------------------------------------------------------------------------

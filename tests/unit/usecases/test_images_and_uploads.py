@@ -6,8 +6,9 @@ import os
 
 import pytest
 
-from paas.errors import DeployFailed, NotFound, UsageError
+from paas.errors import Conflict, DeployFailed, NotFound, UsageError
 from paas.model.app import Operation
+from paas.model.people import Actor
 from paas.requests.config import ChangeConfig
 from paas.usecases import images, uploads
 from paas.usecases.config import change_config
@@ -113,3 +114,14 @@ def test_forgotten_uploads_expire_after_a_day(platform: Parts) -> None:
         os.utime(path, (platform.clock.now() - age,) * 2)
         uploads.expire(platform.context)
         assert path.exists() is there
+
+
+def test_nobody_fills_the_disk_with_uploads_that_wait(platform: Parts) -> None:
+    settings = platform.context.settings
+    ann, bob = (Actor(name=name, user_id=name) for name in ("ann", "bob"))
+    ids = [uploads.begin(settings, ann).finish() for _ in range(uploads.MOST_WAITING)]
+    with pytest.raises(Conflict, match="50 of your uploads wait"):
+        uploads.start(settings, ann, 1)
+    uploads.begin(settings, bob).abort()
+    uploads.discard(settings, ids[0])
+    uploads.begin(settings, ann).abort()
