@@ -14,7 +14,7 @@ from paas.cli.lazy import ListByDefault, new_app
 from paas.cli.options import AppOption, JsonOption
 from paas.cli.output import put, put_json, say, table
 from paas.cli.target import app_of
-from paas.errors import ConfigError, NotFound, UsageError
+from paas.errors import NotFound, UsageError
 
 if TYPE_CHECKING:
     from paas.model.scaling import Autoscale
@@ -70,13 +70,14 @@ def simulate(
 
     Without rules in paas.toml or --rule, CPU is kept near 87 %. No platform is asked but with --last.
     """
+    from paas.cli.trace_file import load as _load
     from paas.plan.advice import advice
     from paas.plan.simulate import World, ours
     from paas.plan.simulate import simulate as run
 
     if (trace is None) == (not last):
         raise UsageError("give one of --trace and --last", hint="--trace load.csv, or --last 24h")
-    load, measured = _trace(trace, hold=hold_gaps) if trace else _recorded(app, process, last)
+    load, measured = (_load(trace, hold=hold_gaps), World()) if trace else _recorded(app, process, last)
     capacity = capacity if capacity is not None else measured.capacity
     latency = latency if latency is not None else measured.latency
     world = World(
@@ -229,17 +230,6 @@ def _recorded(app: str, process: str, text: str) -> tuple[Trace, World]:
     world = measured(answer["samples"])
     say(f"- one replica serves {world.capacity:.3g} requests/s, p95 {world.latency:.3g} s idle (measured)")
     return trace(answer["samples"], answer["app"]), world
-
-
-def _trace(path: Path, *, hold: bool) -> tuple[Trace, World]:
-    from paas.plan import trace
-    from paas.plan.simulate import World
-
-    try:
-        with path.open(encoding="utf-8", errors="replace") as lines:
-            return trace.read(lines, path.name, hold=hold), World()
-    except OSError as error:
-        raise ConfigError(f"cannot be read: {error.strerror}", where=str(path)) from None
 
 
 def _number(value: float, name: str, *, least: float = 0.001) -> float:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from paas.model.scaling import Autoscale, TargetRule
 from paas.plan.simulate import Run, Trace, World, ours, simulate
@@ -34,7 +36,7 @@ class Advice:
 def advice(trace: Trace, rules: Autoscale, world: World) -> Advice:
     """Bounds by the lowest and the highest minute, and the target that costs least among those that hold; of a long
     trace on its busiest day."""
-    minutes, trace = _minutes(trace), _busiest(trace)
+    minutes, trace = list(_minutes(trace)), _busiest(trace)
     runs = []
     for share in SHARES:
         target = round(world.capacity * share, 1)
@@ -50,10 +52,11 @@ def advice(trace: Trace, rules: Autoscale, world: World) -> Advice:
     return min(good, key=lambda one: one.run.replica_hours)
 
 
-def _minutes(trace: Trace) -> list[float]:
+def _minutes(trace: Trace) -> Iterator[float]:
     """The mean rate of each minute."""
-    rates = [rate for _, rate in trace.seconds()]
-    return [sum(part) / len(part) for start in range(0, len(rates), 60) if (part := rates[start : start + 60])]
+    rates = (rate for _, rate in trace.seconds())
+    while part := list(islice(rates, 60)):
+        yield sum(part) / len(part)
 
 
 def _busiest(trace: Trace) -> Trace:
@@ -67,4 +70,4 @@ def _busiest(trace: Trace) -> Trace:
     end = min(begin + DAY, trace.end)
     first = bisect_right(trace.times, begin) - 1
     last = bisect_left(trace.times, end)
-    return Trace((begin, *trace.times[first + 1 : last]), trace.rates[first:last], end)
+    return Trace((begin, *trace.times[first + 1 : last]), tuple(trace.rates[first:last]), end)

@@ -44,8 +44,8 @@ class World:
 class Trace:
     """Requests/s from each time on, in order; the last rate holds for `end`. `start` is Unix time (0: seconds only)."""
 
-    times: tuple[float, ...]
-    rates: tuple[float, ...]
+    times: Sequence[float]
+    rates: Sequence[float]
     end: float
 
     def seconds(self) -> Iterator[tuple[float, float]]:

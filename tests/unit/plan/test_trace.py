@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from paas.errors import ConfigError
 from paas.plan.simulate import Trace
-from paas.plan.trace import read
+from paas.plan.trace import MOST_LINES, read
 
 NASA = """\
 199.72.81.55 - - [01/Jul/1995:00:00:01 -0400] "GET /history/apollo/ HTTP/1.0" 200 6245
@@ -30,21 +31,29 @@ def test_rates_hold_until_the_next_time() -> None:
     assert list(found.seconds())[59:61] == [(59.0, 10.0), (60.0, 20.0)]
     assert found.end == 120
     assert lines("0,10", "60,20") == found
+    assert lines("\ufefftime,requests/s\r\n", "0,10\r\n", "60,20\r\n") == found
 
 
 def test_counts_are_spread_over_their_time() -> None:
-    assert lines("time,requests", "0,600", "60,30").rates == (10.0, 0.5)
+    assert list(lines("time,requests", "0,600", "60,30").rates) == [10.0, 0.5]
 
 
 def test_times_may_be_iso_and_utc_is_meant() -> None:
-    assert lines("2026-11-23T08:00:00,1", "2026-11-23T10:00:00+01:00,2").times == (1795420800.0, 1795424400.0)
+    found = lines("2026-11-23T08:00:00,1", "2026-11-23T10:00:00+01:00,2")
+    assert list(found.times) == [1795420800.0, 1795424400.0]
 
 
 def test_an_access_log_is_counted_in_steps_with_those_of_nothing_between() -> None:
     found = read(NASA.splitlines(), "access_log")
-    assert found.rates == (0.3, 0.0, 0.0, 0.1)
+    assert list(found.rates) == [0.3, 0.0, 0.0, 0.1]
     assert found.times[0] == 804571200.0
     assert found.end - found.times[0] == 40
+
+
+def test_lines_finer_than_a_second_for_months_are_refused_before_they_fill_the_memory() -> None:
+    endless = (f"{number / 4},1" for number in itertools.count())
+    with pytest.raises(ConfigError, match=f"t.csv:{MOST_LINES + 1}: a trace has 8,035,200 lines at most"):
+        read(endless, "t.csv")
 
 
 @pytest.mark.parametrize(
@@ -63,8 +72,13 @@ def test_an_access_log_is_counted_in_steps_with_those_of_nothing_between() -> No
         (["0,1", "10,1", "20,1", "60,1"], "t.csv:4: 40 s are missing after line 3"),
         (["when,users", "0,1"], "t.csv:1: 'when,users' is no heading"),
         (["0,1", "99999999,1"], "spans more than 93 days"),
+        (["time;requests"], "t.csv:1: 'time;requests' is no heading"),
+        (["\0\1\2"], "t.csv: this is no text"),
+        (['a - - [32/Jul/1995:00:00:01 -0400] "GET /"'], "t.csv:1: 32/Jul/1995:00:00:01 -0400 is no time"),
+        (['a [01/Jul/1995:00:00:01 -0400]', "", 'a [01/Jul/1996:00:00:01 -0400]'],
+         "t.csv:3: the trace spans more than 93 days"),
     ],
-)
+)  # fmt: skip
 def test_a_wrong_trace_is_refused_with_its_line(text: list[str], told: str) -> None:
     with pytest.raises(ConfigError) as caught:
         lines(*text)
