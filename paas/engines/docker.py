@@ -408,8 +408,9 @@ class DockerEngine(DockerRuns):
                 used = docker_use.of_api(api.stats(facts.id, stream=False, one_shot=True))
         verdict = self._prober.known(target(facts)) if facts.running else None
         return Measured(
-            key=facts.tags.key, replica=replica(facts, verdict), used=used, cpus=facts.cpus, memory_limit=facts.memory
-        )
+            key=facts.tags.key, replica=replica(facts, verdict), used=used, cpus=facts.cpus, memory_limit=facts.memory,
+            boot=self._prober.boot(target(facts)) if facts.running else None,
+        )  # fmt: skip
 
     def connections(self, key: ServiceKey, port: int) -> Mapping[str, int]:
         """See interfaces.Engine. A replica whose connections cannot be known is left out."""

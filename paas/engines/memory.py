@@ -127,6 +127,7 @@ class MemoryEngine(MemoryRuns):
                 used=self.used.get(replica.id, _USED) if replica.state not in DEAD else None,
                 cpus=specs[service.key].limits.cpus,
                 memory_limit=specs[service.key].limits.memory,
+                boot=self._behaviour(service.image).boots if replica.state is State.HEALTHY else None,
             )
             for service in self.observe()
             if service.kind == "replica"

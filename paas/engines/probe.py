@@ -20,6 +20,9 @@ Execute = Callable[[str, Sequence[str], float], tuple[int | None, str]]
 EARLY = 0.8
 """A look that comes a little before the interval is over counts: a tick of 5 s is never exactly 5 s."""
 
+CLOSE = 1.0
+"""Seconds between two looks at a booting replica within which its boot counts as measured."""
+
 THREADS = 16
 
 
@@ -47,7 +50,8 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """What one run of a replica has answered so far. `good` and `bad` count in a row; `asked_at` is Unix time."""
+    """What one run of a replica has answered so far. `good` and `bad` count in a row; `asked_at` is Unix time. `gap` is
+    the longest time between two looks until it passed, the start being the first; `passed_at` when that was."""
 
     run: float
     asked_at: float = 0.0
@@ -55,6 +59,8 @@ class History:
     bad: int = 0
     well: bool = False
     passed: bool = False
+    gap: float = 0.0
+    passed_at: float = 0.0
     last: Answer = Answer(good=False)
 
 
@@ -63,7 +69,20 @@ def told(history: History, answer: Answer, health: HealthCheck, now: float) -> H
     good = history.good + 1 if answer.good else 0
     bad = 0 if answer.good else history.bad + 1
     well = good >= health.passes or (history.well and bad < health.failures)
-    return replace(history, asked_at=now, good=good, bad=bad, well=well, passed=history.passed or well, last=answer)
+    after = replace(history, asked_at=now, good=good, bad=bad, well=well, passed=history.passed or well, last=answer)
+    if history.passed:
+        return after
+    gap = max(history.gap, now - (history.asked_at or history.run))
+    return replace(after, gap=gap, passed_at=now if well else 0.0)
+
+
+def boot(history: History) -> float | None:
+    """Seconds from its start until it was healthy; None where nobody looked closely, as with a server that began later
+    than the replica. A check that hangs until its timeout still says it within half."""
+    took = history.passed_at - history.run
+    if not history.passed_at or took < 0 or history.gap > max(CLOSE, took / 2):
+        return None
+    return took
 
 
 def judged(history: History, health: HealthCheck, now: float) -> tuple[State, str]:
@@ -100,6 +119,10 @@ class Prober:
     def known(self, target: Target) -> tuple[State, str]:
         """The state by what was answered so far; asks nobody."""
         return judged(self._history(target), target.health, time.time())
+
+    def boot(self, target: Target) -> float | None:
+        """Seconds that this run took to be healthy; None: not known."""
+        return boot(self._history(target))
 
     def ask(self, target: Target) -> tuple[State, str, Answer]:
         """Ask one replica now; its state, why, and the answer itself."""

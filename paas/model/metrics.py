@@ -15,13 +15,16 @@ STATUS = ("1xx", "2xx", "3xx", "4xx", "5xx")
 ABSOLUTE = {"cpu_cores": "cores", "memory_bytes": "bytes"}
 """The use behind `cpu` and `memory`, among the values of a sample: it stays comparable when limits change."""
 
+BOOT = "boot"
+"""Seconds from a replica's start until it was healthy: in the first sample after that, the mean of those that were."""
+
 PEAKS = ("cpu", "memory", "cpu_cores", "memory_bytes")
 """Values whose highest is kept beside the average when samples are taken together, as `memory_bytes_max`."""
 
 
 def is_custom(name: str) -> bool:
     """Whether this is none of the platform's own values but a signal that an app declares."""
-    return name.removesuffix("_max") not in {*SIGNALS, *STATUS, *ABSOLUTE}
+    return name.removesuffix("_max") not in {*SIGNALS, *STATUS, *ABSOLUTE, BOOT}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -218,13 +218,15 @@ class Used:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """One replica with what it used, None while it does not run. `cpus` and `memory_limit` are its limits; 0: none."""
+    """One replica with what it used, None while it does not run. `cpus` and `memory_limit` are its limits; 0: none.
+    `boot` seconds lay between its start and its first good health; None: not yet, or nobody was looking."""
 
     key: ServiceKey
     replica: Replica
     used: Used | None = None
     cpus: float = 0.0
     memory_limit: int = 0
+    boot: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from paas.model.metrics import STATUS, Look, Machine, Series
+from paas.model.metrics import BOOT, STATUS, Look, Machine, Series
 from paas.model.route import Traffic
 from paas.model.scaling import Sample
 from paas.model.service import Measured, State, Used
@@ -41,6 +41,7 @@ def samples(looks: Sequence[Look], machine: Machine) -> dict[Series, Sample]:
         values = _replica(one, earlier.get(one.replica.id), seconds, machine)
         if now.in_flight is not None and one.replica.address in now.in_flight:
             values["in_flight"] = float(now.in_flight[one.replica.address])
+        values |= _booted(one, earlier.get(one.replica.id))
         groups.setdefault(Series(one.key.app_id, one.key.process), []).append((one, values))
         if one.used:
             name = f"{one.key.process}.{one.replica.index}"
@@ -68,6 +69,12 @@ def _replica(now: Measured, before: Measured | None, seconds: float, machine: Ma
     return values | dict(_rates(before.used, used, seconds))
 
 
+def _booted(now: Measured, before: Measured | None) -> dict[str, float]:
+    """How long it took to be healthy, once: in the first sample that can say it."""
+    known = before is not None and before.replica.started_at == now.replica.started_at and before.boot is not None
+    return {} if now.boot is None or known else {BOOT: now.boot}
+
+
 def _rates(before: Used, now: Used, seconds: float) -> Iterator[tuple[str, float]]:
     for name in _RATES:
         first, last = getattr(before, name), getattr(now, name)
@@ -84,6 +91,7 @@ def _process(members: Sequence[tuple[Measured, Mapping[str, float]]]) -> dict[st
     for name in _RATES:
         values |= _folded(name, [values for _, values in members], average=False)
     values |= _folded("in_flight", [values for _, values in members], average=False)
+    values |= _folded(BOOT, [values for _, values in members], average=True)
     states = [one.replica.state for one, _ in members]
     ill = (State.UNHEALTHY, State.CRASHED)
     return values | {

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import paas
 from paas.errors import NotFound
-from paas.model.metrics import ABSOLUTE, STATUS
+from paas.model.metrics import ABSOLUTE, BOOT, STATUS
 from paas.model.scaling import SIGNALS, Sample
 from paas.plan import exposition
 from paas.requests.metrics import ScrapeMetrics, ShowMetrics
@@ -17,6 +17,7 @@ UNITS: Mapping[str, str] = {
     **{name: signal.unit.removesuffix(" per replica") for name, signal in SIGNALS.items()},
     **dict.fromkeys(STATUS, "answers/s"),
     **ABSOLUTE,
+    BOOT: "s",
 }
 """The unit of each value of a sample; values of all replicas together where `model/scaling.py` says shared."""
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paas.engines.probe import Answer, History, Prober, Target, asked, judged, told
+from paas.engines.probe import Answer, History, Prober, Target, asked, boot, judged, told
 from paas.model.service import HealthCheck, HealthKind, State
 
 GOOD, BAD = Answer(good=True), Answer(good=False, detail="sick")
@@ -242,3 +242,25 @@ def test_a_restart_and_forgetting_begin_anew() -> None:
     prober.forget("r")
     prober.look([target(0, check, run=now)])
     assert count.calls == 4
+
+
+def booted(*looks: tuple[float, bool]) -> float | None:
+    """The boot of a run that began at 100 and was looked at so long after that."""
+    history = History(run=100.0)
+    for later, good in looks:
+        history = told(history, Answer(good=good), HealthCheck(), 100.0 + later)
+    return boot(history)
+
+
+def test_a_boot_lasts_from_the_start_to_the_first_good_health() -> None:
+    assert booted((0.1, False), (0.6, False), (1.4, True), (6.0, True), (9.0, False), (40.0, True)) == pytest.approx(
+        1.4
+    )
+    assert booted((0.1, False)) is None
+    assert booted((0.1, False), (3.2, False), (6.4, False), (9.0, True)) == pytest.approx(9.0)  # it hung in its check
+
+
+def test_a_boot_that_nobody_looked_at_is_not_known() -> None:
+    assert booted((5000.0, True)) is None  # the server began after the replica
+    assert booted((5000.0, False), (5001.0, True)) is None
+    assert booted((-3.0, True)) is None  # the clock was set back

@@ -172,3 +172,15 @@ def test_percentiles_rise_with_their_share(counts: list[int], share: float) -> N
     buckets = {0.1: first, 0.5: first + second, math.inf: first + second + third}
     if buckets[math.inf]:
         assert 0 <= percentile(buckets, share) <= percentile(buckets, min(1.0, share + 0.2)) <= 0.5
+
+
+def test_a_boot_is_told_once_by_the_first_sample_that_knows_it() -> None:
+    first, second = replace(one(1), boot=2.0), replace(one(2), boot=4.0)
+    booting = replace(one(2), boot=None)
+    assert web(look(0, first, booting)).values["boot"] == 2.0
+    assert web(look(0, first, booting), look(5, first, second)).values["boot"] == 4.0
+    assert web(look(0, booting), look(5, first, second)).values["boot"] == 3.0
+    assert "boot" not in web(look(5, first, second), look(10, first, second)).values
+    again = replace(first, replica=replace(first.replica, started_at=9.0), boot=7.0)
+    found = samples((look(5, first), look(10, again)), MACHINE)
+    assert (found[WEB].values["boot"], found[Series("a1", "web.1")].values["boot"]) == (7.0, 7.0)
