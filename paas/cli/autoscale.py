@@ -14,11 +14,11 @@ from paas.cli.lazy import ListByDefault, new_app
 from paas.cli.options import AppOption, JsonOption
 from paas.cli.output import put, put_json, say, table
 from paas.cli.target import app_of
-from paas.errors import NotFound, UsageError
+from paas.errors import UsageError
 
 if TYPE_CHECKING:
-    from paas.model.scaling import Autoscale
-    from paas.plan.simulate import Run, Trace, World
+    from paas.plan.recorded import Known
+    from paas.plan.simulate import Run, World
 
 app = new_app(cls=ListByDefault)
 app.command("list")(autoscale_rules.list_rules)
@@ -49,10 +49,21 @@ def simulate(
         list[str] | None,
         typer.Option("--rule", metavar="METRIC=TARGET", help="Instead of those of paas.toml: cpu=80% or requests=30."),
     ] = None,
+    rules_of: Annotated[
+        str, typer.Option("--rules", metavar="WHOSE", help="file: those of paas.toml; server: those that hold now.")
+    ] = "file",
+    against: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--against", metavar="RULES", help="And by these: file, server, a paas.toml, or min=2; cpu=70%; again."
+        ),
+    ] = None,
     process: Annotated[str, typer.Option("--process", metavar="NAME", help="Whose rules.")] = "web",
     least: Annotated[int | None, typer.Option("--min", metavar="N", help="The least replicas.")] = None,
     most: Annotated[int | None, typer.Option("--max", metavar="N", help="The most.")] = None,
-    boot: Annotated[float, typer.Option("--boot", metavar="S", help="From start to traffic.")] = 1.0,
+    boot: Annotated[
+        float | None, typer.Option("--boot", metavar="S", help="From start to traffic; else measured, or 1.")
+    ] = None,
     capacity: Annotated[
         float | None, typer.Option("--capacity", metavar="N", help="Requests/s of one replica; else measured, or 40.")
     ] = None,
@@ -68,31 +79,33 @@ def simulate(
 ) -> None:
     """Replay a load trace through the rules: latency, replica-hours, and what to write into paas.toml.
 
-    Without rules in paas.toml or --rule, CPU is kept near 87 %. No platform is asked but with --last.
+    Without rules in paas.toml or --rule, CPU is kept near 87 %. A platform is asked only with --last, --app, and for
+    the rules that hold there. With --app, what one replica serves and how long it boots is what was measured there.
     """
-    from paas.cli.trace_file import load as _load
+    from paas.cli import rule_sets
+    from paas.cli.trace_file import load as load_file
     from paas.plan.advice import advice
-    from paas.plan.simulate import World, ours
+    from paas.plan.recorded import DEFAULTS, measured
+    from paas.plan.recorded import trace as recorded_trace
+    from paas.plan.simulate import ours
     from paas.plan.simulate import simulate as run
 
     if (trace is None) == (not last):
         raise UsageError("give one of --trace and --last", hint="--trace load.csv, or --last 24h")
-    load, measured = (_load(trace, hold=hold_gaps), World()) if trace else _recorded(app, process, last)
-    capacity = capacity if capacity is not None else measured.capacity
-    latency = latency if latency is not None else measured.latency
-    world = World(
-        boot=_number(boot, "--boot", least=0), capacity=_number(capacity, "--capacity"),
-        latency=_number(latency, "--latency"), target=_number(target_latency, "--target-latency"),
-    )  # fmt: skip
-    if world.capacity * world.latency < 0.99:
-        raise UsageError(
-            f"a replica that answers within {latency:g} s serves {1 / latency:g} requests/s at least, not {capacity:g}",
-            hint=f"--latency {1 / capacity:.3g} or more, or a higher --capacity",
-        )
-    rules = _rules(folder, process, rule or [], least, most)
+    place = rule_sets.Place(folder, process, app)
+    rules = rule_sets.bounded(rule_sets.given(place, rules_of, rule or []), least, most)
+    others = [(text, rule_sets.bounded(rule_sets.named(place, text), None, None)) for text in against or []]
+    known, answer = DEFAULTS, _samples(app, process, last or "7d") if last or app else None
+    if answer:
+        known = measured(answer["samples"], _number(target_latency, "--target-latency"))
+    known = _world(known, {"capacity": capacity, "latency": latency, "boot": boot}, target_latency)
+    world = known.world
+    found = answer or {}
+    load = load_file(trace, hold=hold_gaps) if trace else recorded_trace(found["samples"], found["app"])
     if (span := load.end - load.times[0]) > LONG:
         say(f"- simulating {span / 86_400:.1f} days, second by second")
     runs = [run(load, ours(rules, "these rules"), world)]
+    runs += [run(load, ours(one, name), world) for name, one in others]
     if compare:
         from paas.plan.hosted import hosted
 
@@ -101,9 +114,9 @@ def simulate(
     if svg:
         _drawn(svg, runs, world)
     if as_json:
-        put_json(_data(runs, world, advised))
+        put_json(_data(runs, known, advised))
         return
-    _told(runs, world)
+    _told(runs, known)
     if advised.run.over > advised.run.seconds / 2:
         say(f"no number of replicas has its p95 within {world.target:g} s most of the time: is --target-latency right?")
         return
@@ -114,9 +127,12 @@ def simulate(
     )
 
 
-def _told(runs: list[Run], world: World) -> None:
+def _told(runs: list[Run], known: Known) -> None:
     from paas.cli import plot
 
+    world, of = known.world, known.sources
+    say(f"- one replica: {world.capacity:.3g} requests/s ({of['capacity']})")
+    say(f"- p95 when idle: {world.latency:.3g} s ({of['latency']}); boot: {world.boot:.3g} s ({of['boot']})")
     for line in plot.text(runs[0], world):
         put(line)
     put("")
@@ -130,11 +146,14 @@ def _row(one: Run) -> tuple[object, ...]:
     return one.policy, one.over, f"{one.replica_hours:.2f}", one.peak, len(one.changes), one.flaps, one.failed
 
 
-def _data(runs: list[Run], world: World, advised: Any) -> dict[str, Any]:
+def _data(runs: list[Run], known: Known, advised: Any) -> dict[str, Any]:
     return {
         "seconds": runs[0].seconds,
         "requests": runs[0].requests,
-        "target_latency": world.target,
+        "target_latency": known.world.target,
+        "replica": {
+            name: {"value": getattr(known.world, name), "source": source} for name, source in known.sources.items()
+        },
         "runs": [
             {
                 "rules": one.policy, "over": one.over, "replica_hours": round(one.replica_hours, 4), "peak": one.peak,
@@ -157,68 +176,9 @@ def _data(runs: list[Run], world: World, advised: Any) -> dict[str, Any]:
 # --- what is given -------------------------------------------------------------------------------------------------
 
 
-def _rules(folder: Path, process: str, texts: list[str], least: int | None, most: int | None) -> Autoscale:
-    """The rules of `--rule`, else of paas.toml, else the default one; bounds of the options over those of the file."""
-    from dataclasses import replace
-
-    from paas.model.scaling import Autoscale
-
-    rules = _written(folder, process) or Autoscale()
-    if texts:
-        rules = replace(rules, rules=tuple(_target(text) for text in texts))
-    elif not rules.rules:
-        from paas.model.scaling import DEFAULT
-
-        rules = replace(rules, rules=(DEFAULT,))
-    rules = replace(rules, least=least or rules.least, most=most or max(rules.most, least or 0))
-    if not 1 <= (least if least is not None else 1) <= rules.most or rules.least > rules.most or rules.most > 1000:
-        raise UsageError(
-            f"min {rules.least}, max {rules.most}: no number lies between", hint="1 ≤ --min ≤ --max ≤ 1000"
-        )
-    _simulated(rules)
-    return rules
-
-
-def _written(folder: Path, process: str) -> Autoscale | None:
-    """The table of paas.toml; None when there is none."""
-    from paas.build import manifest
-    from paas.build.files import Files
-
-    if not folder.is_dir():
-        raise NotFound(f"{folder} is no folder", hint="name the folder of the app")
-    if not (folder / manifest.TOML).is_file():
-        return None
-    said = manifest.load(Files.of(folder)).processes.get(process)
-    return said.autoscale if said else None
-
-
-def _target(text: str) -> Any:
-    from paas.build.autoscale import target
-
-    metric, found, value = text.partition("=")
-    if not found:
-        raise UsageError(f"{text!r} is no rule", hint="METRIC=TARGET: cpu=80%, requests=30, p95=400ms")
-    try:
-        return target(metric.strip(), value.strip())
-    except ValueError as error:
-        raise UsageError(f"--rule {text}: {error}") from None
-
-
-def _simulated(rules: Autoscale) -> None:
-    """Refuse rules by what a trace of requests says nothing about."""
-    from paas.plan.simulate import SIMULATED
-
-    for one in rules.rules:
-        if one.metric not in SIMULATED:
-            raise UsageError(
-                f"a trace of requests says nothing about {one.metric}", hint=f"simulated are {', '.join(SIMULATED)}"
-            )
-
-
-def _recorded(app: str, process: str, text: str) -> tuple[Trace, World]:
-    """What the platform measured of the process in that time, and what it says about one replica."""
+def _samples(app: str, process: str, text: str) -> dict[str, Any]:
+    """What the platform measured of the process in that time."""
     from paas.build.sizes import seconds
-    from paas.plan.recorded import measured, trace
     from paas.requests.autoscale import RecordedLoad
 
     days = text.strip().removesuffix("d")
@@ -226,10 +186,28 @@ def _recorded(app: str, process: str, text: str) -> tuple[Trace, World]:
         length = seconds(f"{int(days) * 24}h" if text.endswith("d") and days.isdigit() else text, 60, 8 * 86_400)
     except ValueError:
         raise UsageError(f"--last {text}: a minute to 8 days are kept", hint="such as 24h or 7d") from None
-    answer = ask(RecordedLoad(app=app_of(app), process=process, seconds=length))
-    world = measured(answer["samples"])
-    say(f"- one replica serves {world.capacity:.3g} requests/s, p95 {world.latency:.3g} s idle (measured)")
-    return trace(answer["samples"], answer["app"]), world
+    answer: dict[str, Any] = ask(RecordedLoad(app=app_of(app), process=process, seconds=length))
+    return answer
+
+
+def _world(measured: Known, given: dict[str, float | None], target: float) -> Known:
+    """What is given, else what was measured, else the defaults; with where each comes from. Raises UsageError."""
+    from paas.plan.recorded import Known
+    from paas.plan.simulate import World
+
+    said = {name: getattr(measured.world, name) if value is None else value for name, value in given.items()}
+    sources = {name: measured.sources[name] if value is None else "given" for name, value in given.items()}
+    world = World(
+        boot=_number(said["boot"], "--boot", least=0), capacity=_number(said["capacity"], "--capacity"),
+        latency=_number(said["latency"], "--latency"), target=_number(target, "--target-latency"),
+    )  # fmt: skip
+    if world.capacity * world.latency < 0.99:
+        raise UsageError(
+            f"a replica that answers within {world.latency:g} s serves {1 / world.latency:g} requests/s at least, "
+            f"not {world.capacity:g}",
+            hint=f"--latency {1 / world.capacity:.3g} or more, or a higher --capacity",
+        )
+    return Known(world, sources)
 
 
 def _number(value: float, name: str, *, least: float = 0.001) -> float:

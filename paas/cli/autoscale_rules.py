@@ -154,10 +154,11 @@ def _tables(texts: list[str] | None, option: str) -> list[dict[str, Any]] | None
     """`metric=p95; upper=1` → a table as in paas.toml, its numbers as numbers; `none` → no table."""
     if texts is None:
         return None
-    return [] if texts == [NONE] else [_table(text, option) for text in texts]
+    return [] if texts == [NONE] else [key_values(text, option) for text in texts]
 
 
-def _table(text: str, option: str) -> dict[str, Any]:
+def key_values(text: str, option: str) -> dict[str, Any]:
+    """`min=2; in_window=60s` → a table, its numbers as numbers. Raises UsageError."""
     found: dict[str, Any] = {}
     for part in text.split(";"):
         key, equals, value = (piece.strip() for piece in part.partition("="))

@@ -33,7 +33,8 @@ SPARED = ("least", "most", "rules", "schedules", "paused")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RulesLine:
     """The rules of one process. `origin` is `paas.toml` or `set by command`; `rules` and `schedules` are tables as in
-    `paas.toml`. `least` and `most` are those of now, `scheduled` the schedule they come from (empty: none). Seconds."""
+    `paas.toml`. `least` and `most` are those of now, `scheduled` the schedule they come from (empty: none), `base` those
+    without a schedule. Seconds."""
 
     process: str
     replicas: int
@@ -51,6 +52,7 @@ class RulesLine:
     max_alarm: float
     scale_in: bool
     paused: bool
+    base: tuple[int, int]
     actor: str = ""
     at: float = 0.0
     last: Decision | None = None
@@ -263,7 +265,7 @@ def _line(context: Context, app: App, process: str, rules: Autoscale, replicas: 
         targets={one.metric: one.target for one in rules.rules if isinstance(one, TargetRule)},
         steps=tuple(one for one in rules.rules if isinstance(one, StepRule)), schedules=rules.schedules,
         tolerance=rules.tolerance, out_window=rules.out_window, in_window=rules.in_window, warm_up=rules.warm_up,
-        max_alarm=rules.max_alarm, scale_in=rules.scale_in, paused=rules.paused,
+        max_alarm=rules.max_alarm, scale_in=rules.scale_in, paused=rules.paused, base=(rules.least, rules.most),
         actor=override.actor if override else "", at=override.at if override else 0.0,
         last=last[-1].decision if last else None,
     )  # fmt: skip

@@ -81,7 +81,12 @@ def test_replicas_follow_the_load_both_ways_and_no_request_fails(platform: Platf
     assert "requests/s per replica wants" in said
     first = json.loads(platform.ok("autoscale", "explain", "-a", "busy", "--json"))["decisions"][-1]
     assert first["samples"][0]["values"]["requests"] >= 0
-    platform.ok("autoscale", "simulate", "-a", "busy", "--last", "1h", "--rule", "requests=8")
+    compared = ("--rules", "server", "--against", "requests=8; max=6", "--json")
+    simulated = json.loads(platform.ok("autoscale", "simulate", "-a", "busy", "--last", "1h", *compared))
+    assert [one["rules"] for one in simulated["runs"]] == ["these rules", "requests=8; max=6"]
+    assert "measured from" in simulated["replica"]["boot"]["source"]
+    assert simulated["runs"][0]["peak"] <= 4  # the server's rules
+    assert platform.json("recommend", "busy")["processes"][0]["proposal"]["missing"]  # an hour says too little
 
 
 def test_a_replica_asks_for_itself_and_no_other_app_can(platform: Platform) -> None:

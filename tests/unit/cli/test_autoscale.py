@@ -69,6 +69,25 @@ def test_rules_come_from_paas_toml_and_options_go_over_it(paas: Paas, trace: Pat
     assert peak("--process", "worker") == 8
 
 
+def test_several_sets_of_rules_are_compared_in_one_run(paas: Paas, trace: Path) -> None:
+    Path("other").mkdir()
+    Path("other/paas.toml").write_text("[processes.web.autoscale]\nmin = 3\nmax = 3\n")
+    inline = "min=2; max=4; requests=20; in_window=60s"
+    found = numbers(paas, "--max", "7", "--against", inline, "--against", "other/paas.toml", "--against", "file")
+    runs = found["runs"]
+    assert [one["rules"] for one in runs] == ["these rules", inline, "other/paas.toml", "file"]  # type: ignore[index, attr-defined]
+    assert [one["peak"] for one in runs] == [7, 4, 3, 8]  # type: ignore[index, attr-defined]
+
+
+def test_what_a_replica_can_do_is_told_with_where_that_comes_from(paas: Paas, trace: Path) -> None:
+    found = numbers(paas, "--capacity", "50")["replica"]
+    assert found["capacity"] == {"value": 50.0, "source": "given"}  # type: ignore[index]
+    assert found["boot"] == {"value": 1.0, "source": "default"}  # type: ignore[index]
+    said = paas("autoscale", "simulate", "--trace", "load.csv", "--boot", "3").err
+    assert "40 requests/s (default)" in said
+    assert "boot: 3 s (given)" in said
+
+
 def test_svg_is_a_picture_with_a_panel_a_run(paas: Paas, trace: Path) -> None:
     assert paas("autoscale", "simulate", "--trace", "load.csv", "--compare", "--svg", "a.svg").code == 0
     root = ElementTree.fromstring(Path("a.svg").read_text())
@@ -91,6 +110,14 @@ def test_svg_is_a_picture_with_a_panel_a_run(paas: Paas, trace: Path) -> None:
         (["--boot", "-1"], 2, "--boot -1 makes no sense"),
         (["--target-latency", "nan"], 2, "makes no sense"),
         (["--svg", "no/such/folder.svg"], 2, "cannot be written"),
+        (["--rules", "mine"], 2, "--rules mine: there are file and server"),
+        (["--against", "none.toml"], 2, "--against none.toml: there are no such rules"),
+        (["--against", "min=5; max=2"], 2, "min (5) is more than max (2)"),
+        (["--against", "min=2; cpuu=70%"], 2, "did you mean cpu?"),
+        (["--against", "cpu=nan"], 2, "expected a share above 0"),
+        (["--against", "cpu=0"], 2, "expected a share above 0"),
+        (["--against", "in_window=-5s; cpu=70%"], 2, "expected a time between 0"),
+        (["--against", "memory=50%"], 2, "says nothing about memory"),
         (["nowhere"], 3, "nowhere is no folder"),
     ],
 )
