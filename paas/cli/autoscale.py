@@ -18,7 +18,7 @@ from paas.errors import UsageError
 
 if TYPE_CHECKING:
     from paas.plan.recorded import Known
-    from paas.plan.simulate import Run, World
+    from paas.plan.simulate import Run
 
 app = new_app(cls=ListByDefault)
 app.command("list")(autoscale_rules.list_rules)
@@ -74,6 +74,9 @@ def simulate(
     hold_gaps: Annotated[bool, typer.Option("--hold-gaps", help="Keep the rate where the trace has a gap.")] = False,
     compare: Annotated[bool, typer.Option("--compare", help="And as hosted platforms would by default.")] = False,
     svg: Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Draw it there.")] = None,
+    png: Annotated[
+        Path | None, typer.Option("--png", metavar="FILE", help="The same as PNG; needs Pillow: paasctl[plot].")
+    ] = None,
     app: AppOption = "",
     as_json: JsonOption = False,
 ) -> None:
@@ -82,7 +85,7 @@ def simulate(
     Without rules in paas.toml or --rule, CPU is kept near 87 %. A platform is asked only with --last, --app, and for
     the rules that hold there. With --app, what one replica serves and how long it boots is what was measured there.
     """
-    from paas.cli import rule_sets
+    from paas.cli import picture, rule_sets
     from paas.cli.trace_file import load as load_file
     from paas.plan.advice import advice
     from paas.plan.recorded import DEFAULTS, measured
@@ -111,8 +114,10 @@ def simulate(
 
         runs += [run(load, one, world) for one in hosted(rules.least, rules.most, world)]
     advised = advice(load, rules, world)
-    if svg:
-        _drawn(svg, runs, world)
+    for path, is_png in ((svg, False), (png, True)):
+        if path:
+            picture.draw(path, runs, world, png=is_png)
+            say(f"wrote {path}")
     if as_json:
         put_json(_data(runs, known, advised))
         return
@@ -214,13 +219,3 @@ def _number(value: float, name: str, *, least: float = 0.001) -> float:
     if not math.isfinite(value) or not least <= value <= 100_000:
         raise UsageError(f"{name} {value:g} makes no sense", hint="a number above 0")
     return value
-
-
-def _drawn(path: Path, runs: list[Run], world: World) -> None:
-    from paas.cli import plot
-
-    try:
-        path.write_text(plot.svg(runs, world), encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}") from None
-    say(f"wrote {path}")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from PIL import Image
 
 from tests.unit.cli.conftest import Paas
 
@@ -95,6 +97,23 @@ def test_svg_is_a_picture_with_a_panel_a_run(paas: Paas, trace: Path) -> None:
     assert len(titles) == 5
 
 
+def test_png_is_the_same_picture_in_pixels(paas: Paas, trace: Path) -> None:
+    assert paas("autoscale", "simulate", "--trace", "load.csv", "--against", "min=6", "--png", "a.png").code == 0
+    with Image.open("a.png") as image:
+        assert (image.format, image.size) == ("PNG", (1920, 1380))
+        colours = {colour for _, colour in image.getcolors(1 << 24) or []}
+    assert {(34, 119, 204), (0, 136, 51), (204, 51, 51)} <= colours  # load, latency, its target
+
+
+def test_png_without_its_library_is_refused_in_words(paas: Paas, trace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    ran = paas("autoscale", "simulate", "--trace", "load.csv", "--png", "a.png")
+    assert ran.code == 2
+    assert "--png needs Pillow" in ran.err
+    assert "paasctl[plot]" in ran.err
+    assert not Path("a.png").exists()
+
+
 @pytest.mark.parametrize(
     ("more", "code", "told"),
     [
@@ -109,6 +128,7 @@ def test_svg_is_a_picture_with_a_panel_a_run(paas: Paas, trace: Path) -> None:
         (["--capacity", "1"], 2, "serves 10 requests/s at least, not 1"),
         (["--boot", "-1"], 2, "--boot -1 makes no sense"),
         (["--target-latency", "nan"], 2, "makes no sense"),
+        (["--png", "no/such/folder.png"], 2, "cannot be written"),
         (["--svg", "no/such/folder.svg"], 2, "cannot be written"),
         (["--rules", "mine"], 2, "--rules mine: there are file and server"),
         (["--against", "none.toml"], 2, "--against none.toml: there are no such rules"),
