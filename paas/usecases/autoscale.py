@@ -33,8 +33,8 @@ SPARED = ("least", "most", "rules", "schedules", "paused")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RulesLine:
     """The rules of one process. `origin` is `paas.toml` or `set by command`; `rules` and `schedules` are tables as in
-    `paas.toml`. `least` and `most` are those of now, `scheduled` the schedule they come from (empty: none), `base` those
-    without a schedule. Seconds."""
+    `paas.toml`. `least` and `most` are those of now, `scheduled` the schedule they come from (empty: none), `base`
+    those without a schedule. Seconds."""
 
     process: str
     replicas: int

@@ -165,6 +165,7 @@ def test_wrong_rules_are_refused_with_file_and_key(text: str, where: str, told: 
     with pytest.raises(ConfigError) as caught:
         rules(f"[processes.web.autoscale]\n{text}\n")
     assert caught.value.where == f"paas.toml: processes.web.autoscale{where}"
+    assert caught.value.exit_code == 5
     assert told in caught.value.message
 
 

@@ -53,6 +53,17 @@ def test_a_time_that_comes_twice_in_autumn_fires_once() -> None:
     assert last(rule, second + 60) == first
 
 
+def test_a_single_time_that_is_left_out_or_comes_twice_fires_once() -> None:
+    spring = ScheduleRule(at="2026-03-29T02:30", time_zone="Europe/Berlin", least=4)
+    autumn = ScheduleRule(at="2026-10-25T02:30", time_zone="Europe/Berlin", least=4)
+    before, after = moment("2026-03-29T01:59:59"), moment("2026-03-29T03:30")
+    assert last(spring, before) is None
+    assert before < (last(spring, after) or 0) <= after
+    first, second = moment("2026-10-25T02:30"), moment("2026-10-25T02:30", fold=1)
+    assert last(autumn, first - 1) is None
+    assert last(autumn, first) == last(autumn, second + 60) == first
+
+
 def test_a_schedule_lasts_its_hours_also_when_clocks_change() -> None:
     rules = Autoscale(schedules=(berlin("0 22 * * sat", least=5, lasts=8 * 3600),))
     begun = moment("2026-10-24T22:00")

@@ -132,8 +132,9 @@ def test_scale_in_is_switched_off_and_on(platform: Parts) -> None:
 def test_what_makes_no_sense_is_refused_as_in_paas_toml_and_changes_nothing(
     platform: Parts, table: dict[str, Any], words: str
 ) -> None:
-    with pytest.raises(UsageError, match=words):
+    with pytest.raises(UsageError, match=words) as refused:
         given(platform, **table)
+    assert refused.value.exit_code == 2
     assert rules(platform) == FILE
     assert platform.store.overrides() == ()
 
