@@ -18,7 +18,7 @@ LONGEST_QUERY = 4000
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 _SERIES = re.compile(r'[a-zA-Z_:][a-zA-Z0-9_:]{0,199}(\{\s*(\w+\s*=\s*"(\\.|[^"\\\n])*"\s*(,\s*)?){0,20}\})?')
-_POINTER = re.compile(r"(/([^~\x00-\x1f]|~[01])*)+")
+_POINTER = re.compile(r"(/([^~/\x00-\x1f]|~[01])*)+")
 _READS = re.compile(r"\s*(select|with|values|table)\b", re.IGNORECASE)
 _PATH = re.compile(r"/(?!/)[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*")
 
@@ -40,7 +40,7 @@ def _series(value: str) -> str:
 
 
 def _pointer(value: str) -> str:
-    if not _POINTER.fullmatch(value) or len(value) > 500:
+    if len(value) > 500 or not _POINTER.fullmatch(value):
         raise ValueError("expected a JSON pointer such as /queues/mail/depth")
     return value
 
@@ -48,6 +48,9 @@ def _pointer(value: str) -> str:
 def _query(value: str) -> str:
     if not _READS.match(value):
         raise ValueError("expected a query that reads one number: SELECT count(*) FROM jobs WHERE done_at IS NULL")
+    # With a second statement it could end the transaction that cannot write, and the time limit with it.
+    if ";" in value.rstrip().removesuffix(";"):
+        raise ValueError("expected one statement: there is no ; but at its end (in a text: chr(59))")
     return value
 
 

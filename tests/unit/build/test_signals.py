@@ -75,6 +75,8 @@ def test_rules_of_any_process_follow_them() -> None:
         ("[signals.x]\npath = '/m'\njson = '/a'\nprocess = 'worker'\n", "at which port"),
         ("[signals.x]\nquery = 'delete from jobs'\n", "reads one number"),
         ("[signals.x]\nquery = '\\! id'\n", "reads one number"),
+        ("[signals.x]\nquery = 'select 1; commit; delete from jobs'\n", "one statement"),
+        ("[signals.x]\nquery = 'select 1;;'\n", "one statement"),
         ("[signals.x]\nquery = 'select 1'\nport = 80\n", "takes no"),
         ("[signals.x]\nquery = 'select 1'\nperiod = '1s'\n", "period"),
         ("[signals.cpu]\nquery = 'select 1'\n", "the platform's own"),
@@ -104,3 +106,14 @@ def test_there_are_ten_of_them_at_most() -> None:
     text = "".join(f"[signals.s{number}]\nquery = 'select 1'\n" for number in range(11))
     with pytest.raises(ConfigError, match="10"):
         manifest(text)
+
+
+def test_a_statement_may_end_as_people_write_it() -> None:
+    (signal,) = manifest("[signals.x]\nquery = 'select 1;'\n").signals
+    assert signal.query == "select 1;"
+
+
+def test_a_pointer_of_slashes_is_refused_at_once() -> None:
+    """Two ways to read each slash would be 2^400 ways to read them all."""
+    with pytest.raises(ConfigError, match="JSON pointer"):
+        manifest("[signals.x]\npath = '/m'\njson = \"" + "/" * 400 + '~"\n')
