@@ -14,13 +14,18 @@ def fetch(address: str, host: str, path: str, *, limit: int, seconds: float) -> 
     place, _, port = address.rpartition(":")
     connection = http.client.HTTPConnection(place.strip("[]"), int(port), timeout=seconds)
     try:
-        with deadline(seconds, lambda: connection.sock) as late:
+        connection.connect()
+        # The connection forgets its socket once an answer has begun that ends with it: the deadline must not.
+        held = connection.sock
+        with deadline(seconds, lambda: held) as late:
             try:
                 connection.request(
                     "GET", path, headers={"Host": host, "Connection": "close", "User-Agent": "paas-signals"}
                 )
                 answer = connection.getresponse()
                 body = answer.read(limit + 1)
+                if answer.length and len(body) <= limit:
+                    raise http.client.IncompleteRead(body, answer.length)  # half a number is another number
             except (http.client.HTTPException, ValueError) as error:
                 said = f"no answer in {seconds:g} s" if late() else f"no HTTP answer ({type(error).__name__})"
                 raise PlatformError(f"GET {path}: {said}") from None
@@ -28,6 +33,8 @@ def fetch(address: str, host: str, path: str, *, limit: int, seconds: float) -> 
         raise PlatformError(f"GET {path}: {error.strerror or error}") from None
     finally:
         connection.close()
+    if late():
+        raise PlatformError(f"GET {path}: no answer in {seconds:g} s")
     if answer.status != 200:
         raise PlatformError(f"GET {path} answered {answer.status}, not 200")
     if len(body) > limit:
