@@ -1,10 +1,12 @@
-"""Which app a command means: `--app`, PAAS_APP, then what the folder says, then the folder's own name."""
+"""Which app a command means: `--app`, PAAS_APP, then what the folder says (its files, the git remote `paas`), then the
+folder's own name."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
+import subprocess
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +14,8 @@ from pathlib import Path
 from paas.errors import ConfigError, UsageError
 
 _TYPED = re.compile(r"[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?")
+_REMOTE = re.compile(r"(?:paas::|ssh://[^/]+/|https?://[^/]+/git/)(?P<app>[a-z0-9-]+)(?:\.git)?")
+"""URLs that `paas git remote` writes, and those that the docs say to write by hand."""
 
 
 def app_of(given: str, folder: Path | None = None, environ: Mapping[str, str] | None = None) -> str:
@@ -20,7 +24,7 @@ def app_of(given: str, folder: Path | None = None, environ: Mapping[str, str] | 
     if named:
         return checked(named)
     here = folder or Path.cwd()
-    for source in (_paas_toml, _app_json, _linked):
+    for source in (_paas_toml, _git_remote, _app_json, _linked):
         if found := source(here):
             return found
     if found := sanitised(here.resolve().name):
@@ -53,6 +57,21 @@ def _paas_toml(folder: Path) -> str:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(str(error), where="paas.toml", hint="mend it, or name the app with --app") from error
     return checked(name) if isinstance(name, str) and name else ""
+
+
+def _git_remote(folder: Path) -> str:
+    """The app that the remote `paas` pushes to; of a repository's top folder alone: one below may be another app."""
+    if not (folder / ".git").exists():
+        return ""
+    asked = ["git", "-C", str(folder), "config", "--get", "remote.paas.url"]
+    # In a hook, variables name the repository of the hook.
+    environ = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    try:
+        said = subprocess.run(asked, capture_output=True, text=True, errors="replace", check=False, env=environ).stdout
+    except OSError:
+        return ""
+    found = _REMOTE.fullmatch(said.strip())
+    return found["app"] if found and _TYPED.fullmatch(found["app"]) else ""
 
 
 def _app_json(folder: Path) -> str:

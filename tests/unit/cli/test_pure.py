@@ -95,6 +95,39 @@ def test_the_app_is_found_by_flag_then_environment_then_files_then_folder(tmp_pa
     assert target.app_of("flag", folder, {"PAAS_APP": "from-env"}) == "flag"
 
 
+@pytest.mark.parametrize(
+    ("url", "app"),
+    [
+        ("paas::shop-test", "shop-test"),
+        ("ssh://root@paas.example.com:2222/shop-test", "shop-test"),
+        ("https://paas.example.com/git/shop-test.git", "shop-test"),
+        ("https://example.com/team/shop-test.git", "from-json"),
+        ("ssh://git@example.com/srv/git/shop-test.git", "from-json"),
+        ("paas::--help", "from-json"),
+    ],
+)
+def test_the_remote_that_is_pushed_to_names_the_app(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, app: str
+) -> None:
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "another"))
+    (tmp_path / ".git").mkdir()
+    for name, text in (("HEAD", "ref: refs/heads/main\n"), ("config", f'[remote "paas"]\n\turl = {url}\n')):
+        (tmp_path / ".git" / name).write_text(text)
+    for name in ("objects", "refs"):
+        (tmp_path / ".git" / name).mkdir()
+    (tmp_path / "app.json").write_text('{"name": "From JSON"}')
+    assert target.app_of("", tmp_path, {}) == app
+    (tmp_path / "paas.toml").write_text('name = "from-toml"\n')
+    assert target.app_of("", tmp_path, {}) == "from-toml"
+
+
+def test_a_folder_below_a_repository_is_an_app_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "services" / "mail").mkdir(parents=True)
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git" / "config").write_text('[remote "paas"]\n\turl = paas::shop\n')
+    assert target.app_of("", tmp_path / "services" / "mail", {}) == "mail"
+
+
 def test_an_app_that_cannot_be_told_is_asked_for(tmp_path: Path) -> None:
     folder = tmp_path / "123"
     folder.mkdir()
