@@ -41,6 +41,10 @@ _LOCK = re.compile(
 _NO_SOLUTION = re.compile(
     r"ResolutionImpossible|No solution found when resolving|version solving failed|ERESOLVE|ResolutionFailure"
 )
+_NO_PACKAGE = re.compile(
+    r"No matching distribution found for ([^\s;]+)|Because (\S+) was not found in the package registry"
+    r"|npm (?:ERR!|error) 404 +'?([^\s']+)'? is not in this registry"
+)
 _NO_WHEEL = re.compile(r"Failed building wheel for (\S+)|Failed to build `([^`=]+)(?:==[^`]*)?`")
 _NO_IMAGE = re.compile(
     r"pull access denied|manifest unknown|failed to resolve source metadata|not found: manifest"
@@ -178,6 +182,11 @@ def _known(text: str) -> str:
         return (
             f"{next(filter(None, wheel.groups()))} has no ready-made wheel for this Python and does not build: ask for"
             " a newer version of it, or for an older Python (.python-version; `paas detect` says which one is used)"
+        )
+    if missing := _NO_PACKAGE.search(text):
+        return (
+            f"{next(filter(None, missing.groups()))} is not to be had: is its name spelt right, and is there this"
+            " version of it, for this version of the runtime (`paas detect`)?"
         )
     if _NO_SOLUTION.search(text):
         return (

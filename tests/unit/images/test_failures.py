@@ -104,6 +104,9 @@ def test_a_very_long_instruction_is_cut() -> None:
         ("  × No solution found when resolving dependencies:", "do not go together"),
         ("Because shop depends on flask (>3) and x (1), version solving failed.", "do not go together"),
         ("npm error code ERESOLVE", "do not go together"),
+        ("ERROR: No matching distribution found for flaskk==9.9", "flaskk==9.9 is not to be had"),
+        ("  Because flaskk was not found in the package registry and you require it", "flaskk is not to be had"),
+        ("npm error 404  'exprss@^5.0.0' is not in this registry.", "exprss@^5.0.0 is not to be had"),
     ],
 )
 def test_known_causes_have_a_hint_and_the_tools_own_words_stay(line: str, hint: str) -> None:
