@@ -8,6 +8,7 @@ not; a request that names nothing and does not say that it is for `everyone` is 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -145,7 +146,7 @@ class Door:
         if not concerns:
             self._judge_platform(kind, access)
         if kind.makes_another and not getattr(request, "team", "") and not at_least(access.on_platform(), "deployer"):
-            raise Denied(f"{kind.__name__} makes an app: that takes the role deployer on the platform", hint=MAKING)
+            raise Denied(f"{_spelt(kind)} makes an app: that takes the role deployer on the platform", hint=MAKING)
         self._judge_upload(request, who)
 
     def _judge_platform(self, kind: type[Request], access: Access) -> None:
@@ -153,9 +154,7 @@ class Door:
         open_to_all = kind.everyone or kind.permission in ("operator", "owner")
         needed: Role = kind.permission if open_to_all else "owner"
         if not at_least(access.on_platform(), needed):
-            raise Denied(
-                f"{kind.__name__} needs the role {needed} on the platform", hint="ask an owner of the platform"
-            )
+            raise Denied(f"{_spelt(kind)} needs the role {needed} on the platform", hint="ask an owner of the platform")
 
     def _judge_upload(self, request: Request, who: Actor) -> None:
         """An upload is for whoever made it."""
@@ -290,8 +289,13 @@ def _named(request: Request, field_name: str) -> tuple[str, ...]:
     return (str(value),) if value else ()
 
 
+def _spelt(kind: type[Request]) -> str:
+    """`DestroyApp` → `destroy app`: for people, who know commands and not classes."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind.__name__).lower()
+
+
 def _too_low(kind: type[Request], concern: Concern) -> Denied:
     return Denied(
-        f"{kind.__name__} needs the role {concern.needed} on {concern.name}; you are {concern.standing}",
+        f"{_spelt(kind)} needs the role {concern.needed} on {concern.name}; you are {concern.standing}",
         hint="ask an owner of it: paas members",
     )

@@ -60,7 +60,7 @@ def member(platform: Parts, role: Role, *, on: str = "") -> Actor:
 
 def test_a_refused_request_starts_no_operation(operations: Operations, platform: Parts) -> None:
     eve = member(platform, "operator", on=platform.app().id)
-    with pytest.raises(Denied):
+    with pytest.raises(Denied, match=r"^destroy app needs the role owner on shop; you are operator$"):
         operations.start(DestroyApp(app="shop", confirm="shop"), eve)
     assert platform.store.operations() == ()
 
