@@ -140,6 +140,13 @@ def _matches(host: str, patterns: tuple[str, ...]) -> bool:
     return host in patterns or f"*.{host.partition('.')[2]}" in patterns
 
 
+def _of_platform(context: Context, names: tuple[str, ...]) -> bool:
+    """Whether the platform itself answers at one of them, or every app does by itself."""
+    settings = context.settings
+    own = settings.platform_domain
+    return bool(own and _matches(own, names)) or f"*.{settings.domain}" in names
+
+
 def _asked_line(context: Context, asked: Requested, routes: tuple[Route, ...]) -> CertificateLine:
     """How it stands with one that comes by itself."""
     apps = tuple(route.app_name for route in routes if asked.host in route.hosts)
@@ -157,7 +164,7 @@ def _line(context: Context, one: Certificate, routes: tuple[Route, ...]) -> Cert
     days = int((one.not_after - context.clock.now()) // _DAY)
     apps = tuple(route.app_name for route in routes if any(_matches(host, one.names) for host in route.hosts))
     status = "expired" if days < 0 else "expiring" if days < SOON else "valid"
-    notes = [] if apps else ["no app answers at these hosts yet: paas domains add"]
+    notes = [] if apps or _of_platform(context, one.names) else ["no app answers at these hosts yet: paas domains add"]
     notes += [f"ends in {days} days: put a new one"] if status == "expiring" else []
     notes += ["expired: browsers refuse it; put a new one"] if status == "expired" else []
     return CertificateLine(

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from paas.model.events import Event
 from paas.model.route import Certificate, Requested
 from paas.model.secret import Secret
+from paas.requests.config import ListCertificates
 from paas.usecases.certificate_watch import AGAIN, DAY, CertificateWatch
-from tests.unit.usecases.parts import Parts
+from paas.usecases.certificates import list_certificates
+from tests.unit.usecases.parts import Parts, parts
 
 
 def certificate(platform: Parts, days: float, host: str = "shop.example.com") -> Certificate:
@@ -84,3 +87,16 @@ def test_what_failed_is_asked_for_again_later_and_later(platform: Parts) -> None
     platform.clock.sleep(AGAIN)
     watch()
     assert platform.router.again == 2
+
+
+@pytest.mark.parametrize(
+    ("host", "unused"),
+    [("paas.example.com", False), ("*.apps.example.com", False), ("*.example.com", False), ("else.example.org", True)],
+)
+def test_a_certificate_of_the_platforms_own_hosts_is_not_said_to_serve_nobody(
+    tmp_path: Path, host: str, unused: bool
+) -> None:
+    platform = parts(tmp_path, platform_domain="paas.example.com", domain="apps.example.com")
+    platform.context.store.put_certificate(certificate(platform, 60, host))
+    [line] = list_certificates(platform.context, ListCertificates(), platform.act)
+    assert ("no app answers" in line.message) == unused
