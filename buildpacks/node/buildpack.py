@@ -15,7 +15,7 @@ from paas.build.versions import Asked
 from paas.errors import ConfigError
 from paas.model.build import BuildPlan, Process, Reason, Runtime
 
-from . import pages, sources
+from . import pages, sources, tools
 from .sources import Package
 
 ORDER = 30
@@ -46,6 +46,9 @@ def plan(files: Files, options: Options) -> BuildPlan:
         f"{name}/ is part of the source; it is left out and made anew" for name in ignored if "node_modules" in name
     ]
     web, web_reasons = _web(files, options, package) if site is None else (site.command, site.reasons)
+    # Yarn 2 and later installs everything.
+    if site is None and not package.berry:
+        warnings += tools.missing(options.web or web, package)
     runtimes = (
         {"run": node} if site is None else {"build": node, "run": versions.any_of("static", options.offers("static"))}
     )

@@ -22,6 +22,7 @@ LOCKS = {
 """In the order of who wins: npm writes its lock file by accident, the others are a choice."""
 
 _BESIDE = (".npmrc", ".yarnrc", ".yarnrc.yml", "pnpm-workspace.yaml", ".pnpmfile.cjs")
+_RUNTIME = ("dependencies", "optionalDependencies", "peerDependencies")
 _HOOKS = ("preinstall", "install", "postinstall", "prepare", "prepublish")
 _MANAGER = re.compile(r"(npm|yarn|pnpm)@(\d{1,4}(?:\.\d{1,6}){0,2}(?:-[0-9A-Za-z.-]{1,40})?)(?:\+\S{1,200})?")
 
@@ -30,7 +31,8 @@ _MANAGER = re.compile(r"(npm|yarn|pnpm)@(\d{1,4}(?:\.\d{1,6}){0,2}(?:-[0-9A-Za-z
 class Package:
     """One package.json with its lock file. `files` are copied before installing; `source_first`: everything is.
 
-    `manager_version` is set when the app pins one. `berry`: Yarn 2 or later. `locked`: a lock file is there.
+    `manager_version` is set when the app pins one. `berry`: Yarn 2 or later. `locked`: a lock file is there. `dev_only`
+    are packages that only development needs; `programs` what the lock file says that they bring.
     """
 
     content: Mapping[str, Any] = field(default_factory=dict)
@@ -43,6 +45,8 @@ class Package:
     source_first: bool = False
     has_dev: bool = False
     depends: frozenset[str] = frozenset()
+    dev_only: frozenset[str] = frozenset()
+    programs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     reasons: tuple[Reason, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -57,9 +61,9 @@ def read(files: Files) -> Package:
     lock = next((name for name in locks if LOCKS[name] == manager), "")
     if not lock and files.has("bun.lock"):
         reasons.append(Reason("bun.lock", "Bun is not offered: npm installs from package.json"))
-    if lock.endswith(".json"):
-        _json(files, lock, 64 * LIMIT)
+    locked = _json(files, lock, 64 * LIMIT) if lock.endswith(".json") else {}
     first = _needs_source(files, content)
+    dev = _names(content, "devDependencies")
     berry = manager == "yarn" and (files.has(".yarnrc.yml") or version.split(".")[0] not in ("", "0", "1"))
     beside = tuple(name for name in _BESIDE if files.has(name))
     if berry and any(path.startswith(".yarn/") for path in files.paths):
@@ -75,8 +79,10 @@ def read(files: Files) -> Package:
         locked=bool(lock),
         files=() if first else tuple(name for name in ("package.json", lock, *beside) if name),
         source_first=bool(first),
-        has_dev=bool(_names(content, "devDependencies")),
-        depends=_names(content, "dependencies") | _names(content, "devDependencies"),
+        has_dev=bool(dev),
+        depends=_names(content, "dependencies") | dev,
+        dev_only=dev.difference(*(_names(content, key) for key in _RUNTIME)),
+        programs={name: _programs(locked, name) for name in dev},
         reasons=tuple(reasons),
         warnings=_warnings(locks, lock, manager),
     )
@@ -134,6 +140,14 @@ def _scripts(content: Mapping[str, Any]) -> dict[str, str]:
 def _names(content: Mapping[str, Any], key: str) -> frozenset[str]:
     table = content.get(key)
     return frozenset(table) if isinstance(table, dict) else frozenset()
+
+
+def _programs(locked: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    """The programs of a package in npm's lock file (version 2 or later); empty: it does not say."""
+    packages = locked.get("packages")
+    entry = packages.get(f"node_modules/{name}") if isinstance(packages, dict) else None
+    said = entry.get("bin") if isinstance(entry, dict) else None
+    return tuple(said) if isinstance(said, dict) else ()
 
 
 def _json(files: Files, name: str, limit: int = LIMIT) -> dict[str, Any]:

@@ -185,3 +185,52 @@ def test_committed_node_modules_are_left_out_with_a_warning() -> None:
     text = dockerfile(found)
     assert 'RUN ["rm", "-rf", "/app/node_modules"]' in text
     assert 'COPY --chown=1000:1000 ["./"' not in text
+
+
+DEV = ("nodemon", "tsx", "ts-node", "typescript", "cross-env", "@nestjs/cli", "@swc-node/register", "odd")
+
+
+@pytest.mark.parametrize(
+    ("start", "scripts", "lacking"),
+    [
+        ("nodemon server.js", {}, "nodemon"),
+        ("NODE_ENV=production cross-env A=b nodemon server.js", {}, "cross-env nodemon"),
+        ("tsc && node dist/server.js", {}, "tsc"),
+        ("npx --yes tsx server.ts", {}, "tsx"),
+        ("./node_modules/.bin/nest start", {}, "nest"),
+        ("node -r ts-node/register server.ts", {}, "ts-node"),
+        ("node --import=tsx server.ts", {}, "tsx"),
+        ("node --require @swc-node/register server.ts", {}, "@swc-node/register"),
+        ("npm run serve", {"serve": "npm run again", "again": "npm run serve; tsx a.ts"}, "tsx"),
+        ("yarn serve", {"preserve": "tsc"}, "tsc"),
+        ("strange server.js", {}, "strange"),
+        ("node server.js nodemon", {}, ""),
+        ("node ./tsx/server.js", {}, ""),
+        ("node -r dotenv/config server.js", {}, ""),
+        ("express server.js", {}, ""),
+        ("", {}, ""),
+    ],
+)
+def test_a_start_by_what_only_development_has_is_told(start: str, scripts: dict[str, str], lacking: str) -> None:
+    said = package(
+        scripts={"start": start, **scripts} if start else scripts, main="server.js",
+        dependencies={"express": "1", "dotenv": "1"}, devDependencies=dict.fromkeys((*DEV, "express"), "1"),
+    )  # fmt: skip
+    lock = json.dumps({"packages": {"node_modules/odd": {"dev": True, "bin": {"strange": "cli.js"}}}})
+    found = look({"package.json": said, "package-lock.json": lock, "server.js": ""}).plan.warnings
+    told = [text.partition(" is what web starts")[0] for text in found if "devDependencies" in text]
+    assert " ".join(told) == lacking
+
+
+def test_a_procfile_that_starts_by_what_only_development_has_is_told() -> None:
+    files = {"package.json": package(devDependencies={"nodemon": "1"}), "Procfile": "web: npx nodemon a.js\n"}
+    assert any("nodemon is what web starts" in text for text in look(files).plan.warnings)
+    kept = look({**files, "yarn.lock": "", ".yarnrc.yml": ""})
+    assert not any("nodemon" in text for text in kept.plan.warnings), "Yarn 2 and later keeps them"
+
+
+@pytest.mark.parametrize("lock", [{"packages": []}, {"packages": {"node_modules/odd": 1}}, {"packages": None}])
+def test_a_lock_file_of_another_shape_says_nothing_of_programs(lock: object) -> None:
+    said = package(scripts={"start": "odd"}, devDependencies={"odd": "1"})
+    found = look({"package.json": said, "package-lock.json": json.dumps(lock)}).plan.warnings
+    assert any("odd is what web starts" in text for text in found)
