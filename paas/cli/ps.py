@@ -42,7 +42,7 @@ def list_replicas(app: AppOption = "", as_json: JsonOption = False) -> None:
 
 
 def _nothing(answer: dict[str, Any]) -> str:
-    if answer["asleep"]:
+    if answer.get("asleep"):
         return "asleep: the next request starts it, or paas sleep wake"
     return "no replica runs" + ("" if answer["release"] else ": paas deploy")
 

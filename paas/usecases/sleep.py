@@ -99,7 +99,8 @@ def declared(context: Context, app_id: str, after: float | None) -> None:
 
 
 def sleep_now(context: Context, request: SleepNow, act: Act) -> Sleeping:
-    """Idempotent. Raises Conflict for an app that may not sleep, that runs nothing, or that somebody works on."""
+    """Idempotent. Raises Conflict for an app that may not sleep, that runs nothing, or that somebody works on;
+    PaasError when it cannot be put to sleep."""
     app = context.store.app(request.app)
     known = context.store.sleep(app.id)
     if known is None or not known.after:
@@ -144,7 +145,10 @@ def wake(context: Context, app_id: str, why: str = "a request woke it") -> str:
 
 
 def fall_asleep(context: Context, app_id: str, why: str = "") -> bool:
-    """Lead the routes to the waker, drain, end the replicas. Whether it did: not while somebody works on the app."""
+    """Lead the routes to the waker, drain, end the replicas. Whether it did: not while somebody works on the app.
+
+    Raises PaasError when that fails; the app is awake then, and its events say why.
+    """
     with context.locks.try_hold(app_id, HOLDER) as held:
         known = context.store.sleep(app_id)
         if not held or known is None or known.asleep or not known.port:
@@ -153,10 +157,25 @@ def fall_asleep(context: Context, app_id: str, why: str = "") -> bool:
         release = _serving(context, app)
         if release is None:
             return False
-        context.store.put_sleep(replace(known, asleep=True, since=context.clock.now()))
-        reconcile(world(context), app, release, _noted)
+        _lay_down(context, app, release, known)
         _tell(context, app, "sleep.fell", f"{app.name} sleeps: {why or f'no request for {known.after / 60:g} min'}")
         return True
+
+
+def _lay_down(context: Context, app: App, release: Release, known: Sleep) -> None:
+    """The flag comes first, so that a server killed on the way goes on with it. What fails has the app awake again:
+    a flag without the deed would hide from everybody that it runs."""
+    context.store.put_sleep(replace(known, asleep=True, since=context.clock.now()))
+    try:
+        reconcile(world(context), app, release, _noted)
+    except Exception as error:
+        context.store.put_sleep(replace(known, asleep=False, since=context.clock.now()))
+        _tell(context, app, "sleep.kept_awake", f"{app.name} could not be put to sleep: {in_words(error)}")
+        try:
+            reconcile(world(context), app, release, _noted)
+        except PaasError as again:
+            log.warning("%s could not be led back: %s", app.name, again.message)
+        raise
 
 
 def listen(context: Context, holder: Holder) -> None:
@@ -200,14 +219,17 @@ class Sleeper:
                 self._look(one, counts.get(one.app_id, 0))
             except NotFound:
                 log.debug("%s has just gone", one.app_id)
+            except PaasError as error:
+                log.warning("%s: %s", one.app_id, error.message)
 
     def _look(self, sleep: Sleep, requests: int) -> None:
         now = self.context.clock.monotonic()
         seen = self._seen.get(sleep.app_id)
         if seen is None or seen.requests != requests or self._is_busy(sleep.app_id):
             self._seen[sleep.app_id] = _Seen(requests, now)
-        elif now - seen.at >= sleep.after and fall_asleep(self.context, sleep.app_id):
-            self._seen.pop(sleep.app_id)
+        elif now - seen.at >= sleep.after:
+            self._seen.pop(sleep.app_id)  # what cannot be put to sleep is tried again after the same idle time
+            fall_asleep(self.context, sleep.app_id)
 
     def _is_busy(self, app_id: str) -> bool:
         """Whether somebody works on it, it has no web that runs, or requests are in flight (WebSockets are)."""

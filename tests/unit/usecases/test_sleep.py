@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 
-from paas.errors import Conflict, UsageError
+from paas.errors import Conflict, PlatformError, UsageError
+from paas.interfaces import Router
 from paas.model.route import Route
+from paas.reconcile import reconcile
 from paas.requests.apps import ListApps, ShowApp
 from paas.requests.processes import ListReplicas, Scale
 from paas.requests.sleep import SetSleep, ShowSleep, SleepNow, UnsetSleep, WakeApp
@@ -24,6 +28,7 @@ from paas.usecases.sleep import (
     wake,
     wake_app,
 )
+from paas.usecases.switch import world
 from tests.unit.usecases.parts import Parts
 
 PORT = 40_123
@@ -37,6 +42,19 @@ class Ports:
 
     def forget_all_but(self, app_ids: Iterable[str]) -> None:
         pass
+
+
+class Deaf:
+    """A router that takes no routes."""
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._router, name)
+
+    def apply(self, *args: Any, **kwargs: Any) -> Any:
+        raise PlatformError("the router does not answer")
 
 
 def route(platform: Parts) -> Route:
@@ -188,3 +206,28 @@ def test_a_time_too_short_is_refused(platform: Parts) -> None:
     platform.app()
     with pytest.raises(UsageError, match="60 s"):
         set_sleep(platform.context, SetSleep(app="shop", after=5), platform.act)
+
+
+def test_what_cannot_be_put_to_sleep_is_awake_told_and_tried_again_later(platform: Parts, sleeper: Sleeper) -> None:
+    sleeper.context = replace(platform.context, router=cast(Router, Deaf(platform.context.router)))
+    app = platform.context.store.app("shop")
+    for after, tries in ((61, 1), (5, 1), (61, 2)):
+        platform.clock.sleep(after)
+        sleeper()
+        kinds = [event.kind for _, event in platform.context.store.events(app.id)]
+        assert kinds.count("sleep.kept_awake") == tries, after
+    assert not show_sleep(platform.context, ShowSleep(app="shop"), platform.act).asleep
+    assert running(platform) == 2
+
+
+@pytest.mark.parametrize("flag", [True, False])
+def test_a_server_killed_right_after_the_flag_goes_on_with_it(platform: Parts, sleeper: Sleeper, flag: bool) -> None:
+    if not flag:
+        assert asleep(platform, sleeper)
+    app = platform.context.store.app("shop")
+    known = platform.context.store.sleep(app.id)
+    assert known is not None
+    platform.context.store.put_sleep(replace(known, asleep=flag))
+    reconcile(world(platform.context), app, platform.context.store.release(app.id, app.wanted), platform.act.emit)
+    assert running(platform) == (0 if flag else 2)
+    assert bool(route(platform).waker) is flag
