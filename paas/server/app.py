@@ -21,7 +21,7 @@ from typing import Protocol
 
 from fastapi import FastAPI, Response, WebSocket
 from fastapi import Request as HttpRequest
-from fastapi.responses import FileResponse, StreamingResponse
+from fastapi.responses import StreamingResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
@@ -39,6 +39,7 @@ from paas.requests.platform import PlatformDown, WatchOperation
 from paas.requests.versions import HEADER, check, differ
 from paas.server.auth import Authenticator, LoginsLike, NoLogins
 from paas.server.deploy_hooks import ReceiverLike, add_deploy_hooks
+from paas.server.files import Download
 from paas.server.gate import Gate, networks, peer_address
 from paas.server.git import add_git
 from paas.server.guesses import Guesses
@@ -160,11 +161,11 @@ def _stream(parts: Parts, kind: type[Request]) -> Endpoint:
         actor = await _actor(parts, http)
         request = parse(kind, await fields_of(kind, http))
         answer = await in_thread(partial(_run, parts, request, actor))
+        here = partial(parts.presence.here, actor, request)
         if isinstance(answer, BackupFile):
-            return FileResponse(answer.path, filename=answer.name, media_type="application/octet-stream")
+            return Download(answer.path, name=answer.name, here=here)
         if not isinstance(answer, Iterator):
             raise TypeError(f"{kind.__name__} answered {type(answer).__name__}, not a stream")
-        here = partial(parts.presence.here, actor, request)
         return _streamed(parts, answer, here, endless=kind is not WatchOperation)
 
     return endpoint

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import paas
@@ -21,7 +22,7 @@ from paas.usecases.switch import base_release, in_words, world
 class PlatformShown:
     """How the platform is. `server` is its own https address (empty: it has none). `engine` empty: it does not answer.
     Memory in bytes; counts of replicas are of containers that are there, healthy or not; `running` are ids of
-    operations."""
+    operations. Counts are of what one may see; the home and certificates are told to operators and owners alone."""
 
     version: str
     instance: str
@@ -90,13 +91,12 @@ def platform_down(context: Context, request: PlatformDown, act: Act) -> Platform
 
 
 def platform_status(context: Context, request: PlatformStatus, act: Act) -> PlatformShown:
-    """How it is now; a part that does not answer is told, not raised. Where it lies, and what others have running, is
-    for its owners."""
-    shown = _shown(context)
+    """How it is now; a part that does not answer is told, not raised. Where it lies, and what others have there, is for
+    its owners."""
     if act.may("", "owner"):
-        return shown
-    running = tuple(one.id for one in context.store.operations(status="running") if act.may(one.app_id))
-    return replace(shown, home="", running=running, apps=sum(act.may(app.id) for app in context.store.apps()))
+        return _shown(context)
+    shown = _shown(context, act.may)
+    return shown if act.may("", "operator") else replace(shown, home="", certificates=0)
 
 
 def _bring_up(context: Context, app_id: str, act: Act) -> None:
@@ -110,10 +110,15 @@ def _bring_up(context: Context, app_id: str, act: Act) -> None:
             reconcile(world(context), app, release, act.emit)
 
 
-def _shown(context: Context) -> PlatformShown:
+def _everything(app_id: str) -> bool:
+    return True
+
+
+def _shown(context: Context, may: Callable[[str], bool] = _everything) -> PlatformShown:
+    """Counts of what belongs to apps one `may` see."""
     try:
         info = context.engine.info()
-        services = [service for service in context.engine.observe() if service.kind == "replica"]
+        services = [one for one in context.engine.observe() if one.kind == "replica" and may(one.key.app_id)]
     except EngineUnavailable:
         info, services = None, []
     return PlatformShown(
@@ -131,12 +136,12 @@ def _shown(context: Context) -> PlatformShown:
         cpus=info.cpus if info else 0,
         memory=info.memory if info else 0,
         router=context.router.alive(),
-        apps=len(context.store.apps()),
+        apps=sum(may(app.id) for app in context.store.apps()),
         replicas=sum(len(service.replicas) for service in services),
         healthy=sum(len(service.healthy) for service in services),
-        addons=len(context.store.addons()),
+        addons=sum(may(addon.owner_app) for addon in context.store.addons()),
         certificates=len(context.store.certificates()),
-        running=tuple(operation.id for operation in context.store.operations(status="running")),
+        running=tuple(one.id for one in context.store.operations(status="running") if may(one.app_id)),
     )
 
 

@@ -3,43 +3,22 @@
 from __future__ import annotations
 
 import json
-import tempfile
-import threading
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from paas.client import Client
-from paas.errors import Conflict, Denied, NotFound, NotLoggedIn, ServerUnavailable, TooManyAttempts, UsageError
-from paas.interfaces import Resize
-from paas.model.app import Operation, Release, ReleaseKind
-from paas.model.events import Event
-from paas.model.people import Grant, digest_of
-from paas.requests import apps, git, logins, people, platform, sessions
+from paas.errors import Conflict, Denied, NotFound, NotLoggedIn, TooManyAttempts, UsageError
+from paas.model.app import Release, ReleaseKind
+from paas.model.people import digest_of
+from paas.requests import apps, git, logins, people, sessions
+from paas.requests.addons import FetchBackup, ListBackups, RestoreAddon
 from paas.requests.base import Request
 from paas.server.guesses import ALL, BURST, MOST, PERIOD, Guesses
 from paas.usecases.logins import PREFIX
-from tests.unit.permissions.world import BOSS, MINE, TEAM, World, world
-from tests.unit.server.stub import eventually
+from tests.unit.permissions.world import BOSS, MINE, TEAM, Waiting, World, ask, client
 from tests.unit.usecases.test_keys import public
-
-
-@pytest.fixture
-def server() -> Iterator[World]:
-    with tempfile.TemporaryDirectory(prefix="paas-t-") as name, world(Path(name), acting=True) as found:
-        yield found
-
-
-def client(server: World, token: str, *, anonymous: bool = False) -> Client:
-    settings = replace(server.settings, server=f"http://{server.settings.listen}", token=token)
-    return Client.connect(settings, anonymous=anonymous)
-
-
-def ask(server: World, token: str, request: Request) -> Any:
-    return client(server, token).ask(request)
 
 
 def invited(server: World, code: str, label: str = "laptop") -> Any:
@@ -274,76 +253,6 @@ def test_the_last_owner_of_an_app_and_of_the_platform_stay(server: World) -> Non
         ask(server, BOSS, people.RemoveUser(user="platform-owner", confirm="platform-owner"))
 
 
-class Waiting:
-    """A terminal at which somebody sits and says nothing."""
-
-    tty, interactive = False, True
-
-    def __init__(self) -> None:
-        self.left = threading.Event()
-        self.shown = b""
-
-    def read(self) -> bytes | Resize | None:
-        self.left.wait(30)
-        return None
-
-    def write(self, data: bytes, stream: str = "stdout") -> None:
-        self.shown += data
-
-
-def test_an_open_session_ends_with_the_role_that_allowed_it(server: World) -> None:
-    user, ended = server.user("zoe"), []
-    server.store.put_grant(Grant(app_id=MINE.id, role="deployer", user_id=user.id))
-    token, terminal = server.token(user), Waiting()
-
-    def fetch() -> None:
-        try:
-            client(server, token).session(git.GitSession(app="mine", service="upload-pack"), terminal)
-        except Denied as error:
-            ended.append(error)
-
-    person = threading.Thread(target=fetch, daemon=True)
-    person.start()
-    eventually(lambda: b"0000" in terminal.shown)
-    server.door.review()
-    assert person.is_alive(), "nothing has changed"
-    server.store.put_grant(Grant(app_id=MINE.id, role="viewer", user_id=user.id))
-    server.door.review()
-    person.join(20)
-    terminal.left.set()
-    assert [type(error) for error in ended] == [NotLoggedIn]
-
-
-def test_an_open_stream_ends_with_the_token_or_the_user(server: World) -> None:
-    operation = Operation(id="feedfeed", app_id=MINE.id, verb="Restart", actor="x", started_at=1.0)
-    server.store.add_operation(operation)
-    journal = server.door.journals.open(operation.id)
-    journal.append(Event(kind="note", message="begun"))
-    user = server.user("zoe")
-    server.store.put_grant(Grant(app_id=MINE.id, role="viewer", user_id=user.id))
-    seen: list[str] = []
-
-    def watch(token: str) -> None:
-        events = client(server, token).follow(platform.WatchOperation(operation=operation.id))
-        seen.append(next(events).message)
-        with pytest.raises(ServerUnavailable):
-            list(events)
-
-    people_ = [threading.Thread(target=watch, args=(server.token(user),), daemon=True) for _ in range(2)]
-    for one in people_:
-        one.start()
-    eventually(lambda: len(seen) == 2)
-    server.store.delete_token(server.store.tokens(user_id=user.id)[0].id)
-    server.door.review()
-    eventually(lambda: sum(one.is_alive() for one in people_) == 1)
-    server.store.delete_user(user.id)
-    server.door.review()
-    for one in people_:
-        one.join(20)
-        assert not one.is_alive()
-    server.door.journals.close(operation.id)
-
-
 def test_what_a_user_pushes_by_key_goes_on_as_that_user(server: World) -> None:
     token = server.tokens["app:deployer"]
     ask(server, token, git.AddKey(name="laptop", public=public(1)))
@@ -373,8 +282,6 @@ def test_keys_are_ones_own(server: World) -> None:
 
 
 def test_a_backup_of_a_database_that_had_the_name_before_is_not_the_next_ones(server: World) -> None:
-    from paas.requests.addons import FetchBackup, ListBackups, RestoreAddon
-
     folder = server.settings.home / "backups" / "mine-db-0badcafe"
     folder.mkdir(parents=True)
     (folder / "20260101T000000Z.dump").write_bytes(b"theirs")

@@ -22,9 +22,9 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 import paas
-from paas.client import address
+from paas.client import Client, address
 from paas.errors import Conflict
-from paas.interfaces import Terminal
+from paas.interfaces import Resize, Terminal
 from paas.model.app import Addon, App, Operation
 from paas.model.events import Emit, Event
 from paas.model.people import Actor, Grant, Membership, Role, Team, Token, User, new_secret
@@ -254,3 +254,29 @@ def _served(world: World, acting: bool) -> Iterator[None]:
             server.should_exit = True
             thread.join(20)
             assert not thread.is_alive()
+
+
+def client(server: World, token: str, *, anonymous: bool = False) -> Client:
+    settings = replace(server.settings, server=f"http://{server.settings.listen}", token=token)
+    return Client.connect(settings, anonymous=anonymous)
+
+
+def ask(server: World, token: str, request: Request) -> Any:
+    return client(server, token).ask(request)
+
+
+class Waiting:
+    """A terminal at which somebody sits and says nothing."""
+
+    tty, interactive = False, True
+
+    def __init__(self) -> None:
+        self.left = threading.Event()
+        self.shown = b""
+
+    def read(self) -> bytes | Resize | None:
+        self.left.wait(30)
+        return None
+
+    def write(self, data: bytes, stream: str = "stdout") -> None:
+        self.shown += data

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from paas.engines.memory import Behaviour
 from paas.errors import Conflict, DeployFailed, NotFound, UsageError
 from paas.model.app import Addon, Attachment
 from paas.model.events import Event
+from paas.model.people import Access, Actor
 from paas.requests.apps import CreateApp, DestroyApp, ListApps, RenameApp, ShowApp
 from paas.requests.platform import PlatformDown, PlatformStatus, PlatformUp
 from paas.usecases.apps import create_app, destroy_app, list_apps, rename_app, show_app
@@ -187,6 +190,17 @@ def test_the_status_is_told_even_when_the_engine_does_not_answer(platform: Parts
     platform.engine.down = True
     shown = platform_status(platform.context, PlatformStatus(), platform.act)
     assert (shown.apps, shown.engine) == (1, "")
+
+
+def test_members_are_told_counts_of_what_they_may_see(platform: Parts) -> None:
+    """What others have there is nobody's business; a platform's operator sees to all of it."""
+    platform.release(platform.app(web=2))
+    theirs = platform.app("other", "ffffffff")
+    platform.release(theirs)
+    member = Actor(name="ann", user_id="u1", access=Access(apps={theirs.id: "viewer"}))
+    shown = platform_status(platform.context, PlatformStatus(), replace(platform.act, who=member))
+    assert (shown.apps, shown.replicas, shown.home) == (1, 1, "")
+    assert platform_status(platform.context, PlatformStatus(), platform.act).replicas == 3
 
 
 def test_destroying_with_addons_begins_nothing_while_another_app_uses_one_of_them(platform: Parts) -> None:
