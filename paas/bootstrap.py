@@ -21,6 +21,7 @@ from paas.signals.ring import Ring
 from paas.stacks import build_env, choose
 from paas.store.sql import SqlStore
 from paas.usecases import (
+    alerts,
     autoscaling,
     backup_watch,
     custom_signals,
@@ -154,6 +155,7 @@ def loops(context: Context, operations: Operations) -> tuple[Loop, ...]:
         Loop("reviews", REVIEW_PERIOD, ReviewWatch(context)),
         Loop("autoscale", autoscaling.PERIOD, autoscaling.Autoscaler(context)),
         Loop("easing", 1.0, context.router.ease),
+        Loop("alerts", alerts.PERIOD, alerts.AlertWatch(context)),
     )
 
 

@@ -66,19 +66,20 @@ def known(name: str, names: Iterable[str]) -> str:
     )
 
 
-def amount(metric: str, value: object) -> float:
-    """A target or threshold: above 0; shares as 0.7 or "70%", latencies as times. Raises ValueError."""
+def amount(metric: str, value: object, *, share: bool | None = None) -> float:
+    """A target or threshold: above 0; shares as 0.7 or "70%", latencies as times. `share` says what the metric is where
+    it is no signal. Raises ValueError."""
     text = str(value).strip()
+    share = signal(metric).share if share is None else share
     try:
         if metric in ("p50", "p95", "p99"):
             found = sizes.seconds(value if isinstance(value, (int, float)) else text)
-        elif signal(metric).share and text.endswith("%"):
+        elif share and text.endswith("%"):
             found = float(text[:-1]) / 100
         else:
             found = math.nan if isinstance(value, bool) else float(text)
     except ValueError:
         found = math.nan
-    share = signal(metric).share
     if not (math.isfinite(found) and found > 0) or (share and found > 1):
         rule = 'a share above 0 and up to 1, such as 0.7 or "70%"' if share else "a number above 0"
         raise ValueError(f"{metric}: expected {rule}, not {text}")
@@ -90,19 +91,19 @@ def target(metric: str, value: object, own: Iterable[str] = ()) -> TargetRule:
     return TargetRule(metric=known(metric, (*_FOLLOWED, *own)), target=amount(metric, value))
 
 
-def _declared(info: ValidationInfo) -> tuple[str, ...]:
+def declared(info: ValidationInfo) -> tuple[str, ...]:
     """The signals that the app declares: whoever validates says them, as the tables of processes cannot see them."""
     return tuple((info.context or {}).get(DECLARED, ()))
 
 
 def _metric(name: str, info: ValidationInfo) -> str:
-    return known(name, (*SIGNALS, *_declared(info)))
+    return known(name, (*SIGNALS, *declared(info)))
 
 
 def _targets(value: object, info: ValidationInfo) -> object:
     if not isinstance(value, dict):
         raise ValueError('expected a table such as { cpu = "70%" }')  # noqa: TRY004  (pydantic's way of words)
-    return {str(metric): target(str(metric), one, _declared(info)).target for metric, one in value.items()}
+    return {str(metric): target(str(metric), one, declared(info)).target for metric, one in value.items()}
 
 
 Number = Annotated[int, Field(strict=True, ge=1, le=100)]

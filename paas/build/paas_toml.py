@@ -9,6 +9,9 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from paas.build import procfile, quoting, sizes
+from paas.build.alerts import MOST as MOST_ALERTS
+from paas.build.alerts import AlertTable, bounded
+from paas.build.alerts import named as named_alerts
 from paas.build.autoscale import AutoscaleTable, consistent
 from paas.build.cron import MOST, CronTable, distinct
 from paas.build.signals import MOST as MOST_SIGNALS
@@ -306,6 +309,12 @@ class PaasToml(Table):
         AfterValidator(named),
     ] = Field(default_factory=dict)
     """Numbers of the app's own that autoscaling can follow; `NAME` is what rules call it."""
+    alerts: Annotated[
+        dict[str, Annotated[AlertTable, AfterValidator(bounded)]],
+        Field(max_length=MOST_ALERTS),
+        AfterValidator(named_alerts),
+    ] = Field(default_factory=dict)
+    """What people are told of once it has lasted for a while; `NAME` is what they are told."""
     sleep: SleepTable | None = None
     """When the app sleeps. Else never; `paas sleep set` counts before it."""
     scripts: ScriptsTable = ScriptsTable()
@@ -333,6 +342,7 @@ class PaasToml(Table):
             cron=tuple(table.job() for table in self.cron),
             sleep_after=self.sleep.after if self.sleep else None,
             signals=tuple(table.signal(name) for name, table in self.signals.items()),
+            alerts=tuple(table.alert(name) for name, table in self.alerts.items()),
             drain=self.deploy.drain,
             deploy_timeout=self.deploy.timeout,
             release_timeout=self.deploy.release_timeout,

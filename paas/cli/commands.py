@@ -47,6 +47,7 @@ SECTIONS: dict[str, dict[str, Command]] = {
         "ps": Command("ps", "Show, scale and restart processes.", group=True),
         "scale": Command("ps", "Set the number of replicas: web=3 worker=1."),
         "autoscale": Command("autoscale", "Have the number of replicas follow the load; try rules before.", group=True),
+        "alerts": Command("alerts", "Show what is told once it lasts, and how it is."),
         "sleep": Command("sleep", "Have an app run nothing while nobody asks.", group=True),
         "limits": Command("ps", "Set memory, CPU and pids limits of a process."),
         "restart": Command("ps", "Start all replicas anew, with no gap."),

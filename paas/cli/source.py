@@ -234,6 +234,13 @@ name = "{name}"
 # query = "SELECT count(*) FROM jobs WHERE done_at IS NULL"
 # addon = "DATABASE"
 
+# [alerts.slow]                      # told once it has lasted: docs/alerts.md
+# metric = "p95"                     # or errors, requests, cpu, memory, healthy, 5xx, waiting ...
+# above = "800ms"
+# below = "5ms"                      # or both: what is good lies between
+# lasts = "5m"
+# process = "web"
+
 # [[cron]]                           # docs/cron.md
 # name = "report"
 # schedule = "30 6 * * mon-fri"

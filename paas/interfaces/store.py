@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
+from paas.interfaces.alerts import AlertStore
 from paas.interfaces.autoscaling import AutoscaleStore
 from paas.interfaces.deploy_hooks import DeployHookStore
 from paas.interfaces.notifications import NotificationStore
@@ -31,6 +32,7 @@ class Store(
     NotificationStore,
     SetupStore,
     SleepStore,
+    AlertStore,
     Protocol,
 ):
     """What we want, and history. Every method is one transaction; ids and names are unique as said.

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from paas.model.alert import Alert
 from paas.model.build import Process
 from paas.model.cron import CronJob
 from paas.model.custom_signal import CustomSignal
@@ -117,6 +118,7 @@ class Release:
     release_timeout: float = 900.0
     cron: tuple[CronJob, ...] = ()
     signals: tuple[CustomSignal, ...] = ()
+    alerts: tuple[Alert, ...] = ()
     scripts: Mapping[str, Scripts] = field(default_factory=dict)
     failure: str = ""
 

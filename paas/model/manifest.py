@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from paas.model.alert import Alert
 from paas.model.cron import CronJob
 from paas.model.custom_signal import CustomSignal
 from paas.model.scaling import Autoscale
@@ -75,6 +76,7 @@ class Manifest:
     addons: tuple[str, ...] = ()
     cron: tuple[CronJob, ...] = ()
     signals: tuple[CustomSignal, ...] = ()
+    alerts: tuple[Alert, ...] = ()
     sleep_after: float | None = None
     drain: float | None = None
     deploy_timeout: float | None = None

@@ -14,6 +14,7 @@ from paas.model.events import Event
 from paas.model.route import Certificate
 from paas.model.scripts import Setup
 from paas.store import words
+from paas.store.memory_alerts import MemoryAlerts
 from paas.store.memory_audit import MemoryAudit
 from paas.store.memory_autoscaling import MemoryAutoscaling
 from paas.store.memory_deploy_hooks import MemoryDeployHooks
@@ -38,6 +39,7 @@ class MemoryStore(
     MemoryNotifications,
     MemorySetups,
     MemorySleep,
+    MemoryAlerts,
 ):
     """A `Store` of dictionaries."""
 
@@ -75,6 +77,7 @@ class MemoryStore(
         self._forget_runs_of(app_id)
         self._forget_autoscaling_of(app_id)
         state.sleeps.pop(app_id, None)
+        self._forget_alerts_of(app_id)
         state.setups.pop(app_id, None)
         self._forget_hooks_of(app_id)
         self._forget_targets_of(app_id)

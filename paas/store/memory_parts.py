@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Concatenate, ParamSpec, TypeVar
 
+from paas.model.alert import Firing
 from paas.model.app import Addon, App, Attachment, Operation, Release
 from paas.model.audit import Record
 from paas.model.autoscaling import Override, Protection, Recorded
@@ -114,6 +115,7 @@ class State:
     review_policies: dict[str, ReviewPolicy] = field(default_factory=dict)
     reviews: dict[str, Review] = field(default_factory=dict)
     sleeps: dict[str, Sleep] = field(default_factory=dict)
+    firings: dict[tuple[str, str], Firing] = field(default_factory=dict)
     setups: dict[str, Setup] = field(default_factory=dict)
 
 

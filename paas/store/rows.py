@@ -13,6 +13,7 @@ from typing import Any, ParamSpec, TypeVar
 from sqlalchemy import RowMapping
 
 from paas.errors import PlatformError
+from paas.model.alert import Alert
 from paas.model.app import Addon, App, Attachment, Operation, ProcessSpec, Release, ReleaseKind, ReleaseStatus, Source
 from paas.model.cron import CronJob, Missed, Overlap
 from paas.model.custom_signal import Combine, CustomSignal
@@ -89,6 +90,7 @@ def release(row: RowMapping, vault: Vault) -> Release:
         since={str(process): int(number) for process, number in document["since"].items()},
         cron=tuple(_job(item) for item in document.get("cron", ())),
         signals=tuple(_signal(item) for item in document.get("signals", ())),
+        alerts=tuple(Alert(**_known(Alert, item)) for item in document.get("alerts", ())),
         scripts={name: Scripts(**_known(Scripts, item)) for name, item in document.get("scripts", {}).items()},
         config=vault.unseal(row["sealed"], row["app_id"], f"config {row['number']}"),
         **{name: document[name] for name in SIMPLE if name in document},
@@ -155,6 +157,7 @@ def _document(release: Release) -> Values:
         "since": dict(release.since),
         "cron": [asdict(job) for job in release.cron],
         "signals": [asdict(signal) for signal in release.signals],
+        "alerts": [asdict(alert) for alert in release.alerts],
         "scripts": {name: asdict(one) for name, one in release.scripts.items()},
         **{name: getattr(release, name) for name in SIMPLE},
     }

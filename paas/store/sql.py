@@ -21,6 +21,7 @@ from paas.model.secret import Secret
 from paas.store import rows, schema, words
 from paas.store.crypto import Vault
 from paas.store.file import first, rows_of
+from paas.store.sql_alerts import SqlAlerts
 from paas.store.sql_audit import SqlAudit
 from paas.store.sql_autoscaling import SqlAutoscaling
 from paas.store.sql_deploy_hooks import SqlDeployHooks
@@ -61,6 +62,7 @@ class SqlStore(
     SqlNotifications,
     SqlSetups,
     SqlSleep,
+    SqlAlerts,
 ):
     """A `Store` in `<home>/paas.db`, its keys in `<home>/secret.key`. Close it when done."""
 

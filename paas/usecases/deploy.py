@@ -35,7 +35,7 @@ from paas.usecases.switch import base_release, last_good, newest_first, world
 TO_BE_BUILT = "(to be built)"
 COMPARED = (
     "image", "processes", "config", "domains", "cron", "scripts", "port", "drain", "deploy_timeout", "release_timeout",
-    "requires", "signals",
+    "requires", "signals", "alerts",
 )  # fmt: skip
 """What a release must differ in from the one that runs, to be one."""
 
@@ -391,6 +391,7 @@ def _next(wanted: Shape, base: Release, built: Built | None, source: Source) -> 
         config=shape.config(manifest, base),
         cron=shape.cron(manifest, shape.processes(wanted, base)),
         signals=shape.signals(manifest, shape.processes(wanted, base)),
+        alerts=shape.alerts(manifest, shape.processes(wanted, base)),
         scripts=manifest.scripts,
         domains=shape.domains(manifest, base),
         port=shape.port(wanted, built.image.exposed if built and own_image else ()),

@@ -20,6 +20,7 @@ from paas.requests.addons import (
     ShowAddon,
     ShowCredentials,
 )
+from paas.requests.alerts import ListAlerts
 from paas.requests.apps import CloneApp, CreateApp, DestroyApp, ListApps, RenameApp, SetEnvironment, ShowApp
 from paas.requests.autoscale import (
     ExplainAutoscale,
@@ -124,6 +125,7 @@ from paas.requests.sessions import AddonShell, ExecCommand, RunCommand
 from paas.requests.sleep import SetSleep, ShowSleep, SleepNow, UnsetSleep, WakeApp
 from paas.usecases import (
     addons,
+    alerts,
     apps,
     audit,
     autoscale,
@@ -218,6 +220,7 @@ HANDLERS: Mapping[type[Request], Handler] = {
     PauseCron: cron.pause_cron,
     ResumeCron: cron.resume_cron,
     ShowSleep: sleep.show_sleep,
+    ListAlerts: alerts.list_alerts,
     SetSleep: sleep.set_sleep,
     UnsetSleep: sleep.unset_sleep,
     SleepNow: sleep.sleep_now,

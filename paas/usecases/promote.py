@@ -93,6 +93,7 @@ def promotion(running: Release, base: Release, image_ref: str) -> Release:
         requires=running.requires,
         cron=running.cron,
         signals=running.signals,
+        alerts=running.alerts,
         scripts=running.scripts,
         port=running.port,
         drain=running.drain,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from paas.errors import Conflict, NotFound
 from paas.model.app import App, ProcessSpec, Release, ReleaseKind, ReleaseStatus
+from paas.plan import alerts
 from paas.requests.deploys import ListReleases, Rollback, ShowRelease
 from paas.usecases.bindings import bound
 from paas.usecases.context import Act, Context
@@ -221,6 +222,8 @@ def _facts(release: Release | None) -> dict[str, str]:
         front = f"{name} " if name else ""
         facts |= {f"{front}postdeploy": scripts.postdeploy, f"{front}predestroy": scripts.predestroy}
     facts |= {f"cron {job.name}": f"{job.timing}: {job.command or job.process}" for job in release.cron}
+    facts |= {f"signal {signal.name}": signal.query or f"{signal.process} {signal.path}" for signal in release.signals}
+    facts |= {f"alert {alert.name}": alerts.condition(alert) for alert in release.alerts}
     for process in release.processes:
         limits = process.limits
         facts |= {

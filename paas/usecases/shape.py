@@ -12,6 +12,7 @@ from typing import Any
 
 from paas.errors import ConfigError
 from paas.model import names
+from paas.model.alert import Alert
 from paas.model.app import App, ProcessSpec, Release
 from paas.model.build import BuildPlan, Process
 from paas.model.cron import CronJob
@@ -162,6 +163,16 @@ def signals(manifest: Manifest, known: tuple[ProcessSpec, ...]) -> tuple[CustomS
                 f"there is no process {signal.process!r}", where=where, hint=f"it has: {', '.join(there)}"
             )
     return manifest.signals
+
+
+def alerts(manifest: Manifest, known: tuple[ProcessSpec, ...]) -> tuple[Alert, ...]:
+    """The alerts, as the source has them. Raises ConfigError for one of a process that there is not."""
+    there = sorted(process.name for process in known if process.name != "release")
+    for alert in manifest.alerts:
+        if alert.process not in there:
+            where = f"paas.toml: alerts.{alert.name}.process"
+            raise ConfigError(f"there is no process {alert.process!r}", where=where, hint=f"it has: {', '.join(there)}")
+    return manifest.alerts
 
 
 def timed(release: Release, manifest: Manifest) -> Release:

@@ -21,6 +21,8 @@ TOPICS: Mapping[str, str] = {
     "crash": "a replica ended by itself",
     "crash.oom": "a replica ran out of memory",
     "autoscale.maximum": "autoscaling wants more replicas than its maximum",
+    "alert.fired": "an alert of an app: a number has been beyond its bound for as long as it says",
+    "alert.ended": "it is not any more",
     "signal.failed": "a signal of an app cannot be read",
     "signal.works": "it can be read again",
     "autoscale.full": "autoscaling finds no room for another replica",
@@ -48,6 +50,7 @@ FACTS = frozenset(
     {
         "release", "kind", "status", "process", "replica", "exit_code", "oom", "host", "addon", "not_after", "days",
         "hours", "number", "maximum", "replicas", "wanted", "pull_request", "branch", "review", "target",
+        "alert", "metric", "value",
     }
 )  # fmt: skip
 LONGEST = 500

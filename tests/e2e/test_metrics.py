@@ -44,6 +44,19 @@ class Handler(BaseHTTPRequestHandler):
 ThreadingHTTPServer(("", int(os.environ["PORT"])), Handler).serve_forever()
 """
 
+FILE = """
+[processes.web]
+memory = "128M"
+cpus = 0.5
+[alerts.missing]
+metric = "4xx"
+above = 5
+lasts = "5s"
+[alerts.ill]
+metric = "healthy"
+below = 1
+"""
+
 
 @pytest.fixture(scope="module")
 def measured(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Platform:
@@ -53,7 +66,7 @@ def measured(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Pl
     (folder / "server.py").write_text(CODE)
     (folder / "requirements.txt").write_text("")
     (folder / "Procfile").write_text("web: python server.py\n")
-    (folder / "paas.toml").write_text('[processes.web]\nmemory = "128M"\ncpus = 0.5\n')
+    (folder / "paas.toml").write_text(FILE)
     platform.ok("deploy", folder, "-a", APP)
     eventually(lambda: seen(platform, "web.1"), what="a first look at the replica")
     eventually(lambda: web(platform), what="a first look at the process")
@@ -122,6 +135,21 @@ def test_cpu_is_a_share_of_the_limit_and_memory_too(measured: Platform) -> None:
     assert 0.01 < seen[-1]["memory"] < 0.9
     assert seen[-1]["network_in"] > 0
     assert seen[-1]["healthy"] == 1
+
+
+def test_an_alert_is_told_when_it_has_lasted_and_when_it_is_over(measured: Platform) -> None:
+    def told(kind: str) -> list[str]:
+        return [one["message"] for one in measured.json("events", "-a", APP, "--limit", "1000") if one["kind"] == kind]
+
+    with load(measured, "/missing", 2):
+        (said,) = eventually(lambda: told("alert.fired"), seconds=60, what="an alert")
+        state = {one["name"]: one["state"] for one in measured.json("alerts", APP)}
+    assert said.startswith("alert missing: 4xx of web is ")
+    assert said.endswith("answers/s, above 5 answers/s for 5 s")
+    assert state == {"missing": "firing", "ill": "ok"}
+    (said,) = eventually(lambda: told("alert.ended"), seconds=90, what="its end")
+    assert said.startswith("alert missing is over: 4xx of web is ")
+    assert len(told("alert.fired")) == 1
 
 
 def test_each_replica_is_measured(measured: Platform) -> None:

@@ -46,7 +46,9 @@ def platform(bases: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 @pytest.fixture(scope="module")
 def work(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Work:
     """The repository `team/shop` that a git host would have."""
-    return Work(platform, tmp_path_factory.mktemp("served") / "team" / "shop", "shop")
+    work = Work(platform, tmp_path_factory.mktemp("served") / "team" / "shop", "shop")
+    work.commit("made")
+    return work
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,7 @@ from typing import Any
 
 from paas.requests import (
     addons,
+    alerts,
     apps,
     autoscale,
     config,
@@ -113,6 +114,7 @@ ROWS = (
     Row(cron.RunCron, "app", "operator", {"job": "tidy"}),
     Row(cron.PauseCron, "app", "operator", {"job": "tidy"}),
     Row(cron.ResumeCron, "app", "operator", {"job": "tidy"}),
+    Row(alerts.ListAlerts, "app", "viewer"),
     Row(sleep.ShowSleep, "app", "viewer"),
     Row(sleep.SetSleep, "app", "operator", {"after": 1800}),
     Row(sleep.UnsetSleep, "app", "operator"),
