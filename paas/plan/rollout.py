@@ -23,7 +23,12 @@ def tidy(one: Compared) -> Iterator[Step]:
 
 
 def leave_the_dead(web: Compared, route: Route, live: Route | None) -> Iterator[Step]:
-    """Before a replica is waited for: requests go only to those of this version that are well, if it serves already."""
+    """Before a replica is waited for: requests go only to those of this version that are well, if it serves already;
+    and to nobody when all that the route leads to has gone. Who gets an address anew is not what the route meant, and
+    the router may still take it for down."""
+    if web.waits and live is not None and live.servers and not _are_there(web, live):
+        yield SetRoutes(route, None, "what it leads to is gone: an honest 503")
+        return
     healthy = servers(replica for replica in web.kept if replica.state is State.HEALTHY)
     if not web.waits or live is None or not healthy or _led_elsewhere(web, live):
         return
@@ -111,6 +116,11 @@ def _why(web: Compared, live: Route) -> str:
     if web.missing or web.stale or len(live.servers) < web.count:
         return "more replicas take traffic"
     return "it leads to replicas that end" if web.surplus else "it leads to replicas that are not well"
+
+
+def _are_there(web: Compared, live: Route) -> bool:
+    """Whether a replica of the app, of any version, has an address that requests go to."""
+    return any(replica.address in live.servers for service in web.services for replica in service.replicas)
 
 
 def _led_elsewhere(web: Compared, live: Route) -> bool:

@@ -77,6 +77,7 @@ CASES = {
     "scale-to-zero": Case(want(1, web=0), (TWO,), BOTH),
     "a-domain-more": Case(want(1, web=2, domains=("secure.example.com",)), (TWO,), BOTH),
     "a-replica-was-stopped": Case(want(1, web=2), (seen("web", 1, HEALTHY, STOPPED),), BOTH),
+    "everything-has-gone": Case(want(1, web=2, worker=1), (), BOTH),
     "a-replica-crashed-the-engine-starts-it": Case(want(1, web=2), (seen("web", 1, HEALTHY, CRASHED),), BOTH),
     "a-replica-fails-its-checks": Case(want(1, web=2), (seen("web", 1, UNHEALTHY, HEALTHY),), BOTH),
     "all-replicas-fail-their-checks": Case(want(1, web=2), (seen("web", 1, UNHEALTHY, UNHEALTHY),), BOTH),
