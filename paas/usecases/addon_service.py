@@ -181,17 +181,17 @@ def facts(context: Context, addon: Addon, replica: Replica) -> Facts:
         raise PlatformError(f"addon {addon.name} says nothing sensible about itself") from error
 
 
-def reconcile_addons(context: Context, emit: Emit, *, mend: bool = False) -> None:
+def reconcile_addons(context: Context, emit: Emit, *, mend: bool = False, patience: float = 0.0) -> None:
     """Have every addon run, in the networks of its apps: at the server's start (`mend`) and on every tick.
 
     `mend` also undoes what a restore that was cut short may have left. It never sets up anew: an addon whose volume
     was lost must be seen to be broken, not come back empty. One addon that cannot be helped is told as a warning and
-    keeps no other from it. Addons that somebody works on are left alone.
+    keeps no other from it. Addons that somebody works on, for `patience` seconds and longer, are left alone.
     """
     seen = {service.key: service for service in context.engine.observe() if service.kind == services.ADDON}
     for addon in context.store.addons():
         try:
-            with context.locks.try_hold(lock_name(addon.id), "reconcile") as mine:
+            with context.locks.try_hold(lock_name(addon.id), "reconcile", patience) as mine:
                 if mine:
                     _heal(context, addon, seen.get(spec_of(context, addon).key), emit, mend=mend)
         except PaasError as error:

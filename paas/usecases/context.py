@@ -70,11 +70,11 @@ class Locks:
             entry.lock.release()
 
     @contextmanager
-    def try_hold(self, app_id: str, reason: str) -> Iterator[bool]:
-        """Hold the lock if it is free right now; yields whether it is held."""
+    def try_hold(self, app_id: str, reason: str, patience: float = 0.0) -> Iterator[bool]:
+        """Hold the lock if it is free within `patience` seconds; yields whether it is held."""
         with self._guard:
             entry = self._locks.setdefault(app_id, _Lock())
-        held = entry.lock.acquire(blocking=False)
+        held = entry.lock.acquire(timeout=patience) if patience else entry.lock.acquire(blocking=False)
         try:
             if held:
                 entry.holder, entry.since = reason, self.clock.now()

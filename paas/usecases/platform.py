@@ -17,6 +17,10 @@ from paas.usecases.context import Act, Context
 from paas.usecases.domains import server_url, url_of
 from paas.usecases.switch import base_release, in_words, world
 
+PATIENCE = 10.0
+"""Seconds to wait for an app or addon that is worked on: at a start the controller looks at all of them, too, and what
+it cannot bring up must be told to who asked. A deploy takes longer, and tells it itself."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlatformShown:
@@ -68,7 +72,7 @@ def platform_up(context: Context, request: PlatformUp, act: Act) -> PlatformIsUp
     uploads.expire(context)
     context.router.up(act.emit)
     context.router.certificates(context.store.certificates())
-    reconcile_addons(context, act.emit)
+    reconcile_addons(context, act.emit, patience=PATIENCE)
     failed = {}
     for app in context.store.apps():
         try:
@@ -100,7 +104,7 @@ def platform_status(context: Context, request: PlatformStatus, act: Act) -> Plat
 
 
 def _bring_up(context: Context, app_id: str, act: Act) -> None:
-    with context.locks.try_hold(app_id, f"{act.actor}: up") as held:
+    with context.locks.try_hold(app_id, f"{act.actor}: up", PATIENCE) as held:
         if not held:
             return
         recovery.recover_held(context, app_id, act.emit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from paas.engines.memory import Behaviour
 from paas.errors import Conflict, DeployFailed, NotFound, UsageError
 from paas.model.app import Addon, Attachment
-from paas.model.events import Event
+from paas.model.events import Event, silent
 from paas.model.people import Access, Actor
 from paas.requests.apps import CreateApp, DestroyApp, ListApps, RenameApp, ShowApp
 from paas.requests.platform import PlatformDown, PlatformStatus, PlatformUp
@@ -158,6 +159,27 @@ def test_up_starts_the_router_and_reconciles_every_app_and_one_bad_app_does_not_
     assert list(answer.failed) == ["other"]
     assert platform.router.alive()
     assert platform.serving(app) == {GOOD}
+
+
+def test_up_tells_of_an_app_that_the_controller_is_looking_at_in_that_moment(platform: Parts) -> None:
+    app = platform.app(web=1)
+    platform.release(app, "sha256:flaky")
+    platform.engine.forget(app.id)
+    platform.engine.behaviours["sha256:flaky"] = Behaviour(exits=1)
+    taken, over = threading.Event(), threading.Event()
+
+    def repair() -> None:
+        with platform.context.locks.hold(app.id, "the controller", silent):
+            taken.set()
+            over.wait(10)
+
+    controller = threading.Thread(target=repair)
+    controller.start()
+    taken.wait(10)
+    threading.Timer(0.2, over.set).start()
+    answer = platform_up(platform.context, PlatformUp(), platform.act)
+    controller.join()
+    assert list(answer.failed) == ["shop"]
 
 
 def test_an_app_that_is_taken_away_while_the_platform_comes_up_is_no_failure(platform: Parts) -> None:
