@@ -34,6 +34,8 @@ def list_replicas(app: AppOption = "", as_json: JsonOption = False) -> None:
         command = process["command"] or "(the image's own command)"
         limits = f"{size(process['memory_limit'])}, {process['cpus']:g} CPUs"
         say(f"{process['process']}: {len(process['replicas'])} of {process['wanted']}  {limits}  {command}")
+    if answer.get("asleep") and replicas:
+        say(f"{_nothing(answer)}; what is left ends")
     table(
         ["replica", "state", "release", "age", "restarts", "cpu", "memory", "detail"],
         [_row(replica) for replica in replicas],

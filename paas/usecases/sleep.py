@@ -194,8 +194,11 @@ def listen(context: Context, holder: Holder) -> None:
 
 @dataclass(slots=True)
 class _Seen:
+    """How many requests there were, since when nothing has happened, and whether some were in flight."""
+
     requests: int
     at: float
+    flying: bool = False
 
 
 @dataclass(slots=True)
@@ -225,24 +228,28 @@ class Sleeper:
     def _look(self, sleep: Sleep, requests: int) -> None:
         now = self.context.clock.monotonic()
         seen = self._seen.get(sleep.app_id)
-        if seen is None or seen.requests != requests or self._is_busy(sleep.app_id):
+        web = self._web(sleep.app_id)
+        if seen is None or seen.requests != requests or not web or self.context.locks.holder(sleep.app_id):
             self._seen[sleep.app_id] = _Seen(requests, now)
+        elif any(self.context.router.in_flight(web).values()):
+            # Once it may be the platform's own question whether it is well. What lasts (a WebSocket) is met again, and
+            # a request that has been answered is counted.
+            seen.at, seen.flying = now if seen.flying else seen.at, True
         elif now - seen.at >= sleep.after:
             self._seen.pop(sleep.app_id)  # what cannot be put to sleep is tried again after the same idle time
             fall_asleep(self.context, sleep.app_id)
+        else:
+            seen.flying = False
 
-    def _is_busy(self, app_id: str) -> bool:
-        """Whether somebody works on it, it has no web that runs, or requests are in flight (WebSockets are)."""
-        if self.context.locks.holder(app_id):
-            return True
-        web = [
+    def _web(self, app_id: str) -> list[str]:
+        """Where its replicas of web answer."""
+        return [
             replica.address
             for service in self.context.engine.observe(app_id)
             if service.key.process == "web" and service.kind == "replica"
             for replica in service.replicas
             if replica.address
         ]
-        return not web or any(self.context.router.in_flight(web).values())
 
 
 def _serving(context: Context, app: App) -> Release | None:

@@ -98,6 +98,25 @@ def test_a_request_in_flight_keeps_it_awake(platform: Parts, sleeper: Sleeper) -
     assert not asleep(platform, sleeper)
 
 
+def test_what_lasts_begins_the_idle_time_anew_and_a_single_moment_does_not(platform: Parts, sleeper: Sleeper) -> None:
+    server = route(platform).servers[0]
+
+    def look(seconds: float, flying: int) -> int:
+        platform.clock.sleep(seconds)
+        platform.router.busy[server] = flying
+        sleeper()
+        return running(platform)
+
+    assert [look(5, flying) for flying in (1, 0, 1, 0)] == [2] * 4, "the platform's own checks, met by chance"
+    assert look(39, 0) == 2
+    assert look(2, 0) == 0
+    wake(platform.context, platform.context.store.app("shop").id)
+    server = route(platform).servers[0]
+    assert [look(5, flying) for flying in (0, 1, 1, 1)] == [2] * 4, "a WebSocket"
+    assert look(55, 0) == 2
+    assert look(6, 0) == 0
+
+
 def test_who_works_on_it_keeps_it_awake(platform: Parts, sleeper: Sleeper) -> None:
     app = platform.context.store.app("shop")
     with platform.context.locks.hold(app.id, "a deploy", platform.act.emit):
