@@ -42,9 +42,6 @@ HURRY, SLOWER = 0.25, 1.25
 REPAIR, RESTART = "the controller", "the controller, which starts an ill replica again"
 """Who holds an app's lock during a repair, in words."""
 
-STOPPED = (0, 137, 143)
-"""Exit codes a replica may end with when it is stopped: by itself, by SIGKILL, by SIGTERM."""
-
 
 @dataclass(slots=True)
 class Backoff:
@@ -100,6 +97,7 @@ class Controller:
     repair_addons: Callable[[], None] = lambda: None
     _stop: threading.Event = field(default_factory=threading.Event)
     _wake: threading.Event = field(default_factory=threading.Event)
+    _looked: threading.Event = field(default_factory=threading.Event)
     _threads: list[threading.Thread] = field(default_factory=list)
     _repairs: dict[str, threading.Thread] = field(default_factory=dict)
     _backoffs: dict[str, Backoff] = field(default_factory=dict)
@@ -122,8 +120,8 @@ class Controller:
 
     def stop(self, seconds: float = 30.0) -> None:
         """End all threads; repairs under way are finished first, for `seconds` at most."""
-        self._stop.set()
-        self._wake.set()
+        for event in (self._stop, self._wake, self._looked):
+            event.set()
         deadline = self.context.clock.monotonic() + seconds
         for thread in (*self._threads, *self._repairs.values()):
             thread.join(max(0.0, deadline - self.context.clock.monotonic()))
@@ -156,11 +154,14 @@ class Controller:
     # --- the engine's changes -----------------------------------------------------------------------------------
 
     def _follow(self) -> None:
-        pause = REOPEN
+        """Changes are handled by what the last look knew, so after the first one; those before it are not lost."""
+        pause, since = REOPEN, self.context.clock.now()
+        self._looked.wait()
         while not self._stop.is_set():
             opened = self.context.clock.monotonic()
             try:
-                for change in self.context.engine.watch(self._stop):
+                for change in self.context.engine.watch(self._stop, since):
+                    since = change.at or since
                     self._changed(change)
             except PaasError as error:
                 log.debug("the engine's changes are not seen: %s", error.message)
@@ -203,7 +204,7 @@ class Controller:
             return
         oom = change.replica in self._starved
         self._starved.discard(change.replica)
-        release = self._releases.get(app_id)
+        release = self._releases.get(app_id) or self._release(self.context.store.app(app_id))
         wanted = release is not None and (release.since.get(key.process) or release.number) == key.release
         if not wanted or self._may_be_ours(self.context.locks.holder(app_id), change, oom=oom):
             return
@@ -216,10 +217,10 @@ class Controller:
     def _may_be_ours(self, holder: str, change: Change, *, oom: bool) -> bool:
         """Whether who holds the app's lock may have ended the replica.
 
-        A repair only stops what is too many, and a signal leaves its code: a replica that crashes again while the
-        crash before is mended is told.
+        A repair ends nothing but through the engine: a replica that crashes again while the crash before is mended is
+        told.
         """
-        return bool(holder) and (holder != REPAIR or (not oom and change.exit_code in STOPPED))
+        return bool(holder) and (holder != REPAIR or (change.asked and not oom))
 
     def _keep(self, app_id: str, message: str, data: Mapping[str, object]) -> None:
         event = Event(kind="crash", message=message, at=self.context.clock.now(), data=data)
@@ -240,6 +241,7 @@ class Controller:
                 log.warning("the apps could not be looked at: %s", error.message)
             except Exception:
                 log.exception("looking at the apps failed")
+            self._looked.set()
             if self._wake.wait(self._hurry or self.context.settings.tick):
                 self._stop.wait(GATHER)
             self._wake.clear()

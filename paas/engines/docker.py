@@ -420,9 +420,9 @@ class DockerEngine(DockerRuns):
         inside = {facts.id: self._sockets(facts) for facts in found}
         return {id: docker_proc.established(some, port) for id, some in inside.items() if some is not None}
 
-    def watch(self, stop: Stop) -> Iterator[Change]:
+    def watch(self, stop: Stop, since: float = 0.0) -> Iterator[Change]:
         """See interfaces.Engine."""
-        return docker_events.watch(self._connection, self._instance, stop)
+        return docker_events.watch(self._connection, self._instance, stop, since)
 
     def info(self) -> EngineInfo:
         """See interfaces.Engine."""

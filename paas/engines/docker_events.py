@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from paas.engines.docker_client import Connection
@@ -24,6 +25,10 @@ KINDS = {
 
 POLL = 0.2
 
+INSTANT = 1e-6
+"""Seconds after an event from which on another one is meant: the Engine's `since` includes its own moment, and a float
+of Unix time is exact to a fraction of this."""
+
 
 def change(event: Mapping[str, Any]) -> Change | None:
     """The change an event stands for; None for one that is not about a service version."""
@@ -33,7 +38,21 @@ def change(event: Mapping[str, Any]) -> Change | None:
     if kind is None or read is None or attributes.get(KIND) not in SERVICES:
         return None
     code = str(attributes.get("exitCode", ""))
-    return Change(kind, read.key, str(event.get("id", "")), int(code) if kind == "die" and code.isdigit() else None)
+    exit_code = int(code) if kind == "die" and code.isdigit() else None
+    return Change(kind, read.key, str(event.get("id", "")), exit_code, at=int(event.get("timeNano") or 0) / 1e9)
+
+
+def changes(events: Iterable[Mapping[str, Any]]) -> Iterator[Change]:
+    """The changes among these events. Before it ends a container by request, the Engine tells of the signal."""
+    asked: set[str] = set()
+    for event in events:
+        id, action = str(event.get("id", "")), event.get("Action")
+        if (found := change(event)) is not None:
+            yield replace(found, asked=id in asked) if found.kind == "die" else found
+        if action == "kill":
+            asked.add(id)
+        elif action in ("die", "start", "destroy"):
+            asked.discard(id)
 
 
 def filters(instance: str, app_id: str = "") -> dict[str, list[str]]:
@@ -42,22 +61,22 @@ def filters(instance: str, app_id: str = "") -> dict[str, list[str]]:
     return {"type": ["container"], "label": labels}
 
 
-def watch(connection: Connection, instance: str, stop: Stop) -> Iterator[Change]:
-    """Changes until `stop` is set or the Engine goes away."""
+def watch(connection: Connection, instance: str, stop: Stop, since: float = 0.0) -> Iterator[Change]:
+    """Changes until `stop` is set or the Engine goes away; those after `since` first, of the Engine's last 256."""
+    after: Any = f"{since + INSTANT:.9f}" if since else None
     ended = threading.Event()
     try:
         with connection.stream() as api:
-            stream = api.events(decode=True, filters=filters(instance))
+            stream = api.events(decode=True, filters=filters(instance), since=after)
             response = response_of(stream)
             # The read blocks until something happens; this thread ends it when it is time.
             closer = threading.Thread(target=_close, args=(response, stop, ended), name="watch", daemon=True)
             closer.start()
             try:
-                for event in stream:
+                for found in changes(stream):
                     if stop.is_set():
                         return
-                    if (found := change(event)) is not None:
-                        yield found
+                    yield found
             finally:
                 ended.set()
                 shut(response)

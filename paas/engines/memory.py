@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -35,6 +36,9 @@ from paas.model.service import (
 DEAD = (State.CRASHED, State.STOPPED)
 
 _USED = Used(cpu_seconds=1.0, memory=50 << 20)
+
+REMEMBERED = 256
+"""Changes that can be asked for afterwards."""
 
 RESTART = 1.0
 """Seconds after which a crashed replica is started again, unless its image exits at once."""
@@ -94,6 +98,7 @@ class MemoryEngine(MemoryRuns):
         self._versions: dict[ServiceKey, _Version] = {}
         self._ids = itertools.count(1)
         self._watchers: list[list[Change]] = []
+        self._told: deque[Change] = deque(maxlen=REMEMBERED)
         self._lock = threading.RLock()
 
     # --- seeing -------------------------------------------------------------------------------------------------
@@ -155,10 +160,10 @@ class MemoryEngine(MemoryRuns):
                             at=replica.started_at, text=text, process=service.key.process, replica=replica.index
                         )
 
-    def watch(self, stop: Stop) -> Iterator[Change]:
-        """What happens to replicas from now on."""
-        changes: list[Change] = []
+    def watch(self, stop: Stop, since: float = 0.0) -> Iterator[Change]:
+        """What happens to replicas from now on, or has happened since then."""
         with self._lock:
+            changes = [one for one in self._told if since and one.at > since]
             self._watchers.append(changes)
         try:
             while not stop.is_set() and not self.down:
@@ -231,7 +236,7 @@ class MemoryEngine(MemoryRuns):
             self._reach()
             version, found = self._find(replica)
             self.calls.append(f"restart {version.spec.process}.{found.index}")
-            self._tell("die", version, found, 143)
+            self._tell("die", version, found, 143, asked=True)
             self._start(version, found.index, found.id)
 
     def gateways(self) -> Mapping[str, str]:
@@ -273,15 +278,18 @@ class MemoryEngine(MemoryRuns):
 
     # --- what a test lets happen --------------------------------------------------------------------------------
 
-    def crash(self, replica: str, exit_code: int = 137, *, oom: bool = False, restarts: bool = False) -> None:
-        """Let a replica die. It stays dead until somebody starts it, or with `restarts` the engine does."""
+    def crash(
+        self, replica: str, exit_code: int = 137, *, oom: bool = False, restarts: bool = False, asked: bool = False
+    ) -> None:
+        """Let a replica die. It stays dead until somebody starts it, or with `restarts` the engine does. `asked`:
+        because somebody told the engine to end it."""
         with self._lock:
             version, found = self._find(replica)
             state = State.CRASHED if restarts else State.STOPPED
             version.replicas[found.index] = self._died(found, exit_code, state, oom=oom)
             if oom:
                 self._tell("oom", version, found)
-            self._tell("die", version, found, exit_code)
+            self._tell("die", version, found, exit_code, asked=asked)
 
     def ail(self, replica: str, detail: str = "GET / answered 500") -> None:
         """Let a replica run on and fail its checks until `heal` or a restart."""
@@ -333,9 +341,13 @@ class MemoryEngine(MemoryRuns):
             self._versions.pop(version.spec.key, None)
         self._tell("gone", version, found)
 
-    def _tell(self, kind: str, version: _Version, replica: Replica, exit_code: int | None = None) -> None:
+    def _tell(
+        self, kind: str, version: _Version, replica: Replica, exit_code: int | None = None, *, asked: bool = False
+    ) -> None:
+        change = Change(kind, version.spec.key, replica.id, exit_code, at=self._clock.now(), asked=asked)
+        self._told.append(change)
         for changes in self._watchers:
-            changes.append(Change(kind, version.spec.key, replica.id, exit_code))
+            changes.append(change)
 
     def _find(self, replica: str) -> tuple[_Version, Replica]:
         with self._lock:

@@ -116,8 +116,11 @@ class Engine(RunEngine, Protocol):
     def connections(self, key: ServiceKey, port: int) -> Mapping[str, int]:
         """Established connections to `port` of each running replica (id → count). Drain is over at zero."""
 
-    def watch(self, stop: Stop) -> Iterator[Change]:
-        """Changes as they happen, until `stop` is set or the engine goes away (then it ends; the caller reopens)."""
+    def watch(self, stop: Stop, since: float = 0.0) -> Iterator[Change]:
+        """Changes as they happen, until `stop` is set or the engine goes away (then it ends; the caller reopens).
+
+        Those after `since` (Unix seconds) come first, as far as the engine remembers; 0: from now on.
+        """
 
     def gateways(self) -> Mapping[str, str]:
         """This machine's own address on each app's network, by app id; where it has none, the app is not there."""

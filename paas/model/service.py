@@ -246,9 +246,14 @@ class LogLine:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Something happened to a replica on the engine: `kind` is start, die, oom, health or gone."""
+    """Something happened to a replica on the engine: `kind` is start, die, oom, health or gone.
+
+    `at` is when, Unix seconds of the engine's clock. `asked`: it died because somebody told the engine to end it.
+    """
 
     kind: str
     key: ServiceKey
     replica: str
     exit_code: int | None = None
+    at: float = 0.0
+    asked: bool = False

@@ -243,7 +243,47 @@ def _died(lab: Lab, changes: list[Change], spec: ServiceSpec) -> bool:
     (replica,) = ids(lab.engine, spec)
     lab.kill(replica)
     time.sleep(0.2)
-    return Change("die", spec.key, replica, 137) in changes
+    return _told_of(changes, replica)
+
+
+def _told_of(changes: list[Change], replica: str) -> bool:
+    return any((one.kind, one.replica, one.exit_code) == ("die", replica, 137) for one in changes)
+
+
+def test_watch_tells_of_what_happened_before_since_a_moment_and_not_twice(lab: Lab) -> None:
+    spec = lab.spec()
+    began = time.time()
+    lab.engine.apply(spec, 2, silent)
+    first, second = ids(lab.engine, spec)
+    lab.kill(first)
+
+    def watched(since: float, until_told_of: str) -> list[Change]:
+        stop, seen = threading.Event(), list[Change]()
+        for change in lab.engine.watch(stop, since):
+            seen.append(change)
+            if _told_of(seen, until_told_of):
+                stop.set()
+                return seen
+        return seen
+
+    died = watched(began, first)[-1]
+    assert died.at >= began
+    lab.kill(second)
+    later = watched(died.at, second)
+    assert not _told_of(later, first)
+
+
+def test_watch_tells_whether_the_engine_was_asked_for_an_end(lab: Lab) -> None:
+    spec = lab.spec()
+    began = time.time()
+    lab.engine.apply(spec, 1, silent)
+    (replica,) = ids(lab.engine, spec)
+    lab.engine.wait_healthy(spec, 1, 20, silent)
+    lab.engine.restart(replica)
+    stop = threading.Event()
+    died = next(change for change in lab.engine.watch(stop, began) if change.kind == "die")
+    stop.set()
+    assert died.asked
 
 
 def test_restart_keeps_the_replica(lab: Lab) -> None:

@@ -184,15 +184,19 @@ def test_what_somebody_who_works_on_the_app_ends_is_no_crash(house: House) -> No
 
 
 @pytest.mark.parametrize(
-    ("code", "oom", "told"), [(3, False, True), (137, True, True), (143, False, False), (0, False, False)]
-)
-def test_a_replica_that_crashes_during_a_repair_is_told(house: House, code: int, oom: bool, told: bool) -> None:
+    ("code", "oom", "asked", "told"),
+    [(3, False, False, True), (137, True, False, True), (137, False, False, True), (0, False, False, True),
+     (143, False, True, False), (137, False, True, False)],
+)  # fmt: skip
+def test_a_replica_that_crashes_during_a_repair_is_told(
+    house: House, code: int, oom: bool, asked: bool, told: bool
+) -> None:
     house.deploy()
     started(house)
     until(lambda: house.controller._releases)
     with house.context.locks.hold(SHOP.id, REPAIR, silent):
         before = len(house.router.history)
-        house.engine.crash(house.replicas()[0].id, code, oom=oom)
+        house.engine.crash(house.replicas()[0].id, code, oom=oom, asked=asked)
         until(lambda: len(house.router.history) > before)
         if told:
             until(house.crashes)

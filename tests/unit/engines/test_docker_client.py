@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from paas.engines.docker_client import FAILURES, knock, refused, said, translated, unavailable
-from paas.engines.docker_events import change
+from paas.engines.docker_events import change, changes
 from paas.engines.docker_run import not_started
 from paas.engines.docker_spec import labels
 from paas.errors import EngineUnavailable, PlatformError
@@ -109,3 +109,15 @@ KEY = ServiceSpec(app_id="0123abcd", app_name="shop", process="web", release=3, 
 )
 def test_events_become_changes_of_services(raw: dict[str, Any], expected: Change | None) -> None:
     assert change(raw) == expected
+
+
+def test_a_death_that_follows_a_signal_by_request_was_asked_for_and_the_next_one_was_not() -> None:
+    kill, die = event("kill", signal="15"), event("die", exitCode="143")
+    found = list(changes([die, kill, die, event("start"), die, kill, event("start"), die]))
+    assert [one.asked for one in found if one.kind == "die"] == [False, True, False, False]
+
+
+def test_a_change_has_the_engines_time() -> None:
+    found = change(event("start") | {"timeNano": 1_764_000_000_250_000_000})
+    assert found is not None
+    assert found.at == pytest.approx(1_764_000_000.25, abs=1e-6)
