@@ -76,7 +76,7 @@ def test_a_server_with_a_long_queue_gets_nothing_new_until_it_has_caught_up(trae
 
         assert until(lambda: asked() == {"new"})
         (seen,) = (one for one in traefik.router.observe() if one.app_id == route.app_id)
-        assert seen.servers == tuple(sorted(both.servers)), "one that rests is still there"
+        assert set(seen.servers) == set(both.servers), "one that rests is still there"
         old.go_on.set()
         assert {answer.result(20).status for answer in waiting} == {200}
         assert until(lambda: asked() == {"old", "new"})
