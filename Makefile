@@ -1,7 +1,7 @@
 # Every target sets up what it needs by itself (scripts/setup says what it installs before it does).
 PYTEST = .venv/bin/python -m pytest
 
-.PHONY: help demo test fuzz check bench bench-api bench-autoscale bench-sampling bench-step docs wheel clean
+.PHONY: help demo test fuzz check bench bench-api bench-autoscale bench-sampling bench-step bench-wake docs wheel clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -45,6 +45,10 @@ bench-sampling: ## What measuring 100 replicas costs, in percent of one core; AR
 bench-step: ## A real step in the load, followed by replicas: seconds, failed requests; PARTS=noise for the other
 	@scripts/setup --bench
 	.venv/bin/python -m benchmarks.step $(PARTS)
+
+bench-wake: ## The first request to a sleeping app, against the start of the same container by hand; ARGS=ROUNDS
+	@scripts/setup --bench
+	.venv/bin/python -m benchmarks.wake $(ARGS)
 
 docs: ## Generated reference pages: commands, settings, exit codes
 	@scripts/setup

@@ -1,4 +1,4 @@
-"""`python -m benchmarks [deploy|dependency|push|load|kill|startup|rest …]`: all of them when none is named.
+"""`python -m benchmarks [deploy|dependency|push|load|kill|startup|wake|rest …]`: all of them when none is named.
 
 Exit code 1 when a number missed its bound, so that nobody has to read the lines to know.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 
 from benchmarks import deploys, faults, idle, push
+from benchmarks import wake as waking
 from benchmarks.lab import lab
 from benchmarks.report import Report
 
@@ -18,6 +19,7 @@ PARTS = {
     "push": push.git_push,
     "load": faults.deploys_under_load,
     "kill": faults.replica_killed,
+    "wake": waking.wake,
     "rest": idle.platform_at_rest,
 }
 

@@ -92,6 +92,12 @@ class Lab:
         with Client(load(self.environ)) as client:
             return client.ask(request)
 
+    def carry_out(self, request: Request) -> None:
+        """An operation, followed to its end. Raises what it failed with."""
+        with Client(load(self.environ)) as client:
+            for _ in client.follow(request):
+                pass
+
     def traefik(self, path: str) -> Any:
         """An answer of the router's own API."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.api}{path}", timeout=10) as answer:

@@ -125,7 +125,7 @@ def wire(
     repair = AddonRepair(context, operations.keep)
     controller = Controller(context, world(context), recover=operations.recover, repair_addons=repair)
     scheduler = Scheduler(context)
-    waker = Waker(lambda app_id: wake(context, app_id))
+    waker = Waker(lambda app_id, ready: wake(context, app_id, ready=ready))
     sleeping = Loop("sleep", SLEEP_PERIOD, Sleeper(context, waker))
     cron = Loop("cron", scheduler.period, scheduler.step)
     own = CustomSignals(context, replicas.fetch)

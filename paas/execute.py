@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import assert_never
@@ -23,7 +23,7 @@ from paas.model.plan import (
     Step,
     WaitHealthy,
 )
-from paas.model.service import Replica, ServiceKey, State
+from paas.model.service import Replica, ServiceKey, ServiceSpec, State
 from paas.plan.compared import servers
 from paas.plan.text import words
 
@@ -57,13 +57,22 @@ ROUTE_LOCKS = RouteLocks()
 """For the whole process: routes belong to the one router, whoever changes them."""
 
 
+Well = Callable[[ServiceSpec, Sequence[Replica]], None]
+"""Is told of replicas in the moment in which they are healthy, before anything leads to them."""
+
+
+def _unheard(spec: ServiceSpec, replicas: Sequence[Replica]) -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class Hands:
-    """What steps are carried out with."""
+    """What steps are carried out with, and who hears of replicas that were waited for."""
 
     engine: Engine
     router: Router
     clock: Clock
+    well: Well = _unheard
 
 
 def execute(hands: Hands, plan: Plan, emit: Emit, *, patient: bool = True) -> bool:
@@ -95,7 +104,7 @@ def _do(hands: Hands, step: Step, emit: Emit) -> None:
         case Apply(spec=spec, replicas=replicas):
             hands.engine.apply(spec, replicas, emit)
         case WaitHealthy(spec=spec, replicas=replicas, timeout=timeout):
-            hands.engine.wait_healthy(spec, replicas, timeout, emit)
+            hands.well(spec, hands.engine.wait_healthy(spec, replicas, timeout, emit))
         case SetRoutes():
             _set_routes(hands, step, emit)
         case Drain():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from paas.execute import ROUTE_LOCKS, Hands, execute
+from paas.execute import ROUTE_LOCKS, Hands, Well, execute
 from paas.interfaces import Clock, Engine, Router, Store
 from paas.model.app import App, Release
 from paas.model.events import Emit
@@ -40,15 +40,17 @@ def reconcile(
     *,
     release_command: bool = False,
     patient: bool = True,
+    well: Well | None = None,
 ) -> None:
     """Carry out what is missing between this release and what is there. Raises the error of the step that failed.
 
     A second look is taken afterwards, because replicas may have died while the first plan was walked. Not `patient`:
-    nothing is waited for to become healthy; what can be done now is done.
+    nothing is waited for to become healthy; what can be done now is done. `well` hears of replicas that were.
     """
+    hands = Hands(world.engine, world.router, world.clock)
+    hands = replace(hands, well=well) if well else hands
     for attempt in range(ROUNDS):
         plan = plan_of(world, app, release, release_command=release_command and attempt == 0)
-        hands = Hands(world.engine, world.router, world.clock)
         if not plan or not execute(hands, plan, emit, patient=patient):
             return
 

@@ -77,10 +77,18 @@ class Autoscaler:
             release = self._release(app)
             rules = effective(release, [one for one in overrides if one.app_id == app.id]) if release else {}
             seen |= {(app.id, process) for process in rules}
-            if release and rules and app.id not in asleep:
+            if app.id in asleep:
+                self._forget_counts(app.id)
+            elif release and rules:
                 self._guarded(app, release, rules)
         self._states = {key: state for key, state in self._states.items() if key in seen}
         self._working = {app_id: thread for app_id, thread in self._working.items() if thread.is_alive()}
+
+    def _forget_counts(self, app_id: str) -> None:
+        """With how many it wakes again was set by nobody's hand."""
+        for (known, _), state in self._states.items():
+            if known == app_id:
+                state.count = None
 
     def wait(self, seconds: float = 30.0) -> None:
         """Until nothing is being carried out, `seconds` at most."""

@@ -4,17 +4,18 @@ it started by the first request. All its processes sleep. What is done to an app
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from paas.errors import Conflict, NotFound, PaasError, UsageError
 from paas.model.app import App, Release, ReleaseStatus
 from paas.model.events import Event
-from paas.model.service import State
+from paas.model.service import Replica, ServiceSpec, State
 from paas.model.sleep import Sleep
 from paas.reconcile import reconcile
 from paas.requests.sleep import SetSleep, ShowSleep, SleepNow, UnsetSleep, WakeApp
+from paas.usecases.autoscale import rules_of
 from paas.usecases.context import Act, Context
 from paas.usecases.switch import in_words, world
 
@@ -25,6 +26,10 @@ PERIOD = 5.0
 SHORTEST = 60.0
 """Seconds of idleness below which no app sleeps: waking costs its users a wait."""
 HOLDER = "sleep"
+
+
+Ready = Callable[[str], None]
+"""Is told where the app answers (`ip:port`), as soon as somebody does."""
 
 
 class Holder(Protocol):
@@ -123,10 +128,11 @@ def wake_app(context: Context, request: WakeApp, act: Act) -> Sleeping:
     return _shown(context, app)
 
 
-def wake(context: Context, app_id: str, why: str = "a request woke it") -> str:
-    """Have the app awake, and say where a healthy replica of web answers (`ip:port`).
+def wake(context: Context, app_id: str, why: str = "a request woke it", ready: Ready | None = None) -> str:
+    """Have the app awake, and say where a healthy replica of web answers (`ip:port`); `ready` hears it before.
 
-    Waits for the app's lock. An app that does not get healthy is asleep again. Raises PaasError with the cause.
+    Waits for the app's lock. An app of which web does not get healthy is asleep again; what else fails then is left to
+    the controller. Raises PaasError with the cause.
     """
     with context.locks.hold(app_id, "waking", _noted):
         app = context.store.app(app_id)
@@ -135,13 +141,49 @@ def wake(context: Context, app_id: str, why: str = "a request woke it") -> str:
             raise Conflict(f"{app.name} has no release that runs")
         if known and known.asleep:
             context.store.put_sleep(replace(known, asleep=False, since=context.clock.now()))
+            app = _fewest(context, app, release)
             try:
-                reconcile(world(context), app, release, _noted)
+                _start_first(context, app, release, ready)
             except Exception as error:
                 _asleep_again(context, app, release, known, error)
                 raise
             _tell(context, app, "sleep.woke", f"{app.name} is awake: {why}")
+            _start_others(context, app, release)
     return _address(context, app)
+
+
+def _fewest(context: Context, app: App, release: Release) -> App:
+    """The app with the least of what rules scale: how many there were before it slept says nothing of who comes now."""
+    rules = rules_of(context, app, release)
+    counts = {
+        name: one.least for name, one in rules.items() if not one.paused and app.formation.get(name, 0) > one.least
+    }
+    if not counts:
+        return app
+    context.store.save_app(replace(app, formation={**app.formation, **counts}))
+    return context.store.app(app.id)
+
+
+def _start_first(context: Context, app: App, release: Release, ready: Ready | None) -> None:
+    """One replica of web, and the routes to it: somebody waits. Raises what keeps it from that."""
+
+    def well(spec: ServiceSpec, replicas: Sequence[Replica]) -> None:
+        if ready and spec.process == "web" and replicas:
+            ready(replicas[0].address)
+
+    if app.formation.get("web", 1):
+        counts = {process.name: int(process.name == "web") for process in release.processes}
+        reconcile(world(context), replace(app, formation=counts), release, _noted, well=well)
+    else:
+        reconcile(world(context), app, release, _noted)
+
+
+def _start_others(context: Context, app: App, release: Release) -> None:
+    """All that the app has beside its first replica. It answers already, so what fails here is only told."""
+    try:
+        reconcile(world(context), app, release, _noted)
+    except Exception as error:
+        _tell(context, app, "sleep.woke_partly", f"{app.name} is awake, but not all of it: {in_words(error)}")
 
 
 def fall_asleep(context: Context, app_id: str, why: str = "") -> bool:

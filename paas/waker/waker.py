@@ -28,8 +28,10 @@ CONNECT, LINGER = 5.0, 2.0
 """Seconds to reach a replica that is awake; seconds in which what still comes after a refusal is thrown away."""
 PIECE = 64 * 1024
 
-Wake = Callable[[str], str]
-"""Wakes an app (its id), blocking, and answers the `ip:port` of a healthy replica. Raises what kept it from that."""
+Ready = Callable[[str], None]
+Wake = Callable[[str, Ready], str]
+"""Wakes an app (its id), blocking, and answers the `ip:port` of a healthy replica, which it may say earlier by calling
+what it was given. Raises what kept it from that."""
 
 
 @dataclass(slots=True)
@@ -157,8 +159,13 @@ class Waker:
     def _wake(self, app: _App, waking: asyncio.Future[str]) -> None:
         """The thread of one waking: it may take long, and other apps' must not wait for it."""
         found: str | Exception
+
+        def ready(address: str) -> None:
+            with suppress(RuntimeError):  # the loop is closed
+                self._loop.call_soon_threadsafe(_answer, waking, address)
+
         try:
-            found = self.wake(app.app_id)
+            found = self.wake(app.app_id, ready)
         except Exception as error:
             log.warning("%s could not be woken: %s", app.app_id, type(error).__name__)
             found = error
@@ -169,12 +176,10 @@ class Waker:
         app.waking = None
         if isinstance(found, str):
             app.pause = app.not_before = 0.0
-            waking.set_result(found)
         else:
             app.pause = min(LONGEST_PAUSE, max(FIRST_PAUSE, app.pause * 2))
             app.not_before = self._loop.time() + app.pause
-            waking.set_exception(found)
-            waking.exception()  # seen, also when every client has left
+        _answer(waking, found)
 
     async def _pass(
         self, address: str, first: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -191,6 +196,17 @@ class Waker:
             await asyncio.gather(_pump(reader, forth), _pump(back, writer))
         finally:
             forth.close()
+
+
+def _answer(waking: asyncio.Future[str], found: str | Exception) -> None:
+    """What those hear who wait; the first word counts."""
+    if waking.done():
+        return
+    if isinstance(found, str):
+        waking.set_result(found)
+    else:
+        waking.set_exception(found)
+        waking.exception()  # seen, also when every client has left
 
 
 async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:

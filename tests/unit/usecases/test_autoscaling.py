@@ -13,10 +13,12 @@ from paas.interfaces import NoSignals
 from paas.model.app import App, ProcessSpec, Release, ReleaseKind
 from paas.model.autoscaling import Protection
 from paas.model.scaling import Autoscale, Sample, TargetRule
+from paas.model.sleep import Sleep
 from paas.requests.processes import Scale
 from paas.usecases.autoscaling import BLIND, FIRST_WAIT, PERIOD, Autoscaler
 from paas.usecases.processes import scale
 from paas.usecases.releases import change_release
+from paas.usecases.sleep import wake
 from tests.unit.usecases.parts import BAD, GOOD, HTTP, Parts, parts
 
 RULES = Autoscale(least=1, most=6, rules=(TargetRule(metric="requests", target=10.0),))
@@ -175,6 +177,18 @@ def test_by_hand_within_the_bounds_it_holds_for_a_window(lab: Lab) -> None:
     assert counts[int(RULES.in_window / PERIOD) - 2] == 4
     assert counts[-1] == 1
     assert "set by hand" in lab.whys()
+
+
+def test_an_app_that_slept_wakes_with_the_least_and_that_is_nobodys_hand(lab: Lab) -> None:
+    assert lab.load({"requests": 45.0}, 60)[-1] == 5
+    store = lab.platform.store
+    store.put_sleep(Sleep(app_id=lab.app.id, after=60.0, asleep=True, port=40_000))
+    assert lab.load(None, 60)[-1] == 5, "it is left alone"
+    wake(lab.platform.context, lab.app.id)
+    assert lab.platform.running(lab.app) == {"web v1": 1}
+    assert set(lab.load({"requests": 1.0}, 60)) == {1}
+    assert lab.load({"requests": 45.0}, 30)[-1] == 5
+    assert "set by hand" not in lab.whys()
 
 
 def test_by_hand_beyond_the_bounds_is_refused_with_the_command_that_allows_it(lab: Lab) -> None:

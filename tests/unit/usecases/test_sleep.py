@@ -9,8 +9,10 @@ from typing import Any, cast
 import pytest
 
 from paas.errors import Conflict, PlatformError, UsageError
-from paas.interfaces import Router
+from paas.interfaces import Engine, Router
+from paas.model.events import Emit
 from paas.model.route import Route
+from paas.model.service import ServiceSpec
 from paas.reconcile import reconcile
 from paas.requests.apps import ListApps, ShowApp
 from paas.requests.processes import ListReplicas, Scale
@@ -55,6 +57,21 @@ class Deaf:
 
     def apply(self, *args: Any, **kwargs: Any) -> Any:
         raise PlatformError("the router does not answer")
+
+
+class Small:
+    """An engine with room for so many replicas of each process."""
+
+    def __init__(self, engine: Engine, room: int = 1) -> None:
+        self._engine, self._room = engine, room
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+    def apply(self, spec: ServiceSpec, replicas: int, emit: Emit) -> None:
+        if replicas > self._room:
+            raise PlatformError("there is no room")
+        self._engine.apply(spec, replicas, emit)
 
 
 def route(platform: Parts) -> Route:
@@ -129,6 +146,43 @@ def test_waking_starts_all_replicas_and_leads_past_the_waker(platform: Parts, sl
     assert address in route(platform).servers
     assert (len(route(platform).servers), route(platform).waker) == (2, "")
     assert not show_sleep(platform.context, ShowSleep(app="shop"), platform.act).asleep
+
+
+def test_the_first_replica_answers_before_it_is_routed_and_before_the_others_are_started(
+    platform: Parts, sleeper: Sleeper
+) -> None:
+    assert asleep(platform, sleeper)
+    heard: list[tuple[str, int, tuple[str, ...]]] = []
+
+    def ready(address: str) -> None:
+        heard.append((address, running(platform), route(platform).servers))
+
+    wake(platform.context, platform.context.store.app("shop").id, ready=ready)
+    ((address, started, routed),) = heard
+    assert (started, routed) == (1, ())
+    assert address in route(platform).servers
+    assert running(platform) == 2
+
+
+def test_an_app_of_which_only_the_first_replica_starts_is_awake_and_its_events_say_what_lacks(
+    platform: Parts, sleeper: Sleeper
+) -> None:
+    assert asleep(platform, sleeper)
+    context = replace(platform.context, engine=cast(Any, Small(platform.context.engine)))
+    assert wake(context, platform.context.store.app("shop").id) in route(platform).servers
+    assert running(platform) == 1
+    assert not show_sleep(platform.context, ShowSleep(app="shop"), platform.act).asleep
+    (told,) = [event.message for _, event in platform.store.events() if event.kind == "sleep.woke_partly"]
+    assert told == "shop is awake, but not all of it: there is no room"
+
+
+def test_an_app_of_which_nothing_starts_sleeps_on(platform: Parts, sleeper: Sleeper) -> None:
+    assert asleep(platform, sleeper)
+    context = replace(platform.context, engine=cast(Any, Small(platform.context.engine, room=0)))
+    with pytest.raises(PlatformError, match="no room"):
+        wake(context, platform.context.store.app("shop").id)
+    assert show_sleep(platform.context, ShowSleep(app="shop"), platform.act).asleep
+    assert route(platform).waker == f"127.0.0.1:{PORT}"
 
 
 def test_scaling_wakes_it(platform: Parts, sleeper: Sleeper) -> None:

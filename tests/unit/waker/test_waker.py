@@ -5,7 +5,8 @@ from __future__ import annotations
 import socket
 import socketserver
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -24,18 +25,21 @@ class Echo(socketserver.BaseRequestHandler):
 
 @dataclass
 class Lab:
-    """A waker whose app is an echo behind a door; `error` keeps it from waking."""
+    """A waker whose app is an echo behind a door; `error` keeps it from waking, `early` has it answer before that."""
 
     waker: Waker = field(init=False)
     address: str = ""
     door: threading.Event = field(default_factory=threading.Event)
     asked: threading.Event = field(default_factory=threading.Event)
     error: Exception | None = None
+    early: bool = False
     times: int = 0
 
-    def wake(self, app_id: str) -> str:
+    def wake(self, app_id: str, ready: Callable[[str], None]) -> str:
         self.times += 1
         self.asked.set()
+        if self.early:
+            ready(self.address)
         assert self.door.wait(20)
         if self.error:
             raise self.error
@@ -73,6 +77,23 @@ def test_ten_at_once_wake_the_app_once_and_all_are_answered(lab: Lab) -> None:
         assert lab.asked.wait(20)
         lab.door.set()
         assert sorted(one.result(20) for one in answers) == sorted(b"hello %d" % number for number in range(10))
+
+
+def test_who_waits_is_answered_as_soon_as_somebody_can_and_so_is_who_comes_until_the_end(lab: Lab) -> None:
+    lab.early = True
+    assert lab.send(b"first") == b"first"
+    assert lab.send(b"second") == b"second"
+    assert (lab.times, lab.door.is_set()) == (1, False)
+
+
+def test_a_waking_that_fails_after_its_first_word_is_not_tried_again_at_once(lab: Lab) -> None:
+    lab.early, lab.error = True, RuntimeError("the routes cannot be set")
+    assert lab.send(b"first") == b"first"
+    lab.door.set()
+    deadline = time.monotonic() + 20
+    while not (answer := lab.send(b"GET / HTTP/1.1")).startswith(b"HTTP/1.1 503"):
+        assert time.monotonic() < deadline, answer
+    assert lab.times == 1
 
 
 def test_a_body_of_many_megabytes_is_held_back_and_then_passed_whole(lab: Lab) -> None:
