@@ -13,7 +13,7 @@ import typer
 from paas.cli.connection import ask, connected
 from paas.cli.lazy import new_app
 from paas.cli.options import AppOption, JsonOption
-from paas.cli.output import escaped, put_json, table, when
+from paas.cli.output import escaped, put_json, say, table, when
 from paas.cli.target import app_of
 from paas.errors import UsageError
 from paas.model.service import LogLine
@@ -61,16 +61,21 @@ def logs(
         )  # fmt: skip
     try:
         with connected() as client:
-            _show(client.lines(request), as_json)
+            if not _show(client.lines(request), as_json) and not platform and source in ("", "app"):
+                say("no lines: what a replica said goes with it; paas logs --source router has the requests")
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
 
 
-def _show(lines: Iterable[LogLine], as_json: bool) -> None:
+def _show(lines: Iterable[LogLine], as_json: bool) -> bool:
+    """Whether there was any."""
     from dataclasses import asdict
 
+    some = False
     for line in lines:
         print(json.dumps(asdict(line)) if as_json else _text(line), flush=True)
+        some = True
+    return some
 
 
 def _text(line: LogLine) -> str:

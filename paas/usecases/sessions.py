@@ -77,6 +77,8 @@ def exec_command(context: Context, request: ExecCommand, act: Act, terminal: Ter
         raise UsageError(f"{said} is a replica, not a command", hint=f"paas exec --replica {said} -- COMMAND")
     running = _running(context, app)
     wanted = request.replica or next((name for name in running if name.startswith("web.")), "")
+    if not running and (sleep := context.store.sleep(app.id)) is not None and sleep.asleep:
+        raise NotFound(f"{app.name} is asleep: no replica of it runs", hint=f"paas sleep wake {app.name}, or paas run")
     if wanted not in running:
         words = f"{app.name} has no running replica {wanted!r}" if wanted else f"no replica of {app.name} runs"
         raise NotFound(words, hint=f"running: {', '.join(running) or 'none; try paas run'}")

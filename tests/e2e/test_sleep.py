@@ -6,11 +6,13 @@ import http.client
 import os
 import signal
 import socket
+import ssl
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import trustme
 from websockets.sync.client import connect
 
 from tests.e2e.platform import Answer, Platform, eventually
@@ -113,6 +115,19 @@ def starts(platform: Platform, app: str = APP) -> int:
     return platform.ok("events", "--app", app).count("a request woke it")
 
 
+def woken(platform: Platform, app: str) -> bool:
+    """Whether it runs and answers; nobody asked it before."""
+    before = starts(platform, app)
+    runs = platform.json("info", "-a", app)["status"] == "running" and platform.get(app).status == 200
+    return runs and starts(platform, app) == before
+
+
+def web(platform: Platform, app: str) -> int:
+    """How many replicas of web run."""
+    filters = (f"label=paas.app={platform.json('info', '-a', app)['id']}", "label=paas.process=web", "status=running")
+    return len(platform.containers(*filters))
+
+
 def plain(platform: Platform, app: str = APP) -> http.client.HTTPConnection:
     return http.client.HTTPConnection(f"{app}.localhost", platform.port, timeout=60)
 
@@ -138,6 +153,9 @@ def test_a_sleeping_app_is_woken_once_by_many_and_loses_no_body(sleeper: Platfor
         gets = [pool.submit(sleeper.get, APP, f"/{number}") for number in range(8)]
         assert [one.result(120).body for one in posts] == ["5000000"] * 2
         assert [one.result(120).body for one in gets] == [f"/{number}" for number in range(8)]
+    # They were answered by the first replica; the waking goes on, and is told when it has ended.
+    eventually(lambda: starts(sleeper) > before, what="the end of the waking")
+    asleep(sleeper)
     assert starts(sleeper) == before + 1
     assert sleeper.get(APP, "/after").body == "/after"
 
@@ -203,3 +221,125 @@ def test_a_crash_on_waking_is_an_honest_page_and_no_loop(
     assert events.count("could not be woken") == 1, "who comes before the back-off is over starts nothing"
     assert sleeper.json("info", "-a", "broken")["status"] == "asleep"
     assert not sleeper.containers("name=broken", "status=running")
+
+
+def test_what_is_done_to_a_sleeping_app_wakes_it(sleeper: Platform, tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = made(tmp_path_factory.mktemp("apps") / "worked")
+    sleeper.ok("deploy", folder, "--app", "worked")
+    asleep(sleeper, "worked")
+    (folder / "app.py").write_text(CODE + "\n# another version\n")
+    sleeper.ok("deploy", folder, "--app", "worked")
+    assert woken(sleeper, "worked")
+    for command in (("scale", "web=2"), ("config", "set", "GREETING=hello"), ("restart",)):
+        asleep(sleeper, "worked")
+        sleeper.ok(*command, "-a", "worked")
+        assert woken(sleeper, "worked"), command
+    assert web(sleeper, "worked") == 2, "the number is kept while it sleeps"
+    asleep(sleeper, "worked")
+    assert "nothing to change" in sleeper.run("scale", "web=2", "-a", "worked").said
+    assert sleeper.json("info", "-a", "worked")["status"] == "asleep"
+
+
+def test_commands_and_jobs_run_while_it_sleeps_on(sleeper: Platform, tmp_path_factory: pytest.TempPathFactory) -> None:
+    job = '[[cron]]\nname = "report"\nschedule = "0 0 1 1 *"\ncommand = "echo from $PAAS_APP"\n'
+    sleeper.ok("deploy", made(tmp_path_factory.mktemp("apps") / "jobs", TOML + job), "--app", "jobs")
+    asleep(sleeper, "jobs")
+    assert "hello jobs" in sleeper.ok("run", "-a", "jobs", "--", "sh", "-c", "echo hello $PAAS_APP")
+    sleeper.ok("cron", "run", "report", "-a", "jobs")
+
+    def done() -> bool:
+        return [one["status"] for one in sleeper.json("cron", "history", "report", "-a", "jobs")] == ["succeeded"]
+
+    eventually(done, seconds=90, what="the job's end")
+    assert "from jobs" in sleeper.ok("cron", "logs", "report", "-a", "jobs")
+    assert sleeper.json("info", "-a", "jobs")["status"] == "asleep"
+    assert (web(sleeper, "jobs"), starts(sleeper, "jobs")) == (0, 0)
+    said = sleeper.fails(3, "exec", "-a", "jobs", "--", "true")
+    assert "jobs is asleep" in said
+    assert "paas sleep wake jobs" in said
+    sleeper.ok("run", "-a", "jobs", "--detach", "--", "sleep", "60")
+    sleeper.ok("sleep", "wake", "jobs")
+    asleep_with_a_run(sleeper, "jobs")
+
+
+def asleep_with_a_run(platform: Platform, app: str) -> None:
+    """A command of somebody goes on while the app falls asleep."""
+    eventually(lambda: platform.run("sleep", "now", app).code == 0, what="an app that sleeps")
+    assert platform.json("runs", "-a", app)[0]["status"] == "running"
+    assert web(platform, app) == 0
+
+
+def test_what_is_told_of_a_sleeping_app(sleeper: Platform) -> None:
+    sleeper.get(APP, "/before")
+    asleep(sleeper)
+    (line,) = [one for one in sleeper.json("apps") if one["name"] == APP]
+    assert line["status"] == sleeper.json("info", "-a", APP)["status"] == "asleep"
+    assert "asleep" in sleeper.ok("apps")
+    assert "asleep" in sleeper.ok("info", "-a", APP)
+    answer = sleeper.json("ps", "-a", APP)
+    assert (answer["asleep"], answer["replicas"]) == (True, [])
+    assert "asleep: the next request starts it" in sleeper.run("ps", "-a", APP).said
+    assert "what a replica said goes with it" in sleeper.run("logs", "-a", APP).err
+    assert "/before" in sleeper.ok("logs", "--source", "router", "-a", APP)
+    assert sleeper.run("metrics", APP, "--last", "10m").code == 0
+    assert sleeper.json("info", "-a", APP)["status"] == "asleep", "to look wakes nobody"
+
+
+def test_every_host_wakes_it_and_a_redirect_does_not(
+    sleeper: Platform, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder, authority = tmp_path_factory.mktemp("certificates"), trustme.CA()
+    made_by = authority.issue_cert("secure.example.com")
+    made_by.private_key_pem.write_to_path(folder / "key.pem")
+    for part in made_by.cert_chain_pems:
+        part.write_to_path(folder / "chain.pem", append=True)
+    sleeper.ok("deploy", made(tmp_path_factory.mktemp("apps") / "hosts"), "--app", "hosts")
+    sleeper.ok("domains", "add", "second.example.com", "secure.example.com", "-a", "hosts")
+    sleeper.ok("certs", "add", folder / "chain.pem", folder / "key.pem")
+    asleep(sleeper, "hosts")
+    moved = sleeper.get("secure.example.com", "/path")
+    assert (moved.status, moved.headers["Location"]) == (302, f"https://secure.example.com:{sleeper.tls_port}/path")
+    assert sleeper.json("info", "-a", "hosts")["status"] == "asleep"
+    assert sleeper.get("second.example.com", "/second").body == "/second"
+    asleep(sleeper, "hosts")
+    trust = ssl.create_default_context()
+    authority.configure_trust(trust)
+    plain = socket.create_connection(("127.0.0.1", sleeper.tls_port), timeout=60)
+    with trust.wrap_socket(plain, server_hostname="secure.example.com") as line:
+        line.sendall(b"GET /third HTTP/1.1\r\nHost: secure.example.com\r\nConnection: close\r\n\r\n")
+        assert b"".join(iter(lambda: line.recv(65536), b"")).endswith(b"/third")
+    eventually(lambda: starts(sleeper, "hosts") == 2, what="two wakings")
+
+
+def test_rules_of_autoscaling_rest_while_it_sleeps_and_it_wakes_with_the_least(
+    sleeper: Platform, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    rules = "[processes.web.autoscale]\nmin = 1\nmax = 4\ntargets = { requests = 1000 }\n"
+    sleeper.ok("deploy", made(tmp_path_factory.mktemp("apps") / "ruled", TOML + rules), "--app", "ruled")
+    sleeper.ok("scale", "web=3", "-a", "ruled")
+    assert web(sleeper, "ruled") == 3
+    asleep(sleeper, "ruled")
+    assert sleeper.get("ruled").status == 200
+    eventually(lambda: starts(sleeper, "ruled") == 1, what="the end of the waking")
+    eventually(lambda: web(sleeper, "ruled") == 1, seconds=60, what="the least")
+    (line,) = sleeper.json("autoscale", "list", "-a", "ruled")["processes"]
+    assert line["replicas"] == 1
+    assert "set by hand" not in sleeper.ok("autoscale", "explain", "-a", "ruled").split("web=3")[-1]
+
+
+def test_a_worker_that_does_not_start_keeps_nobody_waiting(
+    sleeper: Platform, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder, over = made(tmp_path_factory.mktemp("apps") / "limping"), time.time() + 25
+    (folder / "worker.py").write_text(
+        f"import sys, time\nif time.time() > {over}:\n    sys.exit(3)\ntime.sleep(1000)\n"
+    )
+    (folder / "Procfile").write_text("web: python app.py\nworker: python worker.py\n")
+    sleeper.ok("deploy", folder, "--app", "limping")
+    sleeper.ok("scale", "worker=1", "-a", "limping")
+    asleep(sleeper, "limping")
+    eventually(lambda: time.time() > over, what="the end of its worker's time")
+    assert sleeper.get("limping").status == 200
+    eventually(lambda: "is awake, but not all of it: worker.1" in sleeper.ok("events", "-a", "limping"), seconds=60)
+    assert sleeper.json("info", "-a", "limping")["status"] != "asleep"
+    assert sleeper.get("limping").status == 200
