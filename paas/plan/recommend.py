@@ -8,8 +8,9 @@ is enough, its CPU limit follows the 99th percentile by the same 60 %.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from paas.model.scaling import Sample
 from paas.model.service import Limits
@@ -27,6 +28,8 @@ ENOUGH = 86_400.0
 """Seconds between the first and the last sample below which nothing is proposed: a day has its busy hours."""
 FEWEST = 100
 """Samples below which nothing is proposed."""
+LONGEST_STEP = 300.0
+"""Seconds that one sample stands for at most; what lies before it beyond that was not measured."""
 ROOM = 0.1
 """A limit that differs by a smaller share than this from what fits is left as it is."""
 
@@ -87,11 +90,19 @@ def lacks(samples: Sequence[Sample]) -> str:
     return ""
 
 
-def quantile(values: Sequence[float], share: float) -> float:
-    """The smallest of the values that at least this share of them does not exceed. Raises ValueError without any."""
-    if not values:
+def quantile(values: Iterable[tuple[float, float]], share: float) -> float:
+    """The smallest of the values that is not exceeded for at least this share of the time. `values`: each with the
+    seconds that it lasted. Raises ValueError without any."""
+    found = sorted(values)
+    if not found:
         raise ValueError("no values")
-    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
+    # A part in a million less is rounding, not a reason for the next one.
+    left = share * sum(seconds for _, seconds in found) * (1 - 1e-6)
+    for value, seconds in found:
+        left -= seconds
+        if left <= 0:
+            return value
+    return found[-1][0]
 
 
 def _memory(use: Use) -> tuple[int, str]:
@@ -130,9 +141,16 @@ def _cpus(use: Use, replicas: int) -> tuple[float, str]:
     return (use.limits.cpus, f"{words}: fits") if _near(fits, use.limits.cpus) else (fits, words)
 
 
-def _demand(samples: Sequence[Sample]) -> list[float]:
-    """Cores of all replicas together, per sample."""
-    return [one.values["cpu_cores"] * max(1, one.replicas) for one in samples if "cpu_cores" in one.values]
+def _demand(samples: Sequence[Sample]) -> list[tuple[float, float]]:
+    """Cores of all replicas together, per sample, with the seconds that it stands for: those since the one before.
+    The last hour has many samples and the days before have few."""
+    known = [one for one in samples if "cpu_cores" in one.values]
+    steps = [min(after.at - before.at, LONGEST_STEP) for before, after in pairwise(known)]
+    first = steps[0] if steps else 1.0
+    return [
+        (one.values["cpu_cores"] * max(1, one.replicas), seconds)
+        for one, seconds in zip(known, [first, *steps], strict=True)
+    ]
 
 
 def _highs(samples: Sequence[Sample], name: str) -> list[float]:

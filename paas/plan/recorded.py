@@ -26,6 +26,9 @@ SATURATED = 0.9
 QUIET = 0.25
 """Share of the samples, those with the least load per replica, whose latency is that of an idle replica."""
 
+NEIGHBOURS = 5
+"""Steps to each side by which a step is found to be a gap: samples of the last hour are closer together than others."""
+
 SLOW = 5
 """Samples over the latency target that say where it is reached; fewer may be chance."""
 
@@ -39,15 +42,21 @@ def trace(samples: Samples, name: str) -> Trace:
         raise ConfigError(
             f"too little was measured of {name} in that time", hint="wait some minutes, or give --trace FILE"
         )
-    usual = median(after[0] - before[0] for before, after in pairwise(known))
+    steps = [after[0] - before[0] for before, after in pairwise(known)]
     times, rates = [known[0][0]], [known[0][1]]
-    for (before, _), (at, rate) in pairwise(known):
+    for number, ((before, _), (at, rate)) in enumerate(pairwise(known)):
+        usual = _usual(steps, number)
         if at - before > 3 * usual:
             times.append(before + usual)
             rates.append(0.0)
         times.append(at)
         rates.append(max(0.0, rate))
-    return Trace(tuple(times), tuple(rates), times[-1] + usual)
+    return Trace(tuple(times), tuple(rates), times[-1] + _usual(steps, len(steps) - 1))
+
+
+def _usual(steps: Sequence[float], number: int) -> float:
+    """How far apart samples are around there."""
+    return median(steps[max(0, number - NEIGHBOURS) : number + NEIGHBOURS + 1])
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,12 +108,40 @@ def test_a_process_that_is_scaled_to_nothing_stays_so() -> None:
     assert propose(use(samples(), replicas=0)).replicas == 0
 
 
+def test_an_hour_of_many_samples_weighs_no_more_than_an_hour_of_few() -> None:
+    day = [Sample(at * 60.0, 1, {"memory_bytes": 100.0 * MIB, "cpu_cores": 0.1}) for at in range(1, 6 * 1440)]
+    hour = [Sample(day[-1].at + at * 5.0, 1, {"memory_bytes": 100.0 * MIB, "cpu_cores": 0.9}) for at in range(1, 721)]
+    assert propose(use([*day, *hour])).cpus == 0.2, "one hour of six days is less than a hundredth of the time"
+    late = [Sample(hour[-1].at + 10 * 3600.0, 1, {"memory_bytes": 100.0 * MIB, "cpu_cores": 0.9})]
+    assert propose(use([*day, *late])).cpus == 0.2, "nor does the first sample after a night without any"
+
+
+@pytest.mark.parametrize(
+    ("values", "share", "found"),
+    [
+        ([(1.0, 1.0)], 0.95, 1.0),
+        ([(1.0, 95.0), (2.0, 5.0)], 0.95, 1.0),
+        ([(2.0, 5.1), (1.0, 94.9)], 0.95, 2.0),
+        ([(float(one), 1.0) for one in range(1, 101)], 0.95, 95.0),
+        ([(3.0, 0.0)], 0.5, 3.0),
+    ],
+)
+def test_a_quantile_is_a_share_of_the_time(values: list[tuple[float, float]], share: float, found: float) -> None:
+    assert quantile(values, share) == found
+
+
+def test_nothing_has_no_quantile() -> None:
+    with pytest.raises(ValueError, match="no values"):
+        quantile([], 0.5)
+
+
 @given(st.lists(st.floats(0.0, 0.6), min_size=1, max_size=50), st.floats(1, 4000))
 def test_what_is_proposed_is_enough_and_proposed_again(cores: list[float], memory: float) -> None:
     found = samples(cores=cores, memory=memory)
     first = propose(use(found))
     assert first.memory >= memory * 1.25 * MIB
-    assert first.replicas * first.cpus * BUSY >= quantile(sorted(one.values["cpu_cores"] for one in found), 0.95) - 0.01
+    busy = quantile([(one.values["cpu_cores"], 1.0) for one in found], 0.95)
+    assert first.replicas * first.cpus * BUSY >= busy - 0.01
     limits = Limits(memory=first.memory, cpus=first.cpus)
     again = propose(use(found, limits=limits, replicas=first.replicas))
     assert (again.memory, again.cpus, again.replicas) == (first.memory, first.cpus, first.replicas)

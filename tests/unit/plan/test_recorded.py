@@ -20,6 +20,16 @@ def test_samples_become_rates_and_a_gap_is_no_load() -> None:
     assert (found.times, found.rates, found.end) == ((0, 10, 20, 30, 100), (5, 6, 7, 0, 8), 110)
 
 
+def test_older_samples_that_are_further_apart_are_no_gaps() -> None:
+    coarse = [sample(at, 7) for at in range(0, 3600, 60)]
+    fine = [sample(3600 + at, 7) for at in range(0, 3600, 5)]
+    found = trace([*coarse, *fine], "shop")
+    assert set(found.rates) == {7}
+    lost = [one for one in [*coarse, *fine] if not (600 < one["at"] < 1200 or 4000 < one["at"] < 4100)]
+    gaps = trace(lost, "shop")
+    assert [at for at, rate in zip(gaps.times, gaps.rates, strict=True) if rate == 0] == [660, 4005]
+
+
 def test_too_little_is_told_with_what_to_do() -> None:
     with pytest.raises(ConfigError, match="too little was measured of shop") as refused:
         trace([sample(0, 5), {"at": 5, "replicas": 1, "values": {"cpu": 0.1}}], "shop")
