@@ -40,6 +40,7 @@ from paas.usecases.custom_signals import CustomSignals
 from paas.usecases.doctor import Check, checks
 from paas.usecases.door import Door
 from paas.usecases.operations import Operations
+from paas.usecases.readings import Readings
 from paas.usecases.review_watch import PERIOD as REVIEW_PERIOD
 from paas.usecases.review_watch import ReviewWatch
 from paas.usecases.sampling import Sampler
@@ -119,6 +120,7 @@ def wire(
         locks=Locks(clock),
         build_env=build_env(os.environ if environ is None else environ),
         signals=signals,
+        readings=Readings(clock),
     )
     door = Door.of(context)
     operations = Operations(door)

@@ -110,6 +110,8 @@ def explain(
         return
     for one in answer["decisions"]:
         _explained(one)
+    for line in troubled(answer["signals"]):
+        say(line)
     if not answer["decisions"]:
         say("no decision changed anything yet; paas autoscale list shows the rules")
 
@@ -182,6 +184,9 @@ def _told(answer: dict[str, Any], as_json: bool) -> None:
         [_row(line) for line in answer["processes"]],
         empty="no process is scaled by rules: paas autoscale set web --max 5",
     )
+    if answer["signals"]:
+        put("")
+        table(["signal", "value", "read", "state"], [_signal(one) for one in answer["signals"]])
     for line in answer["processes"]:
         if last := line["last"]:
             say(f"{line['process']}: {ago(last['at'])} ago {last['replicas']} → {last['wanted']}: {last['why']}")
@@ -204,3 +209,18 @@ def _stepped(step: dict[str, Any]) -> str:
     upper = f" over {step['upper']:g}: +{step['add']}" if step["upper"] is not None else ""
     lower = f" under {step['lower']:g}: -{step['remove']}" if step["lower"] is not None else ""
     return f"{step['metric']}{upper}{lower}"
+
+
+def _signal(one: dict[str, Any]) -> tuple[object, ...]:
+    value = "-" if one["value"] is None else f"{one['value']:.6g}"
+    return one["name"], value, f"{ago(one['at'])} ago" if one["at"] else "-", _standing(one)
+
+
+def _standing(one: dict[str, Any]) -> str:
+    return f"{one['state']}: {one['why']}" if one["why"] else str(one["state"])
+
+
+def troubled(signals: list[dict[str, Any]]) -> list[str]:
+    """A line for each signal of the app's own that is not read as it should be, with the cause."""
+    words = {"dead": "has no value", "failing": "failed; the value before it stands", "partial": "is read in part"}
+    return [f"signal {one['name']} {words[one['state']]}: {one['why']}" for one in signals if one["state"] in words]

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from paas.cli.autoscale_rules import troubled
 from paas.cli.connection import ask
 from paas.cli.lazy import new_app
 from paas.cli.options import AppOption, JsonOption
@@ -96,6 +97,8 @@ def _drawn(answer: dict[str, Any], *, clear: bool) -> None:
     for one in answer["series"]:
         if one["samples"]:
             _series(answer, one)
+    for line in troubled(answer["signals"]):
+        put(line)
     sys.stdout.flush()
 
 

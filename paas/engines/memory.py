@@ -12,7 +12,7 @@ import itertools
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from paas.engines.memory_runs import Kept, MemoryRuns
@@ -93,6 +93,8 @@ class MemoryEngine(MemoryRuns):
         self._runs: dict[str, Kept] = {}
         self.busy: dict[str, list[int]] = {}
         self.used: dict[str, Used] = {}
+        self.during_exec: Callable[[], None] = lambda: None
+        """What goes on while a command runs inside a replica."""
         self.down = False
         self._clock = clock
         self._versions: dict[ServiceKey, _Version] = {}
@@ -273,6 +275,7 @@ class MemoryEngine(MemoryRuns):
         """Print the command and return 0. Raises NotFound for a replica that is not there."""
         version, found = self._find(replica)
         self.calls.append(f"exec {version.spec.process}.{found.index}")
+        self.during_exec()
         terminal.write(" ".join(command).encode() + b"\n")
         return 0
 

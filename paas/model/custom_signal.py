@@ -34,3 +34,27 @@ class CustomSignal:
     query: str = ""
     addon: str = ""
     period: float = 15.0
+
+
+class Standing(StrEnum):
+    """How a signal is doing. `partial`: some replicas gave no number. `failing`: the last try failed, and the value
+    before it stands for now. `dead`: there is no value. `waiting`: not read yet. `off`: nobody is to be asked."""
+
+    OK = "ok"
+    PARTIAL = "partial"
+    FAILING = "failing"
+    DEAD = "dead"
+    WAITING = "waiting"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """A signal as it is now. `value` is what counts (None: there is none), read at `at` (Unix seconds; 0: never). `why`
+    is the cause, in one line, where it is not `ok`."""
+
+    name: str
+    state: Standing
+    value: float | None = None
+    at: float = 0.0
+    why: str = ""

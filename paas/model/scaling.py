@@ -162,7 +162,8 @@ class Sample:
 class Decision:
     """What came out. `proposed` is what the target rules asked for at this moment, before windows and bounds; None
     when none of them had data. `why` is one sentence; `limits` are the words of what held it back (`max`, `min`,
-    `window`, `cooldown`, `paused`, `scale-in off`, `no data`); `alarm` says that metrics are missing."""
+    `window`, `cooldown`, `paused`, `scale-in off`, `no data`); `missing` are the signals of rules that have no value,
+    and `alarm` says that one of them should have."""
 
     at: float
     replicas: int
@@ -171,3 +172,4 @@ class Decision:
     proposed: int | None = None
     limits: tuple[str, ...] = field(default=())
     alarm: bool = False
+    missing: tuple[str, ...] = field(default=())

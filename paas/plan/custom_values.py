@@ -102,9 +102,15 @@ def finite(value: float, what: str) -> float:
     return found
 
 
-def combined(values: Sequence[float], how: Combine) -> float:
-    """What those of several replicas come to; there is at least one."""
+def combined(values: Sequence[float], how: Combine, asked: int) -> float | None:
+    """What the numbers of replicas come to, where `asked` were asked. None: fewer than half answered.
+
+    Who did not answer counts for as much as the others on average: left out of a sum, the load would look smaller than
+    it is, just when a replica is too busy to answer.
+    """
+    if not values or 2 * len(values) < asked:
+        return None
     if how is Combine.MAXIMUM:
         return max(values)
-    total = finite(sum(values), "the sum of all replicas")
-    return total / len(values) if how is Combine.AVERAGE else total
+    mean = finite(sum(values), "the sum of all replicas") / len(values)
+    return mean if how is Combine.AVERAGE else finite(mean * asked, "the sum of all replicas")

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from paas.model.custom_signal import Reading, Standing
 from paas.model.metrics import Look, Series, is_custom
 from paas.model.scaling import Sample
 from paas.model.service import Measured
@@ -28,9 +29,15 @@ class _Family:
 
 
 def text(
-    look: Look | None, last: Mapping[Series, Sample], names: Mapping[str, str], *, version: str, now: float
+    look: Look | None,
+    last: Mapping[Series, Sample],
+    names: Mapping[str, str],
+    *,
+    version: str,
+    now: float,
+    readings: Mapping[str, Sequence[Reading]] | None = None,
 ) -> str:
-    """The page. `names` are the apps that may be told of, id → name."""
+    """The page. `names` are the apps that may be told of, id → name; `readings` the signals that they declare."""
     fresh = look if look and now - look.at <= FRESH else None
     families: list[_Family] = [
         _Family("paas_build_info", "gauge", "The platform's version.", [({"version": version}, 1.0)])
@@ -44,6 +51,7 @@ def text(
         measured = [one for one in fresh.measured if one.key.app_id in names]
         families += [*_replicas(measured, names), *_states(measured, names), *_in_flight(fresh, measured, names)]
         families += [*_traffic(fresh, names), *_custom(last, names, now)]
+    families.append(_readable(readings or {}, names))
     return "".join(line for family in families if family.values for line in _lines(family))
 
 
@@ -152,3 +160,14 @@ def _custom(last: Mapping[Series, Sample], names: Mapping[str, str], now: float)
         if is_custom(name)
     ]
     yield _Family("paas_custom_signal", "gauge", "Signals that apps declare.", values)
+
+
+def _readable(readings: Mapping[str, Sequence[Reading]], names: Mapping[str, str]) -> _Family:
+    """Whether they can be read; of those that nobody is to be asked for nothing is said."""
+    values = [
+        ({"app": names[app_id], "signal": one.name}, 0.0 if one.value is None else 1.0)
+        for app_id, ones in sorted(readings.items())
+        for one in ones
+        if app_id in names and one.state not in (Standing.OFF, Standing.WAITING)
+    ]
+    return _Family("paas_custom_signal_readable", "gauge", "Whether a signal that an app declares has a value.", values)

@@ -16,8 +16,8 @@ Step rules follow Elastic Beanstalk's triggers.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import median_high
 
@@ -71,10 +71,17 @@ class _Look:
 
 
 def decide(
-    rules: Autoscale, replicas: int, samples: Sequence[Sample], now: float, history: Sequence[Decision] = ()
+    rules: Autoscale,
+    replicas: int,
+    samples: Sequence[Sample],
+    now: float,
+    history: Sequence[Decision] = (),
+    *,
+    causes: Mapping[str, str] | None = None,
 ) -> Decision:
     """How many replicas there should be. `samples` and `history` (earlier decisions) are in the order of time, as much
-    of both as the longest window and a minute more. The highest wanted of all rules wins; the bounds always hold."""
+    of both as the longest window and a minute more. `causes` say of signals why they could not be read, as far as that
+    is known. The highest wanted of all rules wins; the bounds always hold."""
     fresh = samples if samples and now - samples[-1].at <= STALE else ()
     look = _Look(rules, replicas, fresh, now, history)
     targets = [_target(look, rule) for rule in rules.rules if isinstance(rule, TargetRule)]
@@ -83,9 +90,18 @@ def decide(
     proposed = target.wanted if target else None
     if target and target.wanted > replicas:
         target = _settled(look, target)
-    blind = None in targets or None in steps
-    found = _held(look, [one for one in (target, *steps) if one], blind=blind)
-    return _bounded(look, found, proposed=proposed, alarm=blind)
+    missing = tuple(dict.fromkeys(one.metric for one in rules.rules if not _measured(look, one.metric)))
+    found = _held(look, [one for one in (target, *steps) if one], unread(missing, causes or {}))
+    return _bounded(look, found, proposed=proposed, missing=missing)
+
+
+def unread(missing: Sequence[str], causes: Mapping[str, str]) -> str:
+    """The signals that are missing, each with its cause where that is known; empty: none is."""
+    return ", ".join(f"{name} ({causes[name]})" if name in causes else name for name in missing)
+
+
+def _measured(look: _Look, metric: str) -> bool:
+    return bool(look.samples) and _has(look.samples[-1], metric)
 
 
 # --- targets -------------------------------------------------------------------------------------------------------
@@ -93,7 +109,7 @@ def decide(
 
 def _target(look: _Look, rule: TargetRule) -> _Proposal | None:
     """What one target asks for; None without data."""
-    if not look.samples or not _has(look.samples[-1], rule.metric):
+    if not _measured(look, rule.metric):
         return None
     seen = _seen(look, rule, max(look.rules.in_window, look.rules.average))
     if rule.signal.tracked:
@@ -233,7 +249,7 @@ def _step(look: _Look, rule: StepRule) -> _Proposal | None:
     periods = max(rule.evaluations, math.ceil(rule.breach / rule.period))
     values = [_period(rule, look.samples, look.now - rule.period * number) for number in range(periods)]
     seen = [value for value in values if value is not None]
-    if not look.samples or not _has(look.samples[-1], rule.metric):
+    if not _measured(look, rule.metric):
         return None
     if len(seen) < len(values):
         return _Proposal(look.replicas, f"{rule.metric}: not measured for {periods} × {rule.period:g} s yet")
@@ -265,22 +281,22 @@ def _period(rule: StepRule, samples: Sequence[Sample], end: float) -> float | No
 # --- what comes of it ----------------------------------------------------------------------------------------------
 
 
-def _held(look: _Look, found: Sequence[_Proposal], *, blind: bool) -> _Proposal:
-    """The highest proposal, after what may keep the number as it is."""
+def _held(look: _Look, found: Sequence[_Proposal], missing: str) -> _Proposal:
+    """The highest proposal, after what may keep the number as it is; `missing` names the signals without a value."""
     if look.rules.paused:
         return _Proposal(look.replicas, "paused", "paused")
     if not found:
-        why = "no metrics: the number is held" if look.rules.rules else "no rule but the bounds"
-        return _Proposal(look.replicas, why, "no data" if blind else "")
+        why = f"no value of {missing}: the number is held" if missing else "no rule but the bounds"
+        return _Proposal(look.replicas, why, "no data" if missing else "")
     best = max(found, key=lambda one: one.wanted)
-    if best.wanted < look.replicas and blind:
-        return _Proposal(look.replicas, f"{best.why}, but another rule has no metrics: nothing is let go", "no data")
+    if best.wanted < look.replicas and missing:
+        return _Proposal(look.replicas, f"{best.why}, but there is no value of {missing}: none is let go", "no data")
     if best.wanted < look.replicas and not look.rules.scale_in:
         return _Proposal(look.replicas, f"{best.why}, but scale-in is off", "scale-in off")
-    return best
+    return replace(best, why=f"{best.why}; no value of {missing}") if missing else best
 
 
-def _bounded(look: _Look, found: _Proposal, *, proposed: int | None, alarm: bool) -> Decision:
+def _bounded(look: _Look, found: _Proposal, *, proposed: int | None, missing: tuple[str, ...]) -> Decision:
     least, most, scheduled = schedule.bounds(look.rules, look.now)
     wanted = min(max(found.wanted, least), most)
     limits, why = (found.limit,) if found.limit else (), found.why
@@ -288,8 +304,9 @@ def _bounded(look: _Look, found: _Proposal, *, proposed: int | None, alarm: bool
         bound = "max" if wanted < found.wanted else "min"
         limits, why = (*limits, bound), f"{why}; {bound} is {wanted}" + (f" by {scheduled}" if scheduled else "")
     return Decision(
-        at=look.now, replicas=look.replicas, wanted=wanted, why=why, proposed=proposed, limits=limits, alarm=alarm
-    )
+        at=look.now, replicas=look.replicas, wanted=wanted, why=why, proposed=proposed, limits=limits,
+        alarm=bool(missing), missing=missing,
+    )  # fmt: skip
 
 
 def _has(sample: Sample, metric: str) -> bool:

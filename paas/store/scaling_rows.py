@@ -28,13 +28,14 @@ def rules(values: Mapping[str, Any] | None) -> Autoscale | None:
 
 def decision_values(decision: Decision) -> Values:
     """A decision as a document."""
-    return {**asdict(decision), "limits": list(decision.limits)}
+    return {**asdict(decision), "limits": list(decision.limits), "missing": list(decision.missing)}
 
 
 def decision(values: Mapping[str, Any]) -> Decision:
     """The decision of a document."""
     known = _known(Decision, values)
-    return Decision(**{**known, "limits": tuple(known.get("limits", ()))})
+    listed = {name: tuple(known.get(name, ())) for name in ("limits", "missing")}
+    return Decision(**{**known, **listed})
 
 
 def sample_values(sample: Sample) -> Values:

@@ -12,6 +12,7 @@ from paas.errors import ConfigError, UsageError
 from paas.model import schedule
 from paas.model.app import App, Release
 from paas.model.autoscaling import Override, Recorded
+from paas.model.custom_signal import Reading
 from paas.model.scaling import DEFAULT, Autoscale, Decision, Sample, ScheduleRule, StepRule, TargetRule
 from paas.requests.autoscale import (
     ExplainAutoscale,
@@ -60,18 +61,20 @@ class RulesLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppRules:
-    """All processes of an app that are scaled by rules."""
+    """All processes of an app that are scaled by rules, and the signals that the app declares, as they are now."""
 
     app: str
     processes: tuple[RulesLine, ...]
+    signals: tuple[Reading, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explained:
-    """Decisions of an app, oldest first."""
+    """Decisions of an app, oldest first, and the signals that it declares, as they are now."""
 
     app: str
     decisions: tuple[Recorded, ...]
+    signals: tuple[Reading, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +165,8 @@ def pause_autoscale(context: Context, request: PauseAutoscale, act: Act) -> AppR
 def explain_autoscale(context: Context, request: ExplainAutoscale, act: Act) -> Explained:
     """The last decisions that are kept."""
     app = context.store.app(request.app)
-    return Explained(app=app.name, decisions=context.store.decisions(app.id, request.process, request.limit))
+    decisions = context.store.decisions(app.id, request.process, request.limit)
+    return Explained(app=app.name, decisions=decisions, signals=context.readings.of(app.id))
 
 
 def recorded_load(context: Context, request: RecordedLoad, act: Act) -> Load:
@@ -252,7 +256,7 @@ def _shown(context: Context, app: App) -> AppRules:
         _line(context, app, process, rules, counts.get(process, 0))
         for process, rules in rules_of(context, app, release).items()
     ]
-    return AppRules(app=app.name, processes=tuple(lines))
+    return AppRules(app=app.name, processes=tuple(lines), signals=context.readings.of(app.id))
 
 
 def _line(context: Context, app: App, process: str, rules: Autoscale, replicas: int) -> RulesLine:

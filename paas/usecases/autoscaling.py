@@ -16,10 +16,11 @@ from itertools import pairwise
 from paas.errors import Conflict, NotFound, PaasError
 from paas.model.app import App, Release, ReleaseStatus
 from paas.model.autoscaling import Recorded
+from paas.model.custom_signal import Standing
 from paas.model.events import Event
 from paas.model.scaling import Autoscale, Decision, Sample, StepRule
-from paas.plan.scaling import MEMORY, PATIENCE, STALE, decide
-from paas.usecases import room
+from paas.plan.scaling import MEMORY, PATIENCE, STALE, decide, unread
+from paas.usecases import readings, room
 from paas.usecases.apps import wanted_counts
 from paas.usecases.autoscale import effective
 from paas.usecases.context import Context
@@ -127,9 +128,13 @@ class Autoscaler:
         if not count:
             return
         samples = self._samples(state, rules)
-        decision = decide(rules, count, samples, now, state.history)
+        known = self.context.readings.of(app.id)
+        causes = readings.causes(known)
+        decision = decide(rules, count, samples, now, state.history, causes=causes)
+        if decision.missing and {one.name for one in known if one.state is Standing.OFF}.issuperset(decision.missing):
+            decision = replace(decision, alarm=False)  # nobody is to be asked: that is no trouble
         decision = self._held(app, release, state, decision)
-        self._watch(state, rules, decision)
+        self._watch(state, rules, decision, causes)
         if decision.wanted == count:
             self._remember(state, decision, samples)
         else:
@@ -251,27 +256,27 @@ class Autoscaler:
     def _remember(self, state: _State, decision: Decision, samples: Sequence[Sample]) -> None:
         """To the history always; to the store when it changes something, or holds for another reason than the last."""
         state.history.append(decision)
-        reason, before = (decision.limits, decision.alarm), state.kept
-        if decision.wanted == decision.replicas and reason == (
-            (before.limits, before.alarm) if before else ((), False)
-        ):
+        if decision.wanted == decision.replicas and _reason(decision) == _reason(state.kept):
             return
         state.kept = decision
         self.context.store.add_decision(
             Recorded(app_id=state.app.id, process=state.process, decision=decision, samples=tuple(samples[-SHOWN:]))
         )
 
-    def _watch(self, state: _State, rules: Autoscale, decision: Decision) -> None:
-        """Tell once when metrics are missing, and when the maximum has not been enough for a while."""
+    def _watch(self, state: _State, rules: Autoscale, decision: Decision, causes: Mapping[str, str]) -> None:
+        """Tell once when signals are missing, and when the maximum has not been enough for a while."""
         now, process = decision.at, state.process
         state.blind_since = (state.blind_since or now) if decision.alarm else None
         state.full_since = (state.full_since or now) if _at_maximum(decision) else None
         if state.blind_since is not None and now - state.blind_since >= BLIND:
-            message = f"{process} has had no metrics for {BLIND:g} s: its {decision.replicas} replicas are held"
+            missing = unread(decision.missing, causes)
+            message = (
+                f"{process} has had no value of {missing} for {BLIND:g} s: none of its {decision.replicas} is let go"
+            )
             self._once(state, "autoscale.blind", message, decision)
         elif state.blind_since is None and "autoscale.blind" in state.told:
             state.told.discard("autoscale.blind")
-            self._tell(state, "autoscale.sighted", f"{process} has metrics again", decision)
+            self._tell(state, "autoscale.sighted", f"{process} has all its signals again", decision)
         if state.full_since is None:
             state.told.discard("autoscale.maximum")
         elif now - state.full_since >= rules.max_alarm:
@@ -312,6 +317,11 @@ def _undone(history: Sequence[Decision]) -> int:
     """How often, at most, a scale-in had to be undone: what is asked of the past grows with it."""
     up = [one.wanted > one.replicas for one in history if one.wanted != one.replicas]
     return sum(after and not before for before, after in pairwise(up))
+
+
+def _reason(decision: Decision | None) -> tuple[object, ...]:
+    """What is worth a record of its own, even where the number stays."""
+    return (decision.limits, decision.alarm, decision.missing) if decision else ((), False, ())
 
 
 def _keep(decision: Decision, limit: str, words: str) -> Decision:

@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from paas.clock import SystemClock
 from paas.interfaces import Builder, Clock, Engine, NoSignals, Router, Signals, Stack, Store
 from paas.model.events import Emit, Event
 from paas.model.people import EVERYTHING, Access, Actor, Role, at_least
 from paas.settings import Settings
+from paas.usecases.readings import Readings
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,3 +109,4 @@ class Context:
     locks: Locks
     build_env: Mapping[str, str] = field(default_factory=dict)
     signals: Signals = field(default_factory=NoSignals)
+    readings: Readings = field(default_factory=lambda: Readings(SystemClock()))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import paas
 from paas.errors import NotFound
+from paas.model.custom_signal import Reading
 from paas.model.metrics import ABSOLUTE, BOOT, STATUS
 from paas.model.scaling import SIGNALS, Sample
 from paas.plan import exposition
@@ -33,7 +34,7 @@ class Measurements:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppMetrics:
     """Samples between two moments (Unix seconds), and the unit of each value in them. `measured` are all names there
-    is something known of."""
+    is something known of, `signals` those that the app declares, as they are now."""
 
     app: str
     since: float
@@ -41,6 +42,7 @@ class AppMetrics:
     units: Mapping[str, str]
     measured: tuple[str, ...]
     series: tuple[Measurements, ...]
+    signals: tuple[Reading, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ def show_metrics(context: Context, request: ShowMetrics, act: Act) -> AppMetrics
     seen = dict.fromkeys(value for one in found for sample in one.samples for value in sample.values)
     return AppMetrics(
         app=app.name, since=now - request.last, until=now, units={name: _unit(name) for name in seen}, measured=known,
-        series=found,
+        series=found, signals=context.readings.of(app.id),
     )  # fmt: skip
 
 
@@ -77,8 +79,9 @@ def scrape_metrics(context: Context, request: ScrapeMetrics, act: Act) -> Page:
     """The page that Prometheus asks for, with the apps one may see."""
     names = {app.id: app.name for app in context.store.apps() if act.may(app.id)}
     text = exposition.text(
-        context.signals.look(), context.signals.last(), names, version=paas.__version__, now=context.clock.now()
-    )
+        context.signals.look(), context.signals.last(), names, version=paas.__version__, now=context.clock.now(),
+        readings={app_id: context.readings.of(app_id) for app_id in names},
+    )  # fmt: skip
     return Page(text, exposition.MEDIA_TYPE)
 
 

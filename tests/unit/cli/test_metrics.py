@@ -14,7 +14,7 @@ from paas.errors import UsageError
 def answer(count: int, every: float = 5.0, **values: float) -> dict[str, Any]:
     samples = [{"at": 1000 + every * number, "replicas": 2, "values": values} for number in range(1, count + 1)]
     series = [{"name": "web", "samples": samples}]
-    return {"app": "shop", "since": 1000.0, "until": 1000 + every * count, "series": series}
+    return {"app": "shop", "since": 1000.0, "until": 1000 + every * count, "series": series, "signals": []}
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,12 @@ def test_few_samples_fill_the_columns_between_them() -> None:
     found = answer(12, every=300.0, requests=1.0)
     columns = metrics._columns(found["series"][0]["samples"], found["since"], found["until"])
     assert all(columns[6:])
+
+
+def test_a_signal_that_cannot_be_read_is_told_with_its_cause(capsys: pytest.CaptureFixture[str]) -> None:
+    dead = {"name": "mail", "state": "dead", "value": None, "at": 0.0, "why": "web.1: no answer in 3 s"}
+    metrics._drawn(answer(3, cpu=0.5) | {"signals": [dead]}, clear=False)
+    assert capsys.readouterr().out.splitlines()[-1] == "signal mail has no value: web.1: no answer in 3 s"
 
 
 def test_nothing_measured_is_said(capsys: pytest.CaptureFixture[str]) -> None:

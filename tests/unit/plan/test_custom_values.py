@@ -124,9 +124,17 @@ def test_an_answer_that_is_huge_or_no_text_is_refused() -> None:
 
 
 def test_replicas_are_combined_as_declared() -> None:
-    assert [combined([1, 2, 6], how) for how in Combine] == [9, 3, 6]
+    assert [combined([1, 2, 6], how, 3) for how in Combine] == [9, 3, 6]
     with pytest.raises(ValueError, match="finite"):
-        combined([1e308, 1e308], Combine.SUM)
+        combined([1e308, 1e308], Combine.SUM, 2)
+    with pytest.raises(ValueError, match="finite"):
+        combined([1e308], Combine.SUM, 2)
+
+
+def test_who_does_not_answer_counts_as_the_others_do_on_average_and_less_than_half_is_no_value() -> None:
+    assert [combined([1, 5], how, 4) for how in Combine] == [12, 3, 5]
+    assert [combined([1], how, 3) for how in Combine] == [None, None, None]
+    assert [combined([], how, 1) for how in Combine] == [None, None, None]
 
 
 @given(st.text(max_size=200), st.sampled_from(["waiting", 'waiting{a="b"}']))

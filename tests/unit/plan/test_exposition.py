@@ -8,6 +8,7 @@ from dataclasses import replace
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from paas.model.custom_signal import Reading, Standing
 from paas.model.metrics import Look, Series
 from paas.model.route import Traffic
 from paas.model.scaling import Sample
@@ -51,6 +52,19 @@ def test_counters_gauges_and_histograms_are_what_they_say() -> None:
 def test_what_is_not_known_has_no_line() -> None:
     assert "paas_replica_disk_read_bytes" not in families()
     assert "paas_replica_in_flight_requests" not in families(replace(LOOK, in_flight=None, traffic=None))
+
+
+def test_dead_signals_can_be_seen_as_such() -> None:
+    ones = [
+        Reading(name="mail", state=Standing.DEAD, why="no answer"),
+        Reading(name="jobs", state=Standing.FAILING, value=3.0, why="no answer"),
+        Reading(name="rest", state=Standing.OFF, why="web is scaled to 0"),
+    ]
+    page = text(LOOK, LAST, {"a1": "shop"}, version="1", now=103.0, readings={"a1": ones, "b2": ones})
+    (family,) = [one for one in text_string_to_metric_families(page) if one.name == "paas_custom_signal_readable"]
+    assert [(one.labels, one.value) for one in family.samples] == [
+        ({"app": "shop", "signal": "mail"}, 0.0), ({"app": "shop", "signal": "jobs"}, 1.0),
+    ]  # fmt: skip
 
 
 def test_signals_of_the_apps_own_are_told_and_only_those() -> None:

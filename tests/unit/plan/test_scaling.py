@@ -135,14 +135,26 @@ def test_latency_is_not_believed_while_the_last_ones_warm_up() -> None:
 def test_dead_metrics_hold_the_number_and_raise_an_alarm(samples: list[Sample]) -> None:
     made = decide(cpu(), 3, samples, 100)
     assert (made.wanted, made.alarm, made.limits, made.proposed) == (3, True, ("no data",), None)
+    assert (made.missing, made.why) == (("cpu",), "no value of cpu: the number is held")
 
 
 def test_a_rule_without_metrics_keeps_the_others_from_letting_go_but_not_from_growing() -> None:
     rules = replace(requests(), rules=(*requests().rules, TargetRule(metric="memory", target=0.8)))
     down = decide(rules, 5, steady(5, 30), 600, kept(5))
     assert (down.wanted, down.alarm, down.limits) == (5, True, ("no data",))
+    assert down.why.endswith("but there is no value of memory: none is let go")
     up = decide(rules, 5, steady(5, 290), 600, kept(5))
-    assert (up.wanted, up.alarm) == (10, True)
+    assert (up.wanted, up.alarm, up.missing) == (10, True, ("memory",))
+
+
+def test_signals_without_a_value_are_named_with_the_cause_once_each() -> None:
+    mail = TargetRule(metric="mail", target=5.0)
+    rules = replace(requests(), rules=(*requests().rules, mail, StepRule(metric="mail", upper=9.0)))
+    made = decide(rules, 5, steady(5, 30), 600, kept(5), causes={"mail": "web.1: GET /m answered 500, not 200"})
+    assert made.missing == ("mail",)
+    assert "no value of mail (web.1: GET /m answered 500, not 200): none is let go" in made.why
+    blind = decide(rules, 5, [], 600, kept(5), causes={"mail": "not read yet"})
+    assert blind.why == "no value of requests, mail (not read yet): the number is held"
 
 
 def test_scale_in_may_be_off() -> None:

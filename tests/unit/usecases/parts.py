@@ -19,6 +19,7 @@ from paas.routers.memory import MemoryRouter
 from paas.settings import Settings
 from paas.store.memory import MemoryStore
 from paas.usecases.context import Act, Context, Locks
+from paas.usecases.readings import Readings
 from paas.usecases.releases import change_release
 
 GOOD, BETTER, BAD = "sha256:good", "sha256:better", "sha256:bad"
@@ -202,6 +203,7 @@ def parts(home: Path, **settings: object) -> Parts:
         router=router,
         clock=clock,
         locks=Locks(clock),
+        readings=Readings(clock),
     )
     return Parts(context, engine, router, store, builder, clock)
 

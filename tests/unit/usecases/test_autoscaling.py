@@ -12,9 +12,12 @@ from paas.errors import Conflict
 from paas.interfaces import NoSignals
 from paas.model.app import App, ProcessSpec, Release, ReleaseKind
 from paas.model.autoscaling import Protection
+from paas.model.custom_signal import CustomSignal
 from paas.model.scaling import Autoscale, Sample, TargetRule
 from paas.model.sleep import Sleep
+from paas.requests.autoscale import ExplainAutoscale
 from paas.requests.processes import Scale
+from paas.usecases.autoscale import explain_autoscale
 from paas.usecases.autoscaling import BLIND, FIRST_WAIT, PERIOD, Autoscaler
 from paas.usecases.processes import scale
 from paas.usecases.releases import change_release
@@ -22,6 +25,10 @@ from paas.usecases.sleep import wake
 from tests.unit.usecases.parts import BAD, GOOD, HTTP, Parts, parts
 
 RULES = Autoscale(least=1, most=6, rules=(TargetRule(metric="requests", target=10.0),))
+
+
+MAIL = CustomSignal(name="mail", path="/m", prometheus="mail")
+BY_MAIL = Autoscale(least=1, most=9, rules=(TargetRule(metric="mail", target=5.0),))
 
 
 class Fed(NoSignals):
@@ -160,6 +167,38 @@ def test_decisions_survive_a_restart(lab: Lab) -> None:
     lab.loop = Autoscaler(lab.platform.context)
     assert lab.load({"requests": 1.0}, 60)[-1] == 5, "the window after a scale-out was forgotten"
     assert any("wants 5" in why for why in lab.whys())
+
+
+def test_a_signal_that_cannot_be_read_is_named_with_its_cause_where_the_number_is_held(tmp_path: Path) -> None:
+    lab = Lab(tmp_path, BY_MAIL)
+    kept = lab.platform.context.readings
+    kept.declare({lab.app.id: [MAIL]})
+    kept.failed(lab.app.id, MAIL, "web.1: GET /m answered 500, not 200")
+    lab.load({"cpu": 0.1}, BLIND + 30)
+    words = "no value of mail (web.1: GET /m answered 500, not 200)"
+    assert lab.whys() == [f"{words}: the number is held"]
+    (told,) = [event for _, event in lab.platform.store.events(lab.app.id) if event.kind == "autoscale.blind"]
+    assert told.message == f"web has had {words} for 60 s: none of its 1 is let go"
+    answer = explain_autoscale(lab.platform.context, ExplainAutoscale(app="shop"), lab.platform.act)
+    assert [(one.name, one.state) for one in answer.signals] == [("mail", "dead")]
+    assert answer.decisions[-1].decision.missing == ("mail",)
+
+
+def test_another_signal_that_goes_missing_is_another_record(tmp_path: Path) -> None:
+    lab = Lab(tmp_path, replace(BY_MAIL, rules=(*BY_MAIL.rules, TargetRule(metric="cpu", target=0.5))))
+    lab.load({"cpu": 0.1}, 20)
+    lab.load({"mail": 1.0}, 20)
+    assert [one.partition("; ")[2] for one in lab.whys()] == ["no value of mail", "no value of cpu"]
+
+
+def test_a_signal_of_a_process_that_is_scaled_to_0_holds_the_number_without_an_alarm(tmp_path: Path) -> None:
+    lab = Lab(tmp_path, BY_MAIL)
+    kept = lab.platform.context.readings
+    kept.declare({lab.app.id: [MAIL]})
+    kept.off(lab.app.id, MAIL, "other is scaled to 0")
+    lab.load({"cpu": 0.1}, BLIND * 2)
+    assert lab.whys() == ["no value of mail (other is scaled to 0): the number is held"]
+    assert "autoscale.blind" not in lab.kinds()
 
 
 def test_an_app_that_is_idle_is_not_blind_about_its_latency(tmp_path: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ import pytest
 from paas.errors import PlatformError
 from paas.model.app import App, Release, ReleaseStatus
 from paas.model.autoscaling import Override
-from paas.model.custom_signal import Combine, CustomSignal
+from paas.model.custom_signal import Combine, CustomSignal, Standing
 from paas.model.metrics import Look, Series
 from paas.model.scaling import Autoscale, Sample, TargetRule
 from paas.model.sleep import Sleep
@@ -20,7 +22,8 @@ from paas.requests.addons import CreateAddon
 from paas.requests.autoscale import SetAutoscale
 from paas.usecases.addons import create_addon
 from paas.usecases.autoscale import rules_of, set_autoscale
-from paas.usecases.custom_signals import TOLD, CustomSignals
+from paas.usecases.custom_signals import OF_DATABASES, OF_REPLICAS, CustomSignals
+from paas.usecases.readings import TOLD
 from paas.usecases.sampling import Sampler
 from tests.unit.usecases.parts import parts
 
@@ -34,10 +37,22 @@ class Web:
 
     answer: Callable[[str], bytes] = lambda address: b"waiting 3\n"
     asked: list[tuple[str, str, str]] = field(default_factory=list)
+    held: dict[str, threading.Event] = field(default_factory=dict)
+    """Paths that answer when the event is set."""
 
     def __call__(self, address: str, host: str, path: str, *, limit: int, seconds: float) -> bytes:
         self.asked.append((address, host, path))
+        if path in self.held:
+            assert self.held[path].wait(20)
         return self.answer(address)
+
+
+def until(true: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Wait for what threads do."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 class Lab:
@@ -93,18 +108,65 @@ def test_another_port_is_asked_where_one_is_said(tmp_path: Path) -> None:
     assert lab.web.asked[0][0].endswith(":9100")
 
 
-def test_a_replica_that_does_not_answer_leaves_no_sum_and_the_last_value_is_soon_too_old(tmp_path: Path) -> None:
-    lab = Lab(tmp_path, WAITING)
-    lab.read()
+def silent(lab: Lab, *numbers: int) -> None:
+    """From now on these replicas do not answer; the others have 3 waiting."""
+    (service,) = lab.platform.engine.observe(lab.app.id)
+    addresses = {one.address for one in service.replicas if one.index in numbers}
 
     def answer(address: str) -> bytes:
-        if address == lab.web.asked[0][0]:
+        if address in addresses:
             raise PlatformError("GET /metrics: no answer in 3 s")
         return b"waiting 3\n"
 
     lab.web.answer = answer
-    assert lab.read() == {"waiting": 6.0}, "one answer that was lost blinds nobody"
+
+
+def test_a_replica_that_does_not_answer_counts_as_the_others_do_and_is_named(tmp_path: Path) -> None:
+    lab = Lab(tmp_path, WAITING, replicas=3)
+    silent(lab, 2)
+    assert lab.read(times=TOLD) == {"waiting": 9.0}
+    why = "1 of 3 replicas gave no number; web.2: GET /metrics: no answer in 3 s"
+    assert lab.told() == [("signal.partial", f"signal waiting is read of some replicas alone: {why}")]
+    silent(lab)
+    lab.read()
+    assert lab.told()[1:] == [("signal.works", "signal waiting can be read again")]
+
+
+def test_when_fewer_than_half_answer_there_is_no_value_once_the_last_is_too_old(tmp_path: Path) -> None:
+    lab = Lab(tmp_path, WAITING, replicas=3)
+    lab.read()
+    silent(lab, 1, 3)
+    assert lab.read() == {"waiting": 9.0}, "one answer that was lost blinds nobody"
     assert lab.read(times=2) == {}
+    (found,) = lab.platform.context.readings.of(lab.app.id)
+    assert found.state is Standing.DEAD
+    assert found.why == "2 of 3 replicas gave no number; web.1: GET /metrics: no answer in 3 s"
+
+
+def test_one_replica_with_nonsense_or_a_bug_of_ours_takes_no_value_from_the_others(tmp_path: Path) -> None:
+    lab = Lab(tmp_path, WAITING, replicas=4)
+    answers = iter([b"waiting 1\n", b"nonsense", None, b"waiting 3\n"])
+
+    def answer(address: str) -> bytes:
+        given = next(answers)
+        if given is None:
+            raise RuntimeError("a bug")
+        return given
+
+    lab.web.answer = answer
+    assert lab.read() == {"waiting": 8.0}
+
+
+def test_replicas_that_take_all_the_time_there_is_leave_the_rest_unasked(tmp_path: Path) -> None:
+    lab = Lab(tmp_path, WAITING, replicas=30)
+
+    def answer(address: str) -> bytes:
+        lab.platform.clock.sleep(3.0)
+        raise PlatformError("GET /metrics: no answer in 3 s")
+
+    lab.web.answer = answer
+    assert lab.read() == {}
+    assert len(lab.web.asked) < 30
 
 
 @pytest.mark.parametrize("answer", [b"", b"waiting NaN\n", b"waiting {{{\n", b"\xff", b"x" * 2_000_000])
@@ -120,7 +182,8 @@ def test_a_signal_that_fails_is_told_once_with_the_reason_and_once_when_it_works
     lab.read(times=TOLD - 1)
     assert lab.told() == []
     lab.read(times=5)
-    assert lab.told() == [("signal.failed", "signal waiting cannot be read: there is no waiting")]
+    why = "2 of 2 replicas gave no number; web.1: there is no waiting"
+    assert lab.told() == [("signal.failed", f"signal waiting cannot be read: {why}")]
     lab.web.answer = lambda address: b"waiting 1\n"
     lab.read(times=2)
     assert lab.told()[1:] == [("signal.works", "signal waiting can be read again")]
@@ -128,21 +191,89 @@ def test_a_signal_that_fails_is_told_once_with_the_reason_and_once_when_it_works
 
 def test_one_that_hangs_is_asked_once_and_holds_up_no_other(tmp_path: Path) -> None:
     lab = Lab(tmp_path, WAITING, replace(WAITING, name="other", path="/other"))
-    go_on = threading.Event()
+    lab.web.held["/metrics"] = threading.Event()
+
+    def read(times: int) -> bool:
+        lab.signals()
+        return len([one for one in lab.web.asked if one[2] == "/other"]) == 2 * times
+
+    for number in range(1, 6):
+        lab.platform.clock.sleep(10)
+        until(partial(read, number))
+    until(lambda: lab.signals.values(lab.app.id) == {"other": 6.0})
+    assert len([one for one in lab.web.asked if one[2] == "/metrics"]) <= 2, "one replica each"
+    lab.web.held["/metrics"].set()
+    lab.signals.wait()
+    assert lab.signals.values(lab.app.id) == {"other": 6.0, "waiting": 6.0}
+
+
+def test_apps_take_turns_however_many_and_slow_the_signals_of_one_are(tmp_path: Path) -> None:
+    lab = Lab(tmp_path, *(replace(WAITING, name=f"s{number}", path=f"/{number}") for number in range(10)), replicas=1)
+    go_on, busy = threading.Event(), threading.Semaphore(0)
 
     def answer(address: str) -> bytes:
-        if lab.web.asked[-1][2] == "/metrics":
-            go_on.wait(20)
+        busy.release()
+        go_on.wait(20)
         return b"waiting 3\n"
 
     lab.web.answer = answer
-    for _ in range(5):
-        lab.platform.clock.sleep(10)
-        lab.signals()
-    assert len([one for one in lab.web.asked if one[2] == "/metrics"]) <= 2, "one replica each"
+    for number in range(OF_REPLICAS.most - 1):
+        other = lab.platform.app(f"other-{number}", f"{number:08x}", web=1)
+        lab.platform.release(other)
+        store = lab.platform.store
+        made = store.add_release(replace(store.release(other.id, store.app(other.id).wanted), signals=(WAITING,)))
+        store.save_release(replace(made, status=ReleaseStatus.SUCCEEDED))
+    lab.signals()
+    for _ in range(OF_REPLICAS.most):
+        assert busy.acquire(timeout=20)
+    asked = [host for _, host, _ in list(lab.web.asked)]
+    assert len(asked) == OF_REPLICAS.most
+    assert asked.count("shop.internal") == 1, "one of each app comes before the second of any"
+    lab.signals()
+    assert len(lab.web.asked) == OF_REPLICAS.most, "no more at once than the bound"
     go_on.set()
     lab.signals.wait()
-    assert lab.signals.values(lab.app.id) == {"waiting": 6.0, "other": 6.0}
+    lab.signals()
+    lab.signals.wait()
+    asked = [host for _, host, _ in list(lab.web.asked)]
+    assert asked.count("shop.internal") == 1 + OF_REPLICAS.each, "who had to wait comes next, some at once"
+
+
+def test_queries_of_one_app_are_few_at_once(tmp_path: Path) -> None:
+    lab = Lab(tmp_path, *(replace(JOBS, name=f"q{number}") for number in range(5)))
+    go_on, busy = threading.Event(), threading.Semaphore(0)
+    create_addon(lab.platform.context, CreateAddon(kind="postgres", app="shop"), lab.platform.act)
+    lab.declare(*(replace(JOBS, name=f"q{number}") for number in range(5)))
+
+    def slow() -> None:
+        busy.release()
+        go_on.wait(20)
+
+    lab.platform.engine.during_exec = slow
+    lab.platform.clock.sleep(20)
+    lab.signals()
+    for _ in range(OF_DATABASES.each):
+        assert busy.acquire(timeout=20)
+    lab.signals()
+    assert not busy.acquire(timeout=0.2)
+    go_on.set()
+    lab.signals.wait()
+
+
+def test_a_process_that_is_scaled_to_0_is_not_asked_and_is_no_trouble(tmp_path: Path) -> None:
+    lab = Lab(tmp_path, WAITING, JOBS, replicas=1)
+    lab.read()
+    store = lab.platform.store
+    store.save_app(replace(store.app(lab.app.id), formation={"web": 0}))
+    asked = len(lab.web.asked)
+    assert lab.read(times=5) == {}
+    assert len(lab.web.asked) == asked
+    assert [kind for kind, message in lab.told() if "waiting" in message] == []
+    found = {one.name: one for one in lab.platform.context.readings.of(lab.app.id)}
+    assert (found["waiting"].state, found["waiting"].why) == (Standing.OFF, "web is scaled to 0")
+    assert found["jobs"].state is Standing.DEAD, "a query asks no process"
+    store.save_app(replace(store.app(lab.app.id), formation={"web": 1}))
+    assert lab.read(apart=1.0) == {"waiting": 3.0}, "at once, not after a period"
 
 
 def test_nothing_is_asked_before_its_period_is_over_nor_of_an_app_that_sleeps(tmp_path: Path) -> None:

@@ -1,0 +1,42 @@
+"""`paas autoscale list` and `explain`: what is told of rules and of the signals that an app declares."""
+
+from __future__ import annotations
+
+from paas.model.autoscaling import Recorded
+from paas.model.custom_signal import Reading, Standing
+from paas.model.scaling import Decision, Sample
+from paas.requests.autoscale import ExplainAutoscale, ListAutoscale
+from paas.usecases.autoscale import AppRules, Explained
+from tests.unit.cli.conftest import Paas
+from tests.unit.server.stub import Running
+
+SIGNALS = (
+    Reading(name="jobs", state=Standing.OK, value=12.0, at=1.0),
+    Reading(name="mail", state=Standing.DEAD, why="web.1: GET /m answered 500, not 200"),
+    Reading(name="part", state=Standing.PARTIAL, value=3.5, at=1.0, why="1 of 2 replicas gave no number; web.2: x"),
+    Reading(name="rest", state=Standing.OFF, why="web is scaled to 0"),
+)
+
+
+def test_list_shows_each_signal_with_its_value_and_its_trouble(paas: Paas, server: Running) -> None:
+    server.door.answers[ListAutoscale] = AppRules(app="shop", processes=(), signals=SIGNALS)
+    ran = paas("autoscale", "list", "-a", "shop")
+    assert ran.code == 0, ran.err
+    rows = {line.split()[0]: line.split(maxsplit=1)[1] for line in ran.out.splitlines() if line}
+    assert rows["jobs"].split()[::3] == ["12", "ok"]
+    assert rows["mail"].split(maxsplit=2) == ["-", "-", "dead: web.1: GET /m answered 500, not 200"]
+    assert "partial: 1 of 2 replicas gave no number; web.2: x" in rows["part"]
+    assert "off: web is scaled to 0" in rows["rest"]
+
+
+def test_explain_ends_with_what_is_wrong_now(paas: Paas, server: Running) -> None:
+    made = Decision(at=1.0, replicas=3, wanted=3, why="no value of mail: the number is held", limits=("no data",))
+    kept = Recorded(app_id="a1", process="web", decision=made, samples=(Sample(1.0, 3, {"cpu": 0.5}),))
+    server.door.answers[ExplainAutoscale] = Explained(app="shop", decisions=(kept,), signals=SIGNALS)
+    ran = paas("autoscale", "explain", "-a", "shop")
+    assert ran.code == 0, ran.err
+    assert "web 3 held: no value of mail: the number is held [no data]" in ran.out
+    assert ran.err.splitlines() == [
+        "signal mail has no value: web.1: GET /m answered 500, not 200",
+        "signal part is read in part: 1 of 2 replicas gave no number; web.2: x",
+    ]
