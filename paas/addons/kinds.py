@@ -27,6 +27,10 @@ FACTS = frozenset({"host", "port"})
 """What `url` and `env` may name beside the addon's own secrets."""
 
 
+QUERY = "query"
+"""What the command `query` may name beside: the query of a signal, as the app declares it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
     """A command inside the addon's container; `{name}` in it stands for one of the addon's values.
@@ -177,7 +181,7 @@ class _Reader:
             setup=self._commands("setup", given.setup), restore=self._commands("restore", given.restore),
             abandon=self._commands("abandon", given.abandon), shell=self._command("shell", given.shell),
             facts=self._command("facts", given.facts),
-            query=self._command("query", given.query) if given.query else None,
+            query=self._command("query", given.query, frozenset({QUERY})) if given.query else None,
             backup=self._command("backup", given.backup),
             verify=self._command("verify", given.verify),
         )  # fmt: skip
@@ -202,9 +206,9 @@ class _Reader:
     def _commands(self, key: str, given: tuple[_Command, ...]) -> tuple[Command, ...]:
         return tuple(self._command(f"{key}.{number}", one) for number, one in enumerate(given))
 
-    def _command(self, key: str, given: _Command) -> Command:
+    def _command(self, key: str, given: _Command, more: frozenset[str] = frozenset()) -> Command:
         for part in given.run:
-            if secret := self._places(f"{key}.run", part, FACTS) & self._passwords():
+            if secret := self._places(f"{key}.run", part, FACTS | more) & self._passwords():
                 raise self._wrong(f"{key}.run", f"{min(secret)} is a password; other processes can read it here")
         for name, value in given.env.items():
             self._places(f"{key}.env.{name}", value, FACTS)

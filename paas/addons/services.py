@@ -7,7 +7,7 @@ import string
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from paas.addons.kinds import AddonKind, Command, filled
+from paas.addons.kinds import QUERY, AddonKind, Command, filled
 from paas.model.app import Addon
 from paas.model.secret import Secret
 from paas.model.service import Mount, ServiceSpec
@@ -64,9 +64,9 @@ def url(addon: Addon, kind: AddonKind) -> Secret:
     return Secret(filled(kind.url, _values(addon, kind)))
 
 
-def call(command: Command, addon: Addon, kind: AddonKind) -> Call:
-    """The command with this addon's values."""
-    values = _values(addon, kind)
+def call(command: Command, addon: Addon, kind: AddonKind, query: str = "") -> Call:
+    """The command with this addon's values, and the query it is to ask."""
+    values = {**_values(addon, kind), QUERY: query}
     return Call(
         run=tuple(filled(part, values) for part in command.run),
         env={key: Secret(filled(value, values)) for key, value in command.env.items()},

@@ -341,13 +341,19 @@ class DockerEngine(DockerRuns):
                 self._delete(api, one.id)
 
     def exec(
-        self, replica: str, command: Sequence[str], terminal: Terminal, env: Mapping[str, Secret] | None = None
+        self,
+        replica: str,
+        command: Sequence[str],
+        terminal: Terminal,
+        env: Mapping[str, Secret] | None = None,
+        *,
+        timeout: float = 0.0,
     ) -> int:
         """See interfaces.Engine."""
         with self._connection.lease() as api:
             if not self._ours(api, replica).running:
                 raise Conflict("the replica does not run", hint="see `paas ps`")
-        return self._runner.exec(replica, command, terminal, env)
+        return self._runner.exec(replica, command, terminal, env, timeout)
 
     def logs(self, app_id: str, query: LogQuery) -> Iterator[LogLine]:
         """See interfaces.Engine. The iterator's `close()` may be called from any thread."""

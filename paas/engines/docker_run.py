@@ -8,8 +8,8 @@ import secrets
 import signal
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import docker.errors
@@ -158,15 +158,22 @@ class Runner:
             api.remove_container(container, v=True, force=True)
 
     def exec(
-        self, container: str, command: Sequence[str], terminal: Terminal, env: Mapping[str, Secret] | None = None
+        self,
+        container: str,
+        command: Sequence[str],
+        terminal: Terminal,
+        env: Mapping[str, Secret] | None = None,
+        timeout: float = 0.0,
     ) -> int:
-        """Run a command inside a running container and return its exit code."""
+        """Run a command inside a running container and return its exit code. Raises PlatformError after `timeout`
+        seconds (0: never)."""
         env = env or {}
         with self._connection.stream() as api:
             execution = _execution(api, container, command, env, tty=terminal.tty, stdin=terminal.interactive)
             stream = Hijacked(api.exec_start(execution, tty=terminal.tty, socket=True))
             try:
-                converse(stream, terminal, lambda rows, columns: self._resize_exec(execution, rows, columns))
+                with _at_most(timeout, stream):
+                    converse(stream, terminal, lambda rows, columns: self._resize_exec(execution, rows, columns))
             except BaseException:
                 # The Engine leaves a process running when its terminal has gone.
                 self._end(container, execution)
@@ -224,6 +231,27 @@ class Runner:
                 self._end(container, execution)
                 return None, output.decode("utf-8", "replace")
             return self._exec_code(execution), output.decode("utf-8", "replace")
+
+
+@contextmanager
+def _at_most(seconds: float, stream: Hijacked) -> Iterator[None]:
+    """Cut the stream when the time is up (0: never). Raises PlatformError where it was."""
+    late = threading.Event()
+
+    def cut() -> None:
+        late.set()
+        stream.cut()
+
+    timer = threading.Timer(seconds, cut)
+    timer.daemon = True
+    if seconds:
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+    if late.is_set():
+        raise PlatformError(f"the command took longer than {seconds:g} s and was ended")
 
 
 def _signalled(api: APIClient, container: str, execution: str, number: int) -> bool:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from paas.engines.memory_runs import Kept, MemoryRuns
-from paas.errors import DeployFailed, EngineUnavailable, NotFound
+from paas.errors import DeployFailed, EngineUnavailable, NotFound, PlatformError
 from paas.interfaces import Clock, EngineInfo, LogQuery, Stop, Terminal
 from paas.model.events import Emit, Event
 from paas.model.secret import Secret
@@ -49,7 +49,8 @@ class Behaviour:
     """What replicas of an image do: healthy after `boots` seconds (None: never), or exit with `exits` at once.
 
     `once` is the exit code of one-offs, `says` the lines they and the replicas print, `busy` the connections they keep,
-    `lasts` the seconds until a run that nobody is connected to ends (None: not by itself).
+    `lasts` the seconds until a run that nobody is connected to ends (None: not by itself), `hangs` whether commands
+    inside a replica never end.
     """
 
     boots: float | None = 0.0
@@ -58,6 +59,7 @@ class Behaviour:
     says: tuple[str, ...] = ()
     busy: int = 0
     lasts: float | None = 0.0
+    hangs: bool = False
 
 
 @dataclass(slots=True)
@@ -83,7 +85,9 @@ class MemoryEngine(MemoryRuns):
     def __init__(self, clock: Clock, behaviours: Mapping[str, Behaviour] | None = None) -> None:
         self.behaviours = dict(behaviours or {})
         self.memory = 8 << 30
-        self.gates: dict[str, str] = {}
+        self.gates: dict[str, str] | None = None
+        """What `gateways` answers; None: an address for each app whose network was made."""
+        self._networks: dict[str, str] = {}
         self.network = "10.0"
         self.ran: list[ServiceSpec] = []
         self.codes: dict[str, int] = {}
@@ -194,6 +198,8 @@ class MemoryEngine(MemoryRuns):
             version = self._versions.setdefault(spec.key, _Version(spec))
             version.spec = spec
             self._volumes.update(mount.volume for mount in spec.mounts)
+            for network in spec.networks or (spec.app_id,):
+                self._networks.setdefault(network.rpartition("-")[2], f"10.255.{len(self._networks)}.1")
             kept = sorted(version.replicas)[:replicas]
             free = (index for index in itertools.count(1) if index not in kept)
             for index in (*kept, *itertools.islice(free, replicas - len(kept))):
@@ -242,13 +248,16 @@ class MemoryEngine(MemoryRuns):
             self._start(version, found.index, found.id)
 
     def gateways(self) -> Mapping[str, str]:
-        """What `gates` says."""
-        return dict(self.gates)
+        """What `gates` says, else those of the networks there are."""
+        with self._lock:
+            self._reach()
+            return dict(self._networks if self.gates is None else self.gates)
 
     def forget(self, app_id: str) -> None:
         """Forget all of the app's versions and runs."""
         with self._lock:
             self._forget_runs(app_id)
+            self._networks.pop(app_id, None)
             for key in [key for key in self._versions if key.app_id == app_id]:
                 self.remove(key)
 
@@ -270,12 +279,21 @@ class MemoryEngine(MemoryRuns):
         return self.codes.get(spec.process, self._behaviour(spec.image).once)
 
     def exec(
-        self, replica: str, command: Sequence[str], terminal: Terminal, env: Mapping[str, Secret] | None = None
+        self,
+        replica: str,
+        command: Sequence[str],
+        terminal: Terminal,
+        env: Mapping[str, Secret] | None = None,
+        *,
+        timeout: float = 0.0,
     ) -> int:
         """Print the command and return 0. Raises NotFound for a replica that is not there."""
         version, found = self._find(replica)
         self.calls.append(f"exec {version.spec.process}.{found.index}")
         self.during_exec()
+        if timeout and self._behaviour(version.spec.image).hangs:
+            self._clock.sleep(timeout)
+            raise PlatformError(f"the command took longer than {timeout:g} s and was ended")
         terminal.write(" ".join(command).encode() + b"\n")
         return 0
 

@@ -99,9 +99,19 @@ class Engine(RunEngine, Protocol):
         """
 
     def exec(
-        self, replica: str, command: Sequence[str], terminal: Terminal, env: Mapping[str, Secret] | None = None
+        self,
+        replica: str,
+        command: Sequence[str],
+        terminal: Terminal,
+        env: Mapping[str, Secret] | None = None,
+        *,
+        timeout: float = 0.0,
     ) -> int:
-        """Run a command inside a running replica (its id), return its exit code."""
+        """Run a command inside a running replica (its id), return its exit code.
+
+        When `timeout` seconds (0: for ever) are over, or the terminal raises, the command is ended. Raises
+        PlatformError when time ran out.
+        """
 
     def logs(self, app_id: str, query: LogQuery) -> Iterator[LogLine]:
         """Lines of all matching replicas merged by time; with follow, replicas that appear later join in."""

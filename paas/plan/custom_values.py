@@ -15,6 +15,8 @@ from paas.model.custom_signal import Combine, CustomSignal
 
 LARGEST = 1 << 20
 """Bytes of an answer that are read; one that is larger is refused."""
+LONGEST = 100
+"""Digits of a number that a query answers; those of a double are some 20."""
 SERIES = 1000
 """Lines of one metric that are looked at: more of them are no number to go by."""
 
@@ -86,7 +88,8 @@ def of_query(output: bytes) -> float:
     rows = output.decode("utf-8", "replace").strip().splitlines()
     if len(rows) != 1:
         raise ValueError(f"the query answered {len(rows)} rows, not one" if rows else "the query answered nothing")
-    if not re.fullmatch(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,4})?", rows[0]):
+    # What is longer may have been cut on its way, which would be another number.
+    if len(rows[0]) > LONGEST or not re.fullmatch(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,4})?", rows[0]):
         raise ValueError("the query did not answer one number")
     return finite(float(rows[0]), "what the query answered")
 

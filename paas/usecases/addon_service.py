@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from io import BytesIO
 from typing import BinaryIO
 
@@ -20,6 +20,11 @@ from paas.model.service import ObservedService, Replica, ServiceSpec, State
 from paas.usecases.bindings import app_ids
 from paas.usecases.context import Act, Context
 from paas.usecases.pipes import Pipe
+
+PATIENCE = 10.0
+"""Seconds that asking a query takes at most, in all."""
+ANSWER = 4096
+"""Bytes of what a query answers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,17 +134,20 @@ def run(
 def asked(context: Context, addon: Addon, replica: Replica, query: str) -> bytes:
     """What a query answers that reads: as the app's own role, in a transaction that cannot write, for 3 s at most.
 
-    Raises PlatformError, also for a kind of addon that takes none.
+    The database sees to these three; what hangs for another reason (it is frozen, it takes no logins) is ended after
+    PATIENCE seconds. Raises PlatformError, also for a kind of addon that takes none.
     """
     kind = kinds.kind(addon.kind)
     if kind.query is None:
         raise PlatformError(f"a {kind.name} takes no queries")
-    call = services.call(kind.query, addon, kind)
-    return _called(context, addon, replica, replace(call, run=(*call.run, query)), Pipe(None, None))
+    call = services.call(kind.query, addon, kind, query.strip().removesuffix(";"))
+    return _called(context, addon, replica, call, Pipe(most=ANSWER), timeout=PATIENCE)
 
 
-def _called(context: Context, addon: Addon, replica: Replica, call: services.Call, pipe: Pipe) -> bytes:
-    code = context.engine.exec(replica.id, call.run, pipe, call.env)
+def _called(
+    context: Context, addon: Addon, replica: Replica, call: services.Call, pipe: Pipe, *, timeout: float = 0.0
+) -> bytes:
+    code = context.engine.exec(replica.id, call.run, pipe, call.env, timeout=timeout)
     if code:
         raise PlatformError(
             f"{call.run[0]} in addon {addon.name} failed (exit code {code})",

@@ -89,7 +89,7 @@ class Lab(Protocol):
     instance: str
 
     def spec(self, behaviour: str = "well", **changes: Any) -> ServiceSpec:
-        """A spec that is `well`, `exits` with 3 at once, or is `never` healthy."""
+        """A spec that is `well`, `exits` with 3 at once, is `never` healthy, or whose `sleep 1000` `hangs`."""
 
     def kill(self, replica: str) -> None:
         """The replica's process dies; it stays dead until somebody starts it."""
@@ -107,6 +107,7 @@ class MemoryLab:
     def __init__(self) -> None:
         says = ("about to fail",)
         behaviours = {"exits": Behaviour(exits=3, says=says), "never": Behaviour(boots=None, once=9, says=("one",))}
+        behaviours["hangs"] = Behaviour(hangs=True)
         self.memory = MemoryEngine(SystemClock(), behaviours)
         self.engine: Engine = self.memory
 
@@ -124,6 +125,7 @@ class MemoryLab:
 def _spec(behaviour: str, app_id: str, instance: str) -> ServiceSpec:
     commands = {
         "well": WELL,
+        "hangs": WELL,
         "exits": ("sh", "-c", "echo about to fail; echo to stderr >&2; exit 3"),
         "never": ("sleep", "1000"),
     }

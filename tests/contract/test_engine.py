@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from paas.errors import DeployFailed, NotFound
+from paas.errors import DeployFailed, NotFound, PlatformError
 from paas.interfaces import LogQuery
 from paas.model.events import silent
 from paas.model.secret import Secret
@@ -151,6 +151,14 @@ def test_run_once_passes_output_and_exit_code_and_leaves_nothing(lab: Lab) -> No
     assert lab.engine.run_once(spec, 30, terminal) == 9
     assert terminal.out == b"one\n"
     assert lab.engine.observe(spec.app_id) == ()
+
+
+def test_a_command_that_takes_too_long_is_ended(lab: Lab) -> None:
+    spec = lab.spec("hangs")
+    lab.engine.apply(spec, 1, silent)
+    (one,) = lab.engine.wait_healthy(spec, 1, 20, silent)
+    with pytest.raises(PlatformError, match=r"took longer than 0\.5 s and was ended"):
+        lab.engine.exec(one.id, ["sleep", "1000"], Pipe(interactive=False), timeout=0.5)
 
 
 def test_exec_in_a_replica_that_is_not_there_says_so(lab: Lab) -> None:

@@ -168,6 +168,40 @@ def test_a_new_engine_knows_the_health_check_from_the_labels(lab: DockerLab) -> 
     assert [one.state for one in service.replicas] == [State.HEALTHY]
 
 
+def test_a_command_that_took_too_long_runs_no_more_and_one_that_did_not_is_not_touched(lab: DockerLab) -> None:
+    spec = lab.spec()
+    lab.engine.apply(spec, 1, silent)
+    (one,) = lab.engine.wait_healthy(spec, 1, 20, silent)
+    with pytest.raises(PlatformError, match=r"longer than 0\.5 s"):
+        lab.engine.exec(one.id, sh("trap '' HUP; sleep 1001"), Pipe(interactive=False), timeout=0.5)
+    until(lambda: not [line for line in lab.api.top(one.id)["Processes"] if "1001" in " ".join(line)])
+    terminal = Pipe()
+    assert lab.engine.exec(one.id, sh("sleep 1; echo done; exit 3"), terminal, timeout=60.0) == 3
+    assert terminal.out == b"done\n"
+
+
+def test_the_gateway_is_the_address_that_replicas_reach_this_machine_at(lab: DockerLab) -> None:
+    spec, terminal = lab.spec(), Pipe()
+    lab.engine.apply(spec, 1, silent)
+    (one,) = lab.engine.wait_healthy(spec, 1, 20, silent)
+    lab.engine.exec(one.id, ["ip", "route", "show", "default"], terminal)
+    assert terminal.out.split()[:3] == [b"default", b"via", lab.engine.gateways()[spec.app_id].encode()]
+
+
+def test_what_a_replica_does_is_what_is_measured(lab: DockerLab) -> None:
+    spec = lab.spec()
+    lab.engine.apply(spec, 1, silent)
+    (one,) = lab.engine.wait_healthy(spec, 1, 20, silent)
+    (before,) = lab.engine.measure()
+    work = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; wget -qO- http://127.0.0.1:8000/ > /dev/null; true"
+    assert lab.engine.exec(one.id, sh(work), Pipe()) == 0
+    (after,) = lab.engine.measure()
+    assert before.used
+    assert after.used
+    assert after.used.cpu_seconds > before.used.cpu_seconds + 0.05
+    assert 0 < after.used.memory < after.memory_limit
+
+
 def test_zombies_are_reaped(lab: DockerLab) -> None:
     spec = lab.spec(command=sh("for i in 1 2 3; do (sleep 0.05 &) ; done; exec httpd -f -p 8000"))
     lab.engine.apply(spec, 1, silent)

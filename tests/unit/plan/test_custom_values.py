@@ -106,6 +106,7 @@ def test_a_query_answers_one_number(output: bytes, number: float) -> None:
         (b"f\n", "one number"),
         (b"1e9999\n", "finite"),
         (b"\xff\n", "one number"),
+        (b"9" * 200, "one number"),
     ],
 )
 def test_a_query_that_answers_something_else_is_refused_in_words(output: bytes, words: str) -> None:

@@ -49,7 +49,13 @@ class Talking(MemoryEngine):
     """Its databases answer what they are asked about themselves, and dump something."""
 
     def exec(
-        self, replica: str, command: Sequence[str], terminal: Terminal, env: Mapping[str, Secret] | None = None
+        self,
+        replica: str,
+        command: Sequence[str],
+        terminal: Terminal,
+        env: Mapping[str, Secret] | None = None,
+        *,
+        timeout: float = 0.0,
     ) -> int:
         code = super().exec(replica, command, Silent(), env)
         said = " ".join(command)
