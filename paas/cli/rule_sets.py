@@ -32,7 +32,7 @@ def given(place: Place, whose: str, texts: list[str]) -> Autoscale:
     if whose not in (FILE, SERVER):
         raise UsageError(f"--rules {whose}: there are {FILE} and {SERVER}")
     rules = _held(place) if whose == SERVER else _written(place.folder, place.process)
-    return replace(rules, rules=tuple(_target(text) for text in texts)) if texts else rules
+    return replace(rules, rules=tuple(_target(text, _own(place.folder)) for text in texts)) if texts else rules
 
 
 def named(place: Place, text: str) -> Autoscale:
@@ -42,7 +42,7 @@ def named(place: Place, text: str) -> Autoscale:
     if text == FILE:
         return _written(place.folder, place.process)
     if "=" in text:
-        return _inline(text)
+        return _inline(text, _own(place.folder))
     if not Path(text).exists():
         hint = f"{FILE}, {SERVER}, the path of a paas.toml, or KEY=VALUE;KEY=VALUE: min=2; max=8; cpu=70%"
         raise UsageError(f"--against {text}: there are no such rules", hint=hint)
@@ -101,7 +101,17 @@ def _rules(line: dict[str, Any]) -> Autoscale:
     )  # fmt: skip
 
 
-def _inline(text: str) -> Autoscale:
+def _own(folder: Path) -> tuple[str, ...]:
+    """The signals that the app in the folder declares: rules may name them, if only to be told what becomes of it."""
+    from paas.build import manifest
+    from paas.build.files import Files
+
+    if not (folder / manifest.TOML).is_file():
+        return ()
+    return tuple(one.name for one in manifest.load(Files.of(folder)).signals)
+
+
+def _inline(text: str, own: tuple[str, ...]) -> Autoscale:
     """`min=2; max=8; cpu=70%; in_window=60s`: keys of the table; what is none of them is a target."""
     from paas.build.autoscale import AutoscaleTable, consistent
     from paas.build.manifest import validated
@@ -112,31 +122,35 @@ def _inline(text: str) -> Autoscale:
     if targets:
         table["targets"] = targets
     try:
-        return consistent(validated(AutoscaleTable, table, "--against")).rules()
+        return consistent(validated(AutoscaleTable, table, "--against", own)).rules()
     except ConfigError as error:
         raise UsageError(f"--against {text}: {error.message}", hint=error.hint) from None
     except ValueError as error:
         raise UsageError(f"--against {text}: {error}") from None
 
 
-def _target(text: str) -> TargetRule:
+def _target(text: str, own: tuple[str, ...]) -> TargetRule:
     from paas.build.autoscale import target
 
     metric, found, value = text.partition("=")
     if not found:
         raise UsageError(f"{text!r} is no rule", hint="METRIC=TARGET: cpu=80%, requests=30, p95=400ms")
     try:
-        return target(metric.strip(), value.strip())
+        return target(metric.strip(), value.strip(), own)
     except ValueError as error:
         raise UsageError(f"--rule {text}: {error}") from None
 
 
 def _simulated(rules: Autoscale) -> None:
-    """Refuse rules by what a trace of requests says nothing about."""
+    """Refuse rules by what a trace of requests says nothing about: without one of its rules a set decides otherwise,
+    and what came out would be true of nobody."""
+    from paas.model.scaling import SIGNALS
     from paas.plan.simulate import SIMULATED
 
     for one in rules.rules:
         if one.metric not in SIMULATED:
+            whose = "" if one.metric in SIGNALS else ", which only the app knows"
             raise UsageError(
-                f"a trace of requests says nothing about {one.metric}", hint=f"simulated are {', '.join(SIMULATED)}"
+                f"a trace of requests says nothing about {one.metric}{whose}: rules by it cannot be simulated",
+                hint=f"simulated are {', '.join(SIMULATED)}; the bounds with other rules: --rule cpu=80%",
             )

@@ -10,7 +10,10 @@ from xml.etree import ElementTree
 import pytest
 from PIL import Image
 
+from paas.requests.autoscale import ListAutoscale
+from paas.usecases.autoscale import AppRules, RulesLine
 from tests.unit.cli.conftest import Paas
+from tests.unit.server.stub import Running
 
 STEP = "time,requests/s\n0,10\n300,10\n600,200\n900,200\n1200,10\n1500,10\n"
 
@@ -145,6 +148,57 @@ def test_what_makes_no_sense_is_refused(paas: Paas, trace: Path, more: list[str]
     ran = paas("autoscale", "simulate", "--trace", "load.csv", *more)
     assert ran.code == code
     assert told in ran.err
+
+
+WITH_A_SIGNAL = """
+[signals.mail]
+path = "/m"
+prometheus = "mail"
+[processes.web.autoscale]
+max = 5
+targets = { requests = 30 }
+[processes.worker.autoscale]
+targets = { cpu = 0.5, mail = 10 }
+[processes.mover.autoscale]
+step = [{ metric = "mail", upper = 5 }]
+"""
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ["--process", "worker"],
+        ["--process", "mover"],
+        ["--rule", "mail=10"],
+        ["--rule", "cpu=50%", "--rule", "mail=10"],
+        ["--against", "min=2; mail=10"],
+        ["--process", "worker", "--rule", "requests=30", "--against", "file"],
+    ],
+)
+def test_rules_by_what_only_the_app_knows_are_refused_wherever_they_come_from(
+    paas: Paas, trace: Path, more: list[str]
+) -> None:
+    Path("app").mkdir()
+    Path("app/paas.toml").write_text(WITH_A_SIGNAL)
+    ran = paas("autoscale", "simulate", "app", "--trace", "load.csv", *more)
+    assert ran.code == 2
+    assert "says nothing about mail, which only the app knows: rules by it cannot be simulated" in ran.err
+    assert "hint: simulated are cpu, requests, in_flight, p95; the bounds with other rules: --rule cpu=80%" in ran.err
+    assert not ran.out
+    assert paas("autoscale", "simulate", "app", "--trace", "load.csv").code == 0, "the rules of web know nothing of it"
+
+
+def test_so_are_those_that_hold_on_the_server(paas: Paas, server: Running, trace: Path) -> None:
+    Path("load.csv").write_text(STEP)
+    held = RulesLine(
+        process="web", replicas=1, origin="set by command", least=1, most=4, scheduled="", targets={"mail": 10.0},
+        steps=(), schedules=(), tolerance=0.0, out_window=0.0, in_window=120.0, warm_up=15.0, max_alarm=300.0,
+        scale_in=True, paused=False, base=(1, 4),
+    )  # fmt: skip
+    server.door.answers[ListAutoscale] = AppRules(app="shop", processes=(held,))
+    ran = paas("autoscale", "simulate", "--trace", "load.csv", "--rules", "server", "-a", "shop")
+    assert ran.code == 2
+    assert "says nothing about mail, which only the app knows" in ran.err
 
 
 @pytest.mark.parametrize(
