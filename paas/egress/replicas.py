@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import time
 
 from paas.egress.http import deadline
 from paas.errors import PlatformError
@@ -13,11 +14,12 @@ def fetch(address: str, host: str, path: str, *, limit: int, seconds: float) -> 
     `ip:port`, `host` what is asked for. Redirects are not followed, proxies not used. Raises PlatformError."""
     place, _, port = address.rpartition(":")
     connection = http.client.HTTPConnection(place.strip("[]"), int(port), timeout=seconds)
+    until = time.monotonic() + seconds
     try:
         connection.connect()
         # The connection forgets its socket once an answer has begun that ends with it: the deadline must not.
         held = connection.sock
-        with deadline(seconds, lambda: held) as late:
+        with deadline(max(0.0, until - time.monotonic()), lambda: held) as late:
             try:
                 connection.request(
                     "GET", path, headers={"Host": host, "Connection": "close", "User-Agent": "paas-signals"}
@@ -29,6 +31,8 @@ def fetch(address: str, host: str, path: str, *, limit: int, seconds: float) -> 
             except (http.client.HTTPException, ValueError) as error:
                 said = f"no answer in {seconds:g} s" if late() else f"no HTTP answer ({type(error).__name__})"
                 raise PlatformError(f"GET {path}: {said}") from None
+    except TimeoutError:
+        raise PlatformError(f"GET {path}: no answer in {seconds:g} s") from None
     except OSError as error:
         raise PlatformError(f"GET {path}: {error.strerror or error}") from None
     finally:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
+import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -11,8 +14,10 @@ from typing import Any
 import pytest
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from tests.e2e.platform import Platform, eventually
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 
@@ -56,6 +61,18 @@ lasts = "5s"
 metric = "healthy"
 below = 1
 """
+
+
+@pytest.fixture(scope="module")
+def platform(bases: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """A platform that listens on TCP."""
+    platform = Platform(tmp_path_factory.mktemp("platform"))
+    platform.environ |= {"PAAS_LISTEN": f"127.0.0.1:{free_port()}", "PAAS_TOKEN": "open-sesame-1"}
+    try:
+        platform.ok("up")
+        yield platform
+    finally:
+        platform.close()
 
 
 @pytest.fixture(scope="module")
@@ -191,10 +208,40 @@ def test_prometheus_reads_the_platforms_own_page(measured: Platform) -> None:
     assert [one.value for one in families["paas_replicas"].samples if one.labels["state"] == "healthy"] == [1]
 
 
+def test_prometheus_scrapes_the_page_over_tcp_with_a_token_and_sees_what_that_may_see(measured: Platform) -> None:
+    measured.ok("create", "hidden")
+    token = json.loads(measured.ok("tokens", "create", "prometheus", "--role", "viewer", "-a", APP, "--json"))["token"]
+    status, media_type, page = scrape(measured, token)
+    assert (status, media_type) == (200, "text/plain; version=0.0.4; charset=utf-8")
+    families = {one.name: one for one in text_string_to_metric_families(page)}
+    assert [one.value for one in families["paas_apps"].samples] == [1]
+    assert {one.labels["app"] for one in families["paas_replica_memory_bytes"].samples} == {APP}
+    assert time.time() - families["paas_measured_seconds"].samples[0].value < 60
+    assert [one.value for one in apps_of(scrape(measured, "open-sesame-1")[2])] == [2], "the server's own sees all"
+    for wrong in ("", "wrong", token[:-1]):
+        status, media_type, page = scrape(measured, wrong)
+        assert (status, "paas_apps" in page) == (401, False), wrong
+
+
+def apps_of(page: str) -> list[Sample]:
+    (family,) = [one for one in text_string_to_metric_families(page) if one.name == "paas_apps"]
+    return list(family.samples)
+
+
+def scrape(platform: Platform, token: str) -> tuple[int, str, str]:
+    """Status, media type and text of what Prometheus is answered."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    connection = http.client.HTTPConnection(platform.environ["PAAS_LISTEN"], timeout=60)
+    try:
+        connection.request("GET", "/metrics", headers={"Accept": "text/plain;version=0.0.4;q=0.5,*/*;q=0.1", **headers})
+        answer = connection.getresponse()
+        return answer.status, answer.headers.get("Content-Type", ""), answer.read().decode()
+    finally:
+        connection.close()
+
+
 def scraped(platform: Platform) -> str:
     """The page over the socket."""
-    import http.client
-    import socket
 
     class Local(http.client.HTTPConnection):
         def connect(self) -> None:

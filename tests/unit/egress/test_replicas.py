@@ -110,7 +110,7 @@ def test_what_is_no_answer_with_a_small_body_is_refused_in_words(answer: Answer,
     ids=["silent", "drips", "continues for ever"],
 )
 def test_one_that_takes_its_time_is_cut_off(answer: Answer) -> None:
-    with replica(answer) as (address, _), pytest.raises(PlatformError, match=r"no answer in 0\.5 s|timed out"):
+    with replica(answer) as (address, _), pytest.raises(PlatformError, match=r"no answer in 0\.5 s$"):
         get(address, limit=1 << 20, seconds=0.5)
 
 
