@@ -113,7 +113,7 @@ def _reading(one: Kept, now: float) -> Reading:
     fresh = one.value is not None and age <= 2 * one.signal.period + LATE
     state, why = one.state, one.why
     if state in (Standing.OK, Standing.PARTIAL, Standing.FAILING) and not fresh:
-        state, why = Standing.DEAD, why or f"it was not read for {age:.0f} s: the server has too much to do"
+        state, why = Standing.DEAD, why or f"no reading has ended for {age:.0f} s"
     return Reading(name=one.signal.name, state=state, value=one.value if fresh else None, at=one.at, why=why)
 
 
