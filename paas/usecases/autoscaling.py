@@ -18,6 +18,7 @@ from paas.model.app import App, Release, ReleaseStatus
 from paas.model.autoscaling import Recorded
 from paas.model.custom_signal import Standing
 from paas.model.events import Event
+from paas.model.metrics import is_custom
 from paas.model.scaling import Autoscale, Decision, Sample, StepRule
 from paas.plan.scaling import MEMORY, PATIENCE, STALE, decide, unread
 from paas.usecases import readings, room
@@ -129,7 +130,7 @@ class Autoscaler:
             return
         samples = self._samples(state, rules)
         known = self.context.readings.of(app.id)
-        causes = readings.causes(known)
+        causes = {**_undeclared(release, rules), **readings.causes(known)}
         decision = decide(rules, count, samples, now, state.history, causes=causes)
         if decision.missing and {one.name for one in known if one.state is Standing.OFF}.issuperset(decision.missing):
             decision = replace(decision, alarm=False)  # nobody is to be asked: that is no trouble
@@ -317,6 +318,13 @@ def _undone(history: Sequence[Decision]) -> int:
     """How often, at most, a scale-in had to be undone: what is asked of the past grows with it."""
     up = [one.wanted > one.replicas for one in history if one.wanted != one.replicas]
     return sum(after and not before for before, after in pairwise(up))
+
+
+def _undeclared(release: Release, rules: Autoscale) -> dict[str, str]:
+    """Rules set by command stay when a release declares their signal no more."""
+    own = {one.name for one in release.signals}
+    gone = {one.metric for one in rules.rules if is_custom(one.metric)} - own
+    return dict.fromkeys(gone, f"release {release.number} declares no such signal")
 
 
 def _reason(decision: Decision | None) -> tuple[object, ...]:

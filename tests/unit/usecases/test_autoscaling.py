@@ -57,12 +57,14 @@ class Lab:
         self.deploy(rules)
         self.loop = Autoscaler(self.platform.context)
 
-    def deploy(self, rules: Autoscale | None, image: str = GOOD) -> Release:
+    def deploy(
+        self, rules: Autoscale | None, image: str = GOOD, signals: tuple[CustomSignal, ...] = (MAIL,)
+    ) -> Release:
         self.platform.builder.add("paas/shop:1", image, self.app.id)
 
         def change(base: Release) -> Release:
             web = ProcessSpec(name="web", command="run web", health=HTTP, autoscale=rules)
-            return replace(base, image=image, image_ref="paas/shop:1", processes=(web,))
+            return replace(base, image=image, image_ref="paas/shop:1", processes=(web,), signals=signals)
 
         return change_release(
             self.platform.context, self.app, self.platform.act, kind=ReleaseKind.DEPLOY, description="deploy",
@@ -182,6 +184,13 @@ def test_a_signal_that_cannot_be_read_is_named_with_its_cause_where_the_number_i
     answer = explain_autoscale(lab.platform.context, ExplainAutoscale(app="shop"), lab.platform.act)
     assert [(one.name, one.state) for one in answer.signals] == [("mail", "dead")]
     assert answer.decisions[-1].decision.missing == ("mail",)
+
+
+def test_a_signal_that_the_release_declares_no_more_is_named_as_that(tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    lab.deploy(BY_MAIL, signals=())
+    lab.load({"cpu": 0.1}, 10)
+    assert lab.whys() == ["no value of mail (release 2 declares no such signal): the number is held"]
 
 
 def test_another_signal_that_goes_missing_is_another_record(tmp_path: Path) -> None:
