@@ -151,6 +151,12 @@ def keep(home: Path, **changes: str | int) -> bool:
     return True
 
 
+def told(settings: Settings) -> dict[str, str]:
+    """What a server is run with, by variable, as text: no secrets, and not where a client finds it."""
+    kept = [one for one in fields(Settings) if one.name not in ("home", "server", "server_ca", "token")]
+    return {str(one.metadata["env"]): str(getattr(settings, one.name)) for one in kept}
+
+
 def default_home(environ: Mapping[str, str], *, root: bool) -> Path:
     """`/var/lib/paas` for root, the user's XDG state folder otherwise."""
     if root:

@@ -1,9 +1,11 @@
-"""Settings of this machine's platform that a command changes: kept in its server file, for its server's next start."""
+"""Settings of this machine's platform: those that a command changes are kept in its server file, for its server's next
+start; those that were said anew since its server started are found."""
 
 from __future__ import annotations
 
+import json
 import os
-from dataclasses import fields
+from dataclasses import dataclass, fields
 
 from paas import settings
 from paas.errors import UsageError
@@ -26,3 +28,27 @@ def keep(**changes: str | int | None) -> bool:
         if one.name in given and os.environ.get(name, "") not in ("", str(given[one.name])):
             raise UsageError(f"{name} is set to something else in the environment", hint=f"unset {name} first")
     return settings.keep(now.home, **given)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A setting that the running server does not have: its variable, the server's value, the value here."""
+
+    name: str
+    before: str
+    now: str
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.before or 'unset'} → {self.now or 'unset'}"
+
+
+def said_anew(now: settings.Settings) -> tuple[Said, ...]:
+    """How the settings here differ from those that the running server of this home began with: what it would be given
+    when it started now. Nothing when all that differs is that this shell does not say what the server was told."""
+    try:
+        began = json.loads((now.home / "server.settings").read_text())
+    except (OSError, ValueError):
+        return ()  # of a version that does not tell
+    here, usual = settings.told(now), settings.told(settings.Settings())
+    found = tuple(Said(name, began[name], here[name]) for name in here if began.get(name, here[name]) != here[name])
+    return found if any(os.environ.get(one.name) or one.now != usual[one.name] for one in found) else ()

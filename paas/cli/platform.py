@@ -40,13 +40,15 @@ def up(
 def bring_all_up(*, restart: bool, as_json: bool = False) -> None:
     """Have the platform run; with `restart` the server starts anew first, because its settings have changed."""
     import paas
+    from paas.cli.kept import said_anew
     from paas.client import Client
     from paas.requests.platform import PlatformUp
 
     settings = load()
     with Client.connect(settings) as client:
-        if restart and client.local and client.version():
-            say("the settings have changed; starting the server anew")
+        if client.local and client.version() and (restart or said_anew(settings)):
+            changes = ", ".join(map(str, said_anew(settings)))
+            say(f"the settings have changed{changes and f' ({changes})'}; starting the server anew")
             _end(settings)
         version = client.version()
         if client.local and version and version != paas.__version__:

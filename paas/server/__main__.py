@@ -19,7 +19,7 @@ from paas.errors import PaasError
 from paas.requests.versions import HEADER
 from paas.routers import vouch
 from paas.server.app import Parts, create
-from paas.server.home import log_to, owned
+from paas.server.home import began, log_to, owned
 from paas.server.inside import Inside
 from paas.server.listen import Http, WebSocket, router_socket, tcp_socket, unix_socket
 from paas.server.streams import Streams, quick_turns
@@ -40,6 +40,7 @@ def main() -> int:
         settings = configuration.load()
         with owned(settings.home):
             log_to(settings.home, settings.log_level)
+            began(settings)
             return run(settings)
     except PaasError as error:
         log.critical("the server does not run: %s", error.message)

@@ -1,4 +1,4 @@
-"""The home folder belongs to one server: its lock, its pid file, its log."""
+"""The home folder belongs to one server: its lock, its pid file, the settings it began with, its log."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from paas.errors import Conflict, PaasError, PlatformError
+from paas.settings import Settings, told
 
 LOG, LOCK, PID = "server.log", "server.lock", "server.pid"
+BEGAN = "server.settings"
 LOG_BYTES, LOG_FILES = 5 << 20, 3
 
 
@@ -48,6 +50,14 @@ def owned(home: Path) -> Iterator[None]:
             pid.unlink(missing_ok=True)
             raise
         pid.unlink(missing_ok=True)
+
+
+def began(settings: Settings) -> None:
+    """Keep what this server began with, secrets left out: `paas up` replaces one whose settings are others by now."""
+    path = settings.home / BEGAN
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_text(json.dumps(told(settings)))
+    draft.replace(path)
 
 
 def _pid(home: Path) -> str:

@@ -114,7 +114,7 @@ class TraefikRouter:
             if taken := ports.listener(port, address):
                 raise RouterError(
                     f"port {port} is taken by {taken.owner or 'another process'}",
-                    hint=f"stop it, or set {setting} to another port",
+                    hint=f"stop it, or set {setting} to another port; then paas up",
                 )
 
     def _wait_up(self) -> None:

@@ -62,6 +62,7 @@ def test_it_serves_without_an_engine_and_keeps_its_state_to_itself(process: obje
         assert client.ask(ListApps()) == []
     assert home.stat().st_mode & 0o077 == 0
     assert (home / "paas.sock").stat().st_mode & 0o777 == 0o600
+    assert json.loads((home / "server.settings").read_text())["PAAS_STACK"] == "debian"
 
 
 def test_it_ends_cleanly_when_told_and_leaves_neither_socket_nor_pid(
