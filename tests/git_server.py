@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import http.server
 import os
+import ssl
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,15 +23,16 @@ class GitServer:
     shown: list[str] = field(default_factory=list)
     moved: dict[str, str] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    scheme: str = "http"
 
     def url(self, name: str, host: str = "127.0.0.1") -> str:
         """The address of a repository."""
-        return f"http://{host}:{self.port}/{name}"
+        return f"{self.scheme}://{host}:{self.port}/{name}"
 
 
 @contextmanager
-def git_server(folder: Path) -> Iterator[GitServer]:
-    """Serve all repositories in a folder."""
+def git_server(folder: Path, certificate: Path | None = None) -> Iterator[GitServer]:
+    """Serve all repositories in a folder; by https with the chain and key (PEM) in the file `certificate`."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -71,11 +73,21 @@ def git_server(folder: Path) -> Iterator[GitServer]:
             self.end_headers()
             self.wfile.write(rest)
 
+        def finish(self) -> None:
+            super().finish()
+            if certificate is not None:  # some clients take a TLS connection that just breaks off for an attack
+                with suppress(OSError):
+                    self.connection.unwrap()
+
         def log_message(self, *_: object) -> None:
             """Quiet."""
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    found = GitServer(server.server_address[1])
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    found = GitServer(server.server_address[1], scheme="https" if certificate else "http")
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:

@@ -76,18 +76,20 @@ def clone(
     schemes: tuple[str, ...] = _SCHEMES,
     allow_file: bool = False,
     policy: Policy | None = None,
+    ca_file: str = "",
 ) -> Source:
     """Make the new folder `into` from `url` (`#ref` picks a branch, tag or commit; else the remote's default branch).
 
     `timeout` seconds for the whole transfer. git may speak no other protocols than `schemes`, whatever it is told on
-    the way; `allow_file` also takes `file://` URLs. `policy` says which hosts may be reached (None: the internet).
+    the way; `allow_file` also takes `file://` URLs. `policy` says which hosts may be reached (None: the internet);
+    `ca_file` whom https is believed, where git's own settings do not (empty: whom the system believes).
     Raises UsageError for an address that is not allowed, Denied for a host that may not be reached, NotFound when
     repository or ref do not exist, ConfigError when it holds nothing or too much.
     """
     address, _, ref = url.partition("#")
     _check(address, ref, allow_file=allow_file)
     protocols = (*schemes, "file") if allow_file else schemes
-    remote = _Remote(address, ref, protocols, time.monotonic() + timeout, emit, _place(address, policy))
+    remote = _Remote(address, ref, protocols, time.monotonic() + timeout, emit, _place(address, policy), ca_file)
     into.parent.mkdir(parents=True, exist_ok=True)
     repository = Path(tempfile.mkdtemp(prefix=f".{into.name}.git.", dir=into.parent))
     try:
@@ -113,6 +115,7 @@ class _Remote:
     emit: Emit
     place: Place | None = None
     """Where its host was found; None: nowhere but on this machine's disk."""
+    ca_file: str = ""
 
     @property
     def shown(self) -> str:
@@ -243,7 +246,7 @@ def _try_fetch(repository: Path, remote: _Remote, refs: list[str], *options: str
     words: list[str] = []
     with subprocess.Popen(
         command,
-        env=_environment(remote.protocols, ssh) | _nobodys(repository, remote.place),
+        env=_trust(remote.ca_file) | _environment(remote.protocols, ssh) | _nobodys(repository, remote.place),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -278,6 +281,11 @@ def _environment(protocols: tuple[str, ...], ssh: str) -> dict[str, str]:
             "GIT_HTTP_LOW_SPEED_TIME": "60",
         }
     )
+
+
+def _trust(ca_file: str) -> dict[str, str]:
+    """The bundle of certificate authorities: git reads no SSL_CERT_FILE by itself. A variable of git's own wins."""
+    return {"GIT_SSL_CAINFO": ca_file} if ca_file else {}
 
 
 def _nobodys(folder: Path, place: Place | None) -> dict[str, str]:
@@ -317,6 +325,12 @@ def _explained(address: str, ref: str, lines: tuple[str, ...]) -> NotFound | Con
             f"{address} asks for a login",
             hint="put a token into its https URL, deploy a clone of yours, or have the operator allow the host by name "
             "(PAAS_EGRESS_ALLOW): then the server's own keys count there",
+            details=lines,
+        )
+    if re.search(r"server certificate verification failed|SSL certificate problem", text):
+        return ConfigError(
+            f"{address} shows a certificate that this server does not trust",
+            hint="of a company's own authority: name a bundle that has it in SSL_CERT_FILE at the server, then paas up",
             details=lines,
         )
     if "Could not resolve host" in text:

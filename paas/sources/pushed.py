@@ -38,9 +38,11 @@ def pushed(
     most: int = 100_000,
     schemes: tuple[str, ...] = ("https",),
     policy: Policy | None = None,
+    ca_file: str = "",
 ) -> Source:
     """Make the new folder `into` from a commit (its full id) that lies in these folders of git objects, with those of
-    its submodules whose addresses have one of `schemes`, from hosts that `policy` lets the server reach.
+    its submodules whose addresses have one of `schemes`, from hosts that `policy` lets the server reach
+    and that `ca_file` vouches for (see `clone`).
 
     Raises UsageError for what is no commit id, NotFound when the commit is not there, ConfigError when it holds nothing
     or too much.
@@ -62,7 +64,7 @@ def pushed(
         if tree.submodules:
             fill(
                 repository, found.sha, tree.submodules, into, emit=emit, limit=limit, most=most, schemes=schemes,
-                policy=policy,
+                policy=policy, ca_file=ca_file,
             )  # fmt: skip
             content_id = identified(into)
     finally:

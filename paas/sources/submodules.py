@@ -33,6 +33,7 @@ def fill(
     most: int,
     schemes: tuple[str, ...] = ("https",),
     policy: Policy | None = None,
+    ca_file: str = "",
 ) -> None:
     """Put each submodule at its place in `into`. One without an https address is warned about and left out: it is the
     server that would go there. Raises ConfigError for too many or too large ones, NotFound where nothing is, Denied for
@@ -51,7 +52,7 @@ def fill(
         # With what is there already it must stay below the limits.
         clone(
             f"{url}#{link.oid}", place, emit=emit, timeout=SECONDS, limit=limit - size, most=most - files,
-            schemes=schemes, allow_file="file" in schemes, policy=policy,
+            schemes=schemes, allow_file="file" in schemes, policy=policy, ca_file=ca_file,
         )  # fmt: skip
 
 

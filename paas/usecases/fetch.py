@@ -77,6 +77,7 @@ def _into(
             limit=settings.upload_limit,
             most=settings.upload_files,
             policy=policy,
+            ca_file=settings.ca_file,
         )
     if ref.git:
         return sources.clone(
@@ -87,6 +88,7 @@ def _into(
             limit=settings.upload_limit,
             most=settings.upload_files,
             policy=ANYWHERE if who is not None and who.via == "socket" else policy,
+            ca_file=settings.ca_file,
         )
     content_id = sources.unpack(
         uploads.find(settings, ref.upload), folder, limit=settings.upload_limit, most=settings.upload_files

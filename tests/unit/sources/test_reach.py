@@ -13,11 +13,12 @@ import pytest
 
 from paas.egress.connect import Place
 from paas.egress.policy import Policy
-from paas.errors import Denied, NotFound, PaasError, UsageError
+from paas.errors import ConfigError, Denied, NotFound, PaasError, UsageError
 from paas.model.events import silent
 from paas.sources import clone
 from paas.sources.clone import _prepare, _Remote, _try_fetch, pinned
 from tests.git_server import GitServer, git_server
+from tests.unit.routers.authority import issued
 from tests.unit.sources.test_clone import HERE, git
 from tests.unit.sources.test_submodules import app, push
 
@@ -140,3 +141,21 @@ def test_a_submodule_does_not_lead_where_its_app_may_not(server: GitServer, tmp_
     with pytest.raises(PaasError):
         push(plain, tmp_path / "into2", [], schemes=("http",))
     assert server.asked == []
+
+
+def test_a_git_server_of_a_companys_authority_is_trusted_by_the_bundle_that_is_named(
+    server: GitServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GIT_SSL_CAINFO", raising=False)
+    pair = issued("localhost", start=-200, days=3000)
+    bundle, both = tmp_path / "bundle.pem", tmp_path / "both.pem"
+    bundle.write_text(pair.pem)
+    both.write_text(pair.pem + pair.key_pem)
+    policy = Policy.of("127.0.0.0/8, ::1")
+    with git_server(tmp_path / "served", both) as secure:
+        url = secure.url("app", "localhost")
+        with pytest.raises(ConfigError, match="does not trust") as caught:
+            clone(url, tmp_path / "not", emit=silent, timeout=30, policy=policy)
+        assert "SSL_CERT_FILE" in caught.value.hint
+        clone(url, tmp_path / "into", emit=silent, timeout=30, policy=policy, ca_file=str(bundle))
+    assert (tmp_path / "into" / "app.py").exists()
