@@ -67,7 +67,7 @@ def create(
         return
     put(answer["code"])
     say(f"for {answer['name']}, until {when(answer['expires_at'])}; it is not shown again. On their machine:")
-    say(f"  paas login {chosen().server or 'https://…'} --invite CODE")
+    say(f"  paas login {chosen().server or answer.get('server') or 'https://…'} --invite CODE")
 
 
 @app.command()

@@ -43,7 +43,8 @@ def add(name: NameArgument, as_json: JsonOption = False) -> None:
         put_json(answer)
         return
     say(f"{answer['name']} may push: {answer['kind']} {answer['fingerprint']}")
-    say("next, on its machine: git remote add paas ssh://USER@HOST/APP")
+    remote = answer.get("remote") or "ssh://USER@HOST/"
+    say(f"next, on its machine: git remote add paas {remote}APP")
 
 
 @app.command()

@@ -16,7 +16,7 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from paas.errors import ConfigError, Conflict, NotFound, PlatformError, UsageError
@@ -50,6 +50,14 @@ class Key:
     user: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddedKey(Key):
+    """A key that has come. `remote` is what to push to with it, before the app's name: `ssh://USER@HOST/`, where `HOST`
+    stands for itself if the platform has no host of its own."""
+
+    remote: str
+
+
 @dataclass(frozen=True, slots=True)
 class _Line:
     name: str
@@ -71,7 +79,7 @@ def list_keys(context: Context, request: ListKeys, act: Act) -> tuple[Key, ...]:
     return tuple(line.key for line in sorted(seen, key=lambda line: line.name))
 
 
-def add_key(context: Context, request: AddKey, act: Act) -> Key:
+def add_key(context: Context, request: AddKey, act: Act) -> AddedKey:
     """Let a key push, as the user who asks. Raises UsageError for what is no public key, Conflict when name or key are
     there already."""
     line = _parsed(_prefix(act) + names.key_name(request.name), request.public)
@@ -93,7 +101,7 @@ def add_key(context: Context, request: AddKey, act: Act) -> Key:
             # Whose it is first: a line that is nobody's would be the platform owner's.
             context.store.put_key_owner(KeyOwner(name=line.name, user_id=user_id))
         _write(context.settings, before, [*ours, line], after)
-    return line.key
+    return AddedKey(**asdict(line.key), remote=_remote(context.settings))
 
 
 def remove_key(context: Context, request: RemoveKey, act: Act) -> Key:
@@ -134,6 +142,11 @@ def shell_command(settings: Settings, name: str) -> str:
     home, python = shlex.quote(str(settings.home)), shlex.quote(sys.executable)
     asked = '"SSH_ORIGINAL_COMMAND=$SSH_ORIGINAL_COMMAND"'
     return f"exec env -i {asked} PAAS_HOME={home} {python} -P -m paas git-shell {name}"
+
+
+def _remote(settings: Settings) -> str:
+    """sshd lets the key in as the server's user, whose file it stands in."""
+    return f"ssh://{pwd.getpwuid(os.geteuid()).pw_name}@{settings.platform_domain or 'HOST'}/"
 
 
 def _everybody(act: Act) -> bool:

@@ -35,6 +35,7 @@ from paas.requests.people import PutMember
 from paas.store import words
 from paas.usecases.audit import note
 from paas.usecases.context import Act, Context
+from paas.usecases.domains import server_url
 from paas.usecases.logins import PREFIX
 from paas.usecases.people import new_user
 
@@ -78,7 +79,8 @@ class TokenLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewInvite:
-    """An invite with its code, which is shown this once."""
+    """An invite with its code, which is shown this once. `server` is where to log in with it: the platform's own https
+    address, empty when it has none."""
 
     code: str
     id: str
@@ -88,6 +90,7 @@ class NewInvite:
     app_role: Role
     team: str
     expires_at: float
+    server: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +134,7 @@ def create_invite(context: Context, request: CreateInvite, act: Act) -> NewInvit
     context.store.add_invite(invite)
     return NewInvite(
         code=code, id=invite.id, name=name, role=invite.role, app=app.name if app else "", app_role=invite.app_role,
-        team=team.name if team else "", expires_at=invite.expires_at,
+        team=team.name if team else "", expires_at=invite.expires_at, server=server_url(context.settings),
     )  # fmt: skip
 
 

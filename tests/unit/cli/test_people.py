@@ -166,6 +166,14 @@ def test_a_command_sends_its_request(server: Running, paas: Paas, argv: str, sen
     assert server.door.seen[-1][0] == sent
 
 
+def test_who_is_invited_is_told_the_address_of_the_platform(server: Running, paas: Paas) -> None:
+    made = {"id": "i", "name": "zoe", "expires_at": 0.0, "code": "c", "server": "https://paas.example.com"}
+    server.door.answers = {CreateInvite: made}
+    assert "paas login https://paas.example.com --invite CODE" in paas("invites", "create", "zoe").err
+    server.door.answers = {CreateInvite: {**made, "server": ""}}
+    assert "paas login https://… --invite CODE" in paas("invites", "create", "zoe").err
+
+
 @pytest.mark.parametrize(
     "argv",
     ["members add bob", "members add bob nonsense -a x", "members add --team web bob viewer", "users remove bob",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import os
+import pwd
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,6 +55,15 @@ def test_a_key_gets_one_command_and_nothing_else(platform: Parts, file: Path) ->
     assert "someone@laptop" not in line
     assert file.stat().st_mode & 0o777 == 0o600
     assert file.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_where_to_push_with_it_is_told_as_far_as_it_is_known(tmp_path: Path, file: Path) -> None:
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    known = parts(tmp_path / "a", ssh_keys=str(file), platform_domain="paas.example.com")
+    request = AddKey(name="alice", public=public(1))
+    assert add_key(known.context, request, known.act).remote == f"ssh://{user}@paas.example.com/"
+    none = parts(tmp_path / "b", ssh_keys=str(tmp_path / "others"))
+    assert add_key(none.context, request, none.act).remote == f"ssh://{user}@HOST/"
 
 
 def test_what_else_stands_in_the_file_stays_byte_for_byte(platform: Parts, file: Path) -> None:
