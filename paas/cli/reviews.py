@@ -84,6 +84,8 @@ def enable(
         put_json(answer)
         return
     _policy(answer)
+    if answer["lacks"]:
+        say(f"warning: {answer['lacks']}; before one can be opened: --source URL here, or paas deploy-hooks add")
     say(f"next: paas reviews open BRANCH -a {name}, or have pull requests open them: paas deploy-hooks add --reviews")
 
 
@@ -193,7 +195,7 @@ def _policy(answer: dict[str, Any]) -> None:
             ("cpus", f"{answer['cpus']:g}" if answer["cpus"] else "as the source says"),
             ("replicas", answer["replicas"]), ("config along", " ".join(answer["inherit"]) or "none"),
             ("config of their own", " ".join(answer["config"]) or "none"),
-            ("source", answer["source"] or "deploy hook"),
+            ("source", answer["source"] or ("none" if answer["lacks"] else "deploy hook")),
             ("seed", answer["seed"] or "none"),
             ("addons", "of the same kinds" if answer["addons"] else "as the source says"),
         ]

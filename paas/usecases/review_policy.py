@@ -28,7 +28,8 @@ from paas.usecases.switch import base_release
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyShown:
     """What review apps of an app are like. `config` are the keys of values of their own, `inherit` the keys that come
-    along; no values. `source` without what is secret in it. `enabled` False: there are none, the rest is empty."""
+    along; no values. `source` without what is secret in it; `lacks` says what keeps the first one from being opened.
+    `enabled` False: there are none, the rest is empty."""
 
     app: str
     enabled: bool
@@ -42,6 +43,7 @@ class PolicyShown:
     source: str = ""
     seed: str = ""
     addons: bool = False
+    lacks: str = ""
 
 
 def show_review_policy(context: Context, request: ShowReviewPolicy, act: Act) -> PolicyShown:
@@ -83,6 +85,11 @@ def policy_of(context: Context, app: App) -> ReviewPolicy:
     if policy is None:
         raise Conflict(f"{app.name} has no review apps", hint=f"paas reviews enable -a {app.name}")
     return policy
+
+
+def no_source(app: App) -> str:
+    """What is missing where neither the policy nor a deploy hook names a repository."""
+    return f"nobody said where the code of {app.name} is"
 
 
 def seed_file(settings: Settings, app_id: str) -> Path:
@@ -176,4 +183,5 @@ def _shown(context: Context, app: App) -> PolicyShown:
         app=app.name, enabled=True, ttl=policy.ttl, most=policy.most, memory=cap.memory, cpus=cap.cpus,
         replicas=cap.replicas, inherit=policy.inherit, config=tuple(sorted(policy.config)),
         source=redacted(policy.source.reveal()), seed=policy.seed, addons=policy.addons,
+        lacks="" if policy.source.reveal() or context.store.deploy_hooks(app.id) else no_source(app),
     )  # fmt: skip

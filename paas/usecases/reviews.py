@@ -27,7 +27,7 @@ from paas.usecases.context import Act, Context
 from paas.usecases.deploy import deploy_app
 from paas.usecases.domains import app_url
 from paas.usecases.review_app import Preparation, changed, prepared
-from paas.usecases.review_policy import policy_of
+from paas.usecases.review_policy import no_source, policy_of
 from paas.usecases.switch import base_release, in_words, source_version
 
 
@@ -174,7 +174,7 @@ def _source(context: Context, parent: App, policy: ReviewPolicy, request: OpenRe
     source = policy.source if not request.hook and policy.source.reveal() else hook.source if hook else policy.source
     if not source.reveal():
         raise Conflict(
-            f"nobody said where the code of {parent.name} is",
+            no_source(parent),
             hint=f"paas reviews enable -a {parent.name} --source https://HOST/OWNER/NAME.git",
         )
     if request.pull_request and (request.fork or not (request.branch or request.commit)):

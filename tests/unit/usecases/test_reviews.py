@@ -23,6 +23,7 @@ from paas.model.secret import Secret
 from paas.requests.addons import AttachAddon, BackupAddon, CreateAddon
 from paas.requests.apps import DestroyApp
 from paas.requests.config import ChangeConfig
+from paas.requests.deploy_hooks import AddDeployHook
 from paas.requests.reviews import (
     CloseReview,
     DisableReviews,
@@ -33,7 +34,7 @@ from paas.requests.reviews import (
     ShowReview,
     ShowReviewPolicy,
 )
-from paas.usecases import addons, apps, backups, review_policy, reviews, uploads
+from paas.usecases import addons, apps, backups, deploy_hooks, review_policy, reviews, uploads
 from paas.usecases.config import change_config
 from paas.usecases.context import Act, Context, Locks
 from paas.usecases.door import Door
@@ -149,6 +150,21 @@ def told(platform: Parts) -> list[str]:
 
 def database(platform: Parts, app: str = "shop", **changes: str) -> str:
     return addons.create_addon(platform.context, CreateAddon(kind="postgres", app=app, **changes), platform.act).name
+
+
+def test_what_keeps_one_from_being_opened_is_said_when_they_are_enabled(
+    platform: Parts, parent: App, served: GitServer
+) -> None:
+    def enabled(**changes: Any) -> str:
+        return review_policy.enable_reviews(platform.context, EnableReviews(app="shop", **changes), platform.act).lacks
+
+    assert enabled() == "nobody said where the code of shop is"
+    with pytest.raises(Conflict, match=enabled()):
+        opened(platform)
+    assert enabled(source=served.url("team/shop")) == ""
+    hook = AddDeployHook(app="shop", provider="github", url=served.url("team/shop"))
+    deploy_hooks.add_deploy_hook(platform.context, hook, platform.act)
+    assert enabled() == ""
 
 
 # --- opened, deployed anew, closed --------------------------------------------------------------------------------
