@@ -10,12 +10,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
 from paas.cli.output import complain, escaped, say
-from paas.errors import Conflict, PaasError, UsageError
+from paas.errors import Conflict, NotLoggedIn, PaasError, UsageError
+
+if TYPE_CHECKING:
+    from paas.model.events import Event
+    from paas.requests.base import Request
 
 BRANCHES, TAGS = "refs/heads/", "refs/tags/"
 FIRST = ("main", "master")
@@ -140,18 +145,36 @@ def _take_turn(lock: int) -> None:
 
 def _deploy(update: Update) -> None:
     from paas.cli.progress import plain
-    from paas.client import Client
     from paas.requests.deploys import DeployApp, SourceRef
-    from paas.settings import load
 
     incoming = os.path.basename(os.environ.get("GIT_QUARANTINE_PATH", ""))  # noqa: PTH119 - the name alone
     source = SourceRef(commit=update.new, incoming=incoming, kind="git", origin=f"git push {_short(update.ref)}")
     request = DeployApp(app=os.environ["PAAS_PUSH_APP"], source=source, create=False)
-    with Client.connect(load(server=""), os.environ["PAAS_PUSH_ACTOR"]) as client:
-        for event in client.follow(request):
-            plain(event)
-            if event.kind == "result":
-                _end(event.data["answer"])
+    for event in _followed(request):
+        plain(event)
+        if event.kind == "result":
+            _end(event.data["answer"])
+
+
+def _followed(request: Request) -> Iterator[Event]:
+    """The events of the deploy, in the name of who pushes. When what allowed them ends meanwhile, it goes on as every
+    operation does, and is seen to its end all the same: the branch must say what runs."""
+    from paas.client import Client
+    from paas.requests.platform import WatchOperation
+    from paas.settings import load
+
+    settings, running, seen = load(server=""), "", 0
+    try:
+        with Client.connect(settings, os.environ["PAAS_PUSH_ACTOR"]) as client:
+            for event in client.follow(request):
+                running, seen = (str(event.data["id"]), 0) if event.kind == "operation" else (running, seen + 1)
+                yield event
+            return
+    except NotLoggedIn:
+        if not running:
+            raise
+    with Client.connect(settings) as client:
+        yield from islice(client.follow(WatchOperation(operation=running)), seen, None)
 
 
 def _end(answer: Any) -> None:

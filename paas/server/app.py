@@ -294,8 +294,13 @@ def _in_session(parts: Parts, actor: Actor, request: Request, terminal: Terminal
                 raise
             code = 1
         if visit.ended:
-            raise NotLoggedIn("what allowed this has ended", hint="paas whoami")
+            raise _no_more()
         return code
+
+
+def _no_more() -> NotLoggedIn:
+    """What somebody is told whose stream or session is ended because they may not have it any more."""
+    return NotLoggedIn("what allowed this has ended", hint="paas whoami")
 
 
 def _nothing() -> None:
@@ -319,7 +324,9 @@ def _stop_after(parts: Parts, operation_id: str) -> None:
 def _streamed(
     parts: Parts, source: Iterator[object], here: Here, *, endless: bool, first: Event | None = None
 ) -> Response:
-    body = parts.streams.send(_lines(source, first), source, endless=endless, here=here)
+    why = _no_more()
+    ended = _line(Event(kind="error", message=why.message, data=why.as_dict()))
+    body = parts.streams.send(_lines(source, first), source, endless=endless, here=here, turned_out=ended)
     return StreamingResponse(body, media_type=NDJSON)
 
 

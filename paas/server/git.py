@@ -22,6 +22,7 @@ from fastapi import FastAPI, Response
 from fastapi import Request as HttpRequest
 from fastapi.responses import StreamingResponse
 from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
 
 from paas.errors import Cancelled, NotFound, NotLoggedIn, PaasError, PlatformError, UsageError
 from paas.interfaces import Resize, Terminal
@@ -120,7 +121,16 @@ async def _answer(wire: Wire, kind: str, begin: bytes = b"") -> Response:
         finally:
             wire.cut()
 
-    return StreamingResponse(body(), media_type=kind, headers={"Cache-Control": "no-cache"})
+    return _Answer(body(), media_type=kind, headers={"Cache-Control": "no-cache"})
+
+
+class _Answer(StreamingResponse):
+    """One that is not finished when the session was ended: git waits for ever for the rest of an answer that ends
+    between two of its packets, and gives up at once when the connection breaks."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with suppress(Cancelled):
+            await super().__call__(scope, receive, send)
 
 
 async def _unpacked(http: HttpRequest) -> AsyncIterator[bytes]:
@@ -212,14 +222,18 @@ class Wire:
         piece = await self._next()
         if piece is None:
             assert self._session is not None
+            if not self._session.done():
+                raise NotLoggedIn("what allowed this has ended")
             if code := self._session.result():
                 raise PlatformError(f"git ended with {code}", details=self._errors)
         return piece or b""
 
     async def output(self) -> AsyncIterator[bytes]:
-        """All that follows."""
+        """All that follows. Raises Cancelled when it was cut before its end."""
         while (piece := await self._next()) is not None:
             yield piece
+        if self._gone.is_set():
+            raise Cancelled("this session was ended")
 
     def cut(self) -> None:
         """The client has gone, or has all it wanted."""
@@ -242,8 +256,9 @@ class Wire:
 
     async def _while_it_lasts(self, work: Coroutine[Any, Any, None]) -> None:
         assert self._session is not None
-        task = asyncio.ensure_future(work)
+        task, gone = asyncio.ensure_future(work), asyncio.ensure_future(self._gone.wait())
         try:
-            await asyncio.wait({task, self._session}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({task, gone, self._session}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             task.cancel()
+            gone.cancel()

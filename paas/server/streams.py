@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 from weakref import WeakSet
 
@@ -82,9 +83,11 @@ class Stream:
         """Begin to read."""
         threading.Thread(target=self._fill, name="stream", daemon=True).start()
 
-    def cut(self) -> None:
-        """End it, from any thread: the client sees its end, and the iterator is closed."""
+    def cut(self, last: bytes = b"") -> None:
+        """End it, from any thread: the client sees its end, after the line `last`, and the iterator is closed."""
         with self._room:
+            if last and not self._cut and not self._ended:
+                self._waiting.append(last)
             self._cut = True
             self._room.notify_all()
         close(self.source)
@@ -154,16 +157,16 @@ class Streams:
     _open: WeakSet[Stream] = field(default_factory=WeakSet)
 
     async def send(
-        self, lines: Iterator[bytes], source: object, *, endless: bool, here: Here = _alone
+        self, lines: Iterator[bytes], source: object, *, endless: bool, here: Here = _alone, turned_out: bytes = b""
     ) -> AsyncIterator[bytes]:
         """What the client gets. `endless` ones are cut when the server stops; others end by themselves. `here` holds
-        what may cut it earlier."""
+        what may cut it earlier, and then `turned_out` is its last line."""
         stream = Stream(lines, source, asyncio.get_running_loop())
         if endless:
             self._open.add(stream)
         stream.start()
         try:
-            with here(stream.cut):
+            with here(partial(stream.cut, turned_out)):
                 while (data := await stream.take()) is not None:
                     yield data or b"\n"
         finally:

@@ -249,6 +249,29 @@ def test_a_client_that_dies_while_it_deploys_leaves_a_finished_push(platform: Pl
     assert work.serves() == "second"
 
 
+def test_a_token_revoked_while_its_push_deploys_ends_the_push_and_not_the_deploy(
+    platform: Platform, tmp_path: Path
+) -> None:
+    work = clone(platform, tmp_path / "work", "revoked")
+    work.commit("first")
+    work.git("push", "paas", "main")
+    token = platform.json("tokens", "create", "ci", "--app", "revoked", "--role", "deployer")
+    work.environ["PAAS_TOKEN"] = token["token"]
+    wanted = work.commit("second", procfile="release: python -c 'import time; time.sleep(8)'\nweb: python app.py\n")
+    push = work.start("push", "paas", "main")
+    eventually(
+        lambda: [one for one in platform.json("operations", "-a", "revoked") if one["status"] == "running"],
+        what="the operation",
+    )
+    platform.ok("tokens", "revoke", token["id"])
+    _, said = push.communicate(timeout=120)
+    assert push.returncode != 0, said
+    assert "revoked v2 serves" not in said, "who may not look any more sees no more"
+    work.environ["PAAS_TOKEN"] = TOKEN
+    eventually(lambda: work.remote() == wanted, what="the branch")
+    assert work.serves() == "second", "the branch says what runs"
+
+
 def test_a_body_that_breaks_off_leaves_nothing(platform: Platform) -> None:
     host, _, port = platform.environ["PAAS_LISTEN"].partition(":")
     password = base64.b64encode(f"x:{TOKEN}".encode()).decode()

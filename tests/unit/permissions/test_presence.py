@@ -69,7 +69,7 @@ def test_an_open_stream_ends_with_the_token_or_the_user(server: World) -> None:
     def watch(token: str) -> None:
         events = client(server, token).follow(platform.WatchOperation(operation=operation.id))
         seen.append(next(events).message)
-        with pytest.raises(ServerUnavailable):
+        with pytest.raises(NotLoggedIn, match="has ended"):
             list(events)
 
     people_ = [threading.Thread(target=watch, args=(server.token(user),), daemon=True) for _ in range(2)]
