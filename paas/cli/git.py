@@ -6,16 +6,19 @@ import re
 import shlex
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from paas.cli.connection import ask, connected, operate
 from paas.cli.lazy import new_app
-from paas.cli.options import AppOption
-from paas.cli.output import put, say
+from paas.cli.options import AppOption, JsonOption
+from paas.cli.output import put, put_json, say
 from paas.cli.target import app_of
-from paas.errors import Conflict, PlatformError, UsageError
+from paas.errors import Conflict, PaasError, PlatformError, UsageError
+from paas.model.branches import FIRST, pushed_as
 
 app = new_app(no_args_is_help=True)
 
@@ -26,7 +29,7 @@ _REMOTE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 @app.callback()
 def git() -> None:
-    """Clone an app, and add the remote that `git push` deploys to."""
+    """Clone an app, add the remote that `git push` deploys to, say which branch is deployed."""
 
 
 @app.command()
@@ -61,7 +64,7 @@ def remote(
     if server:
         _done("config", "--replace-all", *_login(server))
     put(url)
-    say(f"next: git push {name} {_refspec()}")
+    say(f"next: git push {name} {_refspec('' if ssh else app_of(app))}")
 
 
 @app.command()
@@ -81,6 +84,39 @@ def clone(
     login = ("--config", "=".join(_login(server))) if server else ()
     _done("clone", "--quiet", "--origin", "paas", *login, "--", url_of(app_of(app), ssh, server), into)
     put(into)
+
+
+@app.command()
+def branch(app: AppOption = "", as_json: JsonOption = False) -> None:
+    """Print the branch that is deployed when it is pushed."""
+    from paas.requests.git import ShowBranch
+
+    answer = ask(ShowBranch(app=app_of(app)))
+    if as_json:
+        put_json(answer)
+        return
+    put(answer["branch"])
+    if not answer["commit"]:
+        say("nothing was pushed to it yet")
+
+
+@app.command("set-branch")
+def set_branch(
+    branch: Annotated[str, typer.Argument(metavar="BRANCH", help="The branch; it need not have been pushed yet.")],
+    app: AppOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Deploy this branch when it is pushed, and no other. One that was pushed already is deployed at once."""
+    from paas.requests.git import SetBranch
+
+    answer = operate(SetBranch(app=app_of(app), branch=branch), quiet=as_json)
+    if as_json:
+        put_json(answer)
+        return
+    does = f", as v{answer['release']}" if answer["release"] else ""
+    say(f"{answer['branch']} is what {answer['app']} deploys from now on{does}")
+    if not answer["commit"]:
+        say(f"next: git push paas {answer['branch']}; until then what runs stays")
 
 
 def _server(ssh: str, *, http: bool) -> str:
@@ -111,10 +147,18 @@ def url_of(app_name: str, ssh: str = "", server: str = "") -> str:
     return f"ssh://{ssh}/{app_name}"
 
 
-def _refspec() -> str:
-    """What to push for the branch that is checked out."""
-    branch = _said("symbolic-ref", "--short", "HEAD") or "main"
-    return branch if branch in ("main", "master") else f"{branch}:main"
+def _refspec(app: str) -> str:
+    """What to push for the branch that is checked out. The server knows the deploy branch of an app that is there;
+    where it cannot be asked, it is taken for one of the usual ones."""
+    from paas.requests.git import ShowBranch
+
+    deployed = ""
+    with suppress(PaasError):
+        if app:
+            with connected(start=False) as client:
+                answer = client.ask(ShowBranch(app=app))
+            deployed = str(answer["branch"]) if answer["chosen"] or answer["commit"] else ""
+    return pushed_as(_said("symbolic-ref", "--short", "HEAD") or FIRST[0], deployed)
 
 
 def _said(*argv: str) -> str | None:

@@ -18,10 +18,12 @@ from paas.cli.options import AppOption, ConfirmOption
 from paas.cli.output import say
 from paas.cli.target import app_of, sanitised
 from paas.errors import NotFound, PlatformError, UsageError
+from paas.model.branches import FIRST
 
 app = new_app(no_args_is_help=True)
 
-HOOK = "post-receive"
+AFTER, BEFORE = "post-receive", "pre-receive"
+TAKEN = {AFTER: "The push itself has been taken by then.", BEFORE: "A deploy that fails refuses the push."}
 MADE = "# Written by paas hooks install;"
 KEPT = ".before-paas"
 
@@ -33,60 +35,71 @@ def install(
     repository: RepositoryArgument,
     app: AppOption = "",
     branch: Annotated[str, typer.Option(metavar="BRANCH", help="Which branch; else the one HEAD names.")] = "",
+    refuse: Annotated[bool, typer.Option("--refuse", help="Refuse the push when the deploy fails.")] = False,
     confirm: ConfirmOption = "",
 ) -> None:
     """Deploy what is pushed to a bare repository of yours. A hook that is there already is asked about, and kept."""
     from paas import bundled
     from paas.settings import load
 
-    hook = _hook(repository)
+    kind = BEFORE if refuse else AFTER
+    hook, other = _hook(repository, kind), _hook(repository, AFTER if refuse else BEFORE)
     chosen = _branch(repository, branch)
     name = app_of(app or os.environ.get("PAAS_APP", "") or sanitised(repository.resolve().name.removesuffix(".git")))
     text = _written(
-        (bundled.templates() / "hooks" / HOOK).read_text(),
+        (bundled.templates() / "hooks" / AFTER).read_text(),
         app=name,
         branch=chosen,
+        taken=TAKEN[kind],
         ref=shlex.quote(f"refs/heads/{chosen}"),
-        target=chosen if chosen in ("main", "master") else "main",
+        target=chosen if chosen in FIRST else FIRST[0],
         home=shlex.quote(str(load().home)),
         bin=shlex.quote(str(Path(sys.executable).parent)),
     )
     if hook.exists() and not _ours(hook):
-        confirmed(HOOK, confirm, f"replaces the hook {hook} (it is kept as {hook.name}{KEPT})")
+        confirmed(kind, confirm, f"replaces the hook {hook} (it is kept as {hook.name}{KEPT})")
         hook.rename(hook.with_name(hook.name + KEPT))
     _put(hook, text)
-    say(f"{chosen} deploys to {name} when it is pushed to {repository}")
+    if _ours(other):
+        _taken_away(other)
+    say(f"{chosen} deploys to {name} when it is pushed to {repository}{', or the push is refused' if refuse else ''}")
 
 
 @app.command()
 def remove(repository: RepositoryArgument) -> None:
     """Deploy no more; a hook that was there before comes back."""
-    hook = _hook(repository)
-    if not (hook.exists() and _ours(hook)):
+    ours = [hook for hook in (_hook(repository, AFTER), _hook(repository, BEFORE)) if _ours(hook)]
+    if not ours:
         raise NotFound(f"{repository} has no hook of paas")
+    for hook in ours:
+        _taken_away(hook)
+    say(f"{repository} deploys no more")
+
+
+def _taken_away(hook: Path) -> None:
+    """One that was there before it comes back."""
     hook.unlink()
     before = hook.with_name(hook.name + KEPT)
     if before.exists():
         before.rename(hook)
-    say(f"{repository} deploys no more")
 
 
-def _hook(repository: Path) -> Path:
-    """Where git looks for the hook of this repository. Raises UsageError when it is no bare one."""
+def _hook(repository: Path, kind: str) -> Path:
+    """Where git looks for a hook of this repository. Raises UsageError when it is no bare one."""
     if _said(repository, "rev-parse", "--is-bare-repository") != "true":
         raise UsageError(f"{repository} is no bare repository", hint="in a repository you work in: paas git remote")
-    return repository / _said(repository, "rev-parse", "--git-path", f"hooks/{HOOK}")
+    return repository / _said(repository, "rev-parse", "--git-path", f"hooks/{kind}")
 
 
 def _branch(repository: Path, given: str) -> str:
-    branch = given or _said(repository, "symbolic-ref", "--short", "HEAD") or "main"
+    branch = given or _said(repository, "symbolic-ref", "--short", "HEAD") or FIRST[0]
     if _said(repository, "check-ref-format", "--branch", branch) != branch or branch.startswith("-"):
-        raise UsageError(f"{branch!r} cannot name a branch", hint="--branch main")
+        raise UsageError(f"{branch!r} cannot name a branch", hint=f"--branch {FIRST[0]}")
     return branch
 
 
 def _ours(hook: Path) -> bool:
-    return MADE in hook.read_text(errors="replace")
+    return hook.exists() and MADE in hook.read_text(errors="replace")
 
 
 def _written(template: str, **facts: str) -> str:

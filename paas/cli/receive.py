@@ -17,14 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 from paas.cli.output import complain, escaped, say
 from paas.errors import Conflict, NotLoggedIn, PaasError, UsageError
+from paas.model.branches import BRANCHES, CHOSEN, FIRST, TAGS, short
 
 if TYPE_CHECKING:
     from paas.model.events import Event
     from paas.requests.base import Request
 
-BRANCHES, TAGS = "refs/heads/", "refs/tags/"
-FIRST = ("main", "master")
-"""Branches that can become an app's deploy branch, the preferred one first."""
 LONGEST = 250
 MOST = 1000
 """Refs in one push."""
@@ -79,23 +77,23 @@ def updates(lines: Iterable[str]) -> tuple[Update, ...]:
     return tuple(found)
 
 
-def judged(pushed: Sequence[Update], head: str, there: bool) -> Verdict:
-    """What to do with a push. `head` is the ref that HEAD names, `there` whether it exists: if not, the first of main
-    and master that comes becomes the deploy branch. Raises UsageError for refs that are not taken."""
+def judged(pushed: Sequence[Update], head: str, settled: bool) -> Verdict:
+    """What to do with a push. `head` is the ref that HEAD names, `settled` whether it exists or was chosen: if neither,
+    the first of main and master that comes becomes the deploy branch. Raises UsageError for refs that are not taken."""
     for one in pushed:
         _check(one.ref)
-    chosen = head if there else _first(pushed, head)
+    chosen = head if settled else _first(pushed, head)
     deploy = next((one for one in pushed if one.ref == chosen), None)
-    branch = _short(chosen)
+    branch = short(chosen)
     if deploy is not None and deploy.deletes:
         raise UsageError(f"{branch} is what runs: it cannot be deleted", hint="paas destroy takes the whole app away")
     inside = f"{chosen}/"
     for one in pushed:
         if one.ref.startswith(inside):
-            raise UsageError(f"{_short(one.ref)} and {branch} cannot both be", hint="give the branch another name")
+            raise UsageError(f"{short(one.ref)} and {branch} cannot both be", hint="give the branch another name")
     kept = [one for one in pushed if one is not deploy and one.ref.startswith(BRANCHES) and not one.deletes]
     notes = tuple(
-        f"{_short(one.ref)} is kept, not deployed: {branch} is. To deploy it: git push paas {_short(one.ref)}:{branch}"
+        f"{short(one.ref)} is kept, not deployed: {branch} is. To deploy it: git push paas {short(one.ref)}:{branch}"
         for one in kept[:5]
     )
     return Verdict(deploy, notes)
@@ -114,13 +112,10 @@ def _first(pushed: Sequence[Update], head: str) -> str:
     return next((BRANCHES + name for name in FIRST if BRANCHES + name in refs), head)
 
 
-def _short(ref: str) -> str:
-    return ref.removeprefix(BRANCHES).removeprefix(TAGS)
-
-
 def _received(lines: Iterable[str]) -> int:
     head = _git("symbolic-ref", "HEAD")
-    verdict = judged(updates(lines), head, bool(_git("rev-parse", "--verify", "--quiet", head)))
+    settled = bool(_git("rev-parse", "--verify", "--quiet", head) or _git("config", "--get", CHOSEN))
+    verdict = judged(updates(lines), head, settled)
     for note in verdict.notes:
         say(note)
     if verdict.deploy is not None:
@@ -148,7 +143,7 @@ def _deploy(update: Update) -> None:
     from paas.requests.deploys import DeployApp, SourceRef
 
     incoming = os.path.basename(os.environ.get("GIT_QUARANTINE_PATH", ""))  # noqa: PTH119 - the name alone
-    source = SourceRef(commit=update.new, incoming=incoming, kind="git", origin=f"git push {_short(update.ref)}")
+    source = SourceRef(commit=update.new, incoming=incoming, kind="git", origin=f"git push {short(update.ref)}")
     request = DeployApp(app=os.environ["PAAS_PUSH_APP"], source=source, create=False)
     for event in _followed(request):
         plain(event)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from annotated_types import MaxLen
+from annotated_types import MaxLen, MinLen
 
 from paas.requests.base import Name, Request
 from paas.requests.sessions import Session
@@ -25,6 +25,21 @@ class GitSession(Session):
     def makes_app(self) -> bool:
         # asked before the session is opened, nothing is known but the app
         return getattr(self, "service", "receive-pack") == "receive-pack"
+
+
+class ShowBranch(Request):
+    """Which branch of the app's repository is deployed when it is pushed."""
+
+    path = "/apps/{app}/git/branch"
+    app: Name
+
+
+class SetBranch(Request):
+    """Deploy another branch from now on. One that was pushed already is deployed at once."""
+
+    method, path, permission, shape = "PUT", "/apps/{app}/git/branch", "deployer", "operation"
+    app: Name
+    branch: Annotated[str, MinLen(1), MaxLen(250)]
 
 
 class ListKeys(Request):

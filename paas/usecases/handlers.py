@@ -52,7 +52,7 @@ from paas.requests.deploy_hooks import (
     ShowDeployHook,
 )
 from paas.requests.deploys import DeployApp, ListReleases, PlanApp, Rollback, SetUpApp, ShowRelease
-from paas.requests.git import AddKey, GitSession, ListKeys, RemoveKey
+from paas.requests.git import AddKey, GitSession, ListKeys, RemoveKey, SetBranch, ShowBranch
 from paas.requests.logins import (
     AcceptInvite,
     CreateInvite,
@@ -130,6 +130,7 @@ from paas.usecases import (
     audit,
     autoscale,
     backups,
+    branches,
     certificates,
     clone,
     config,
@@ -254,6 +255,8 @@ HANDLERS: Mapping[type[Request], Handler] = {
     RestoreAddon: backups.restore_addon,
     FetchBackup: backups.fetch_backup,
     ListOperations: history.list_operations,
+    ShowBranch: branches.show_branch,
+    SetBranch: branches.set_branch,
     ListKeys: keys.list_keys,
     AddKey: keys.add_key,
     ListNotifications: notifications.list_notifications,

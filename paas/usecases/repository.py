@@ -15,13 +15,9 @@ from pathlib import Path
 
 from paas import bundled
 from paas.errors import NotFound, PlatformError, UsageError
+from paas.model.branches import BRANCHES, CHOSEN, FIRST, short
 from paas.settings import Settings
 from paas.sources import gittree
-
-FIRST = ("main", "master")
-"""Branches that can become an app's deploy branch, the preferred one first."""
-
-BRANCHES = "refs/heads/"
 
 _ID = re.compile(r"[0-9a-f]{8}")
 _INCOMING = re.compile(r"(tmp_objdir-)?incoming-[A-Za-z0-9]{1,16}")
@@ -110,10 +106,55 @@ def settle_head(repository: Path) -> None:
         head = gittree.run(repository, "symbolic-ref", "HEAD").decode().strip()
         there = gittree.run(repository, "for-each-ref", "--format=%(refname)").decode().split()
         first = next((BRANCHES + name for name in FIRST if BRANCHES + name in there), "")
-        if head not in there and first:
+        if head not in there and first and not chosen(repository):
             gittree.run(repository, "symbolic-ref", "HEAD", first)
     except gittree.GitFailed:
         return
+
+
+def deploy_branch(repository: Path) -> str:
+    """The branch that is deployed: the one HEAD names. Raises PlatformError."""
+    return short(_told(repository, "symbolic-ref", "HEAD").decode().strip())
+
+
+def chosen(repository: Path) -> bool:
+    """Whether somebody chose the deploy branch."""
+    try:
+        return bool(gittree.run(repository, "config", "--get", CHOSEN).strip())
+    except gittree.GitFailed:
+        return False
+
+
+def choose(repository: Path, branch: str) -> None:
+    """Have this branch be the deploy branch, there or not. Raises PlatformError."""
+    _told(repository, "symbolic-ref", "HEAD", f"{BRANCHES}{branch}")
+    _told(repository, "config", CHOSEN, branch)
+
+
+def commit_of(repository: Path, branch: str) -> str:
+    """The commit that a branch names; empty when it is not there."""
+    try:
+        return gittree.run(repository, "rev-parse", "--verify", "--quiet", f"{BRANCHES}{branch}").decode().strip()
+    except gittree.GitFailed:
+        return ""
+
+
+def can_be(repository: Path, branch: str) -> bool:
+    """Whether git takes this for a branch's name."""
+    if branch.startswith("-") or not branch.isprintable():
+        return False
+    try:
+        gittree.run(repository, "check-ref-format", f"{BRANCHES}{branch}")
+    except gittree.GitFailed:
+        return False
+    return True
+
+
+def _told(repository: Path, *arguments: str) -> bytes:
+    try:
+        return gittree.run(repository, *arguments)
+    except gittree.GitFailed as error:
+        raise PlatformError("the app's repository cannot be used", hint="paas doctor", details=error.lines) from error
 
 
 def tidy(settings: Settings) -> None:

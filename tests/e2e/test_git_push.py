@@ -367,3 +367,56 @@ def test_a_bare_repository_with_our_hook_deploys_what_is_pushed_to_it(work: Work
     work.commit("second")
     work.git("push", "team", "main")
     assert work.serves() == "first"
+
+
+def test_a_hook_of_ours_that_refuses_keeps_out_what_does_not_deploy(work: Work, tmp_path: Path) -> None:
+    bare = tmp_path / "strict.git"
+    work.git("init", "--quiet", "--bare", "--initial-branch=main", str(bare))
+    work.platform.ok("hooks", "install", bare, "-a", work.app, "--refuse")
+    work.git("remote", "add", "team", str(bare))
+    work.git("push", "team", "main")
+    assert work.serves() == "first"
+    before = work.head()
+    work.commit("broken", procfile="web: python not-there.py\n")
+    assert "rejected" in work.git("push", "team", "main", code=1).err
+    assert work.git("ls-remote", "team", "refs/heads/main").out.startswith(before)
+    assert work.serves() == "first"
+    work.commit("second")
+    work.git("push", "team", "main")
+    assert work.serves() == "second"
+    assert work.git("ls-remote", "team", "refs/heads/main").out.startswith(work.head())
+
+
+# --- which branch --------------------------------------------------------------------------------------------------
+
+
+def test_another_branch_is_deployed_once_it_is_chosen(pushed: Work) -> None:
+    work, branch = pushed, "production"
+    before = work.head()
+    kept = work.commit("kept")
+    said = work.git("push", "paas", f"main:{branch}").err
+    assert f"{branch} is kept, not deployed: main is" in said
+    ran = work.platform.run("git", "set-branch", branch, "-a", work.app)
+    assert ran.code == 0, ran.said
+    assert work.serves() == "kept", "it says what runs from the moment it is the one"
+    assert (work.remote(f"refs/heads/{branch}"), work.remote()) == (kept, before)
+    work.commit("second")
+    assert "main is kept, not deployed: production is" in work.git("push", "paas", "main").err
+    assert work.serves() == "kept"
+    work.git("push", "paas", f"main:{branch}")
+    assert work.serves() == "second"
+    assert "cannot be deleted" in work.git("push", "paas", f":{branch}", code=1).err
+    work.git("push", "paas", ":main")
+    assert work.platform.ok("git", "branch", "-a", work.app).strip() == branch
+
+
+def test_a_branch_may_be_chosen_before_anything_is_pushed(work: Work) -> None:
+    work.platform.ok("create", work.app)
+    work.platform.ok("git", "set-branch", "live", "-a", work.app)
+    assert "main is kept, not deployed: live is" in work.git("push", "paas", "main").err
+    work.git("push", "paas", "main:live")
+    assert work.serves() == "first"
+    work.commit("broken", procfile="web: python not-there.py\n")
+    work.git("push", "paas", "main:other")
+    assert work.platform.run("git", "set-branch", "other", "-a", work.app).code == 8
+    assert work.platform.ok("git", "branch", "-a", work.app).strip() == "live", "what does not run is not chosen"

@@ -15,7 +15,7 @@ from paas.cli.git_credential import asks_for
 from paas.cli.git_shell import Asked, asked_for
 from paas.cli.receive import Update, judged, updates
 from paas.errors import Denied, UsageError
-from paas.requests.git import AddKey, ListKeys, RemoveKey
+from paas.requests.git import AddKey, ListKeys, RemoveKey, SetBranch, ShowBranch
 from tests.unit.cli.conftest import Paas
 from tests.unit.server.stub import Running
 from tests.unit.sources.test_local import git
@@ -44,6 +44,7 @@ def test_the_lines_of_git_are_read() -> None:
         (["refs/heads/master"], MAIN, False, "refs/heads/master"),
         (["refs/heads/master", MAIN], MAIN, False, MAIN),
         (["refs/heads/master"], MAIN, True, ""),
+        (["refs/heads/production", MAIN], "refs/heads/production", True, "refs/heads/production"),
         ([MAIN], "refs/heads/master", True, ""),
         (["refs/heads/feature"], MAIN, False, ""),
         (["refs/tags/v1"], MAIN, True, ""),
@@ -166,6 +167,28 @@ def test_the_remote_is_added_once(paas: Paas, repository: Path) -> None:
     assert paas("git", "remote").code == 0, "safe to repeat"
 
 
+def test_the_deploy_branch_of_an_app_that_is_there_is_said_with_the_remote(
+    server: Running, paas: Paas, repository: Path
+) -> None:
+    known = {"app": "my-app", "branch": "production", "commit": "", "chosen": True, "release": 0}
+    server.door.answers = {ShowBranch: known}
+    assert "git push paas main:production" in paas("git", "remote", "-a", "my-app").err
+    server.door.answers = {ShowBranch: {**known, "branch": "main", "chosen": False}}
+    git(repository, "checkout", "--quiet", "-b", "master")
+    assert "git push paas master\n" in paas("git", "remote", "-a", "my-app").err, "the first of the two that comes"
+
+
+def test_the_deploy_branch_is_shown_and_chosen(server: Running, paas: Paas) -> None:
+    known = {"app": "shop", "branch": "production", "commit": "", "chosen": True, "release": 0}
+    server.door.answers = {ShowBranch: known}
+    server.operations.answers = {SetBranch: [known]}
+    assert paas("git", "branch", "-a", "shop").out == "production\n"
+    ran = paas("git", "set-branch", "production", "-a", "shop")
+    assert ran.code == 0, ran
+    assert "git push paas production" in ran.err
+    assert server.operations.requests[-1] == SetBranch(app="shop", branch="production")
+
+
 def test_a_remote_that_leads_elsewhere_is_only_replaced_when_told_to(paas: Paas, repository: Path) -> None:
     git(repository, "remote", "add", "paas", "https://example.org/x.git")
     ran = paas("git", "remote")
@@ -284,7 +307,7 @@ def test_a_hook_is_installed_and_removed(paas: Paas, bare: Path) -> None:
     assert "main deploys to team" in ran.err
     hook = bare / "hooks" / "post-receive"
     assert os.access(hook, os.X_OK)
-    assert 'git push paas::team "+$new:refs/heads/main"' in hook.read_text()
+    assert 'git push paas::team "+$new:refs/heads/$deployed"' in hook.read_text()
     assert subprocess.run(["sh", "-n", str(hook)], check=False).returncode == 0
     assert paas("hooks", "install", str(bare), "-a", "other").code == 0, "our own is replaced without asking"
     assert paas("hooks", "remove", str(bare)).code == 0
@@ -301,6 +324,20 @@ def test_a_hook_of_the_persons_own_is_asked_about_and_comes_back(paas: Paas, bar
     assert paas("hooks", "install", str(bare), "--confirm", "post-receive").code == 0
     assert paas("hooks", "remove", str(bare)).code == 0
     assert hook.read_text() == "#!/bin/sh\necho mine\n"
+
+
+def test_a_hook_that_refuses_takes_the_place_of_one_that_does_not(paas: Paas, bare: Path) -> None:
+    after, before = bare / "hooks" / "post-receive", bare / "hooks" / "pre-receive"
+    assert paas("hooks", "install", str(bare)).code == 0
+    ran = paas("hooks", "install", str(bare), "--refuse")
+    assert ran.code == 0
+    assert "or the push is refused" in ran.err
+    assert before.exists()
+    assert not after.exists(), "one push is one deploy"
+    assert paas("hooks", "install", str(bare)).code == 0
+    assert (after.exists(), before.exists()) == (True, False)
+    assert paas("hooks", "remove", str(bare)).code == 0
+    assert (after.exists(), before.exists()) == (False, False)
 
 
 @pytest.mark.parametrize("branch", ["a b", "-x", "x..y", "$(id) ", "a~1"])

@@ -170,6 +170,8 @@ ROWS = (
     Row(sessions.AddonShell, "addon", "operator"),
     Row(git.GitSession, "app", "deployer", {"service": "receive-pack"}, makes=True),
     Row(git.GitSession, "app", "deployer", {"service": "upload-pack"}),
+    Row(git.ShowBranch, "app", "viewer"),
+    Row(git.SetBranch, "app", "deployer", {"branch": "main"}),
     Row(git.ListKeys, "everyone", "viewer"),
     Row(git.AddKey, "everyone", "viewer", {"name": "laptop", "public": "x"}, whole=True),
     Row(git.RemoveKey, "everyone", "viewer", {"name": "laptop"}, whole=True),

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from paas.errors import Cancelled, NotFound, UsageError
+from paas.errors import BuildFailed, Cancelled, NotFound, UsageError
 from paas.interfaces import Resize
 from paas.model.app import App
-from paas.requests.git import GitSession
+from paas.requests.git import GitSession, SetBranch, ShowBranch
 from paas.settings import Settings
-from paas.usecases import repository
+from paas.usecases import branches, repository
 from paas.usecases.git import git_session
 from paas.usecases.pipes import Pipe
 from tests.unit.sources.test_local import git
@@ -44,6 +44,7 @@ def filled(settings: Settings, app: App, work: Path) -> Path:
     work.mkdir()
     git(work, "init", "--quiet")
     (work / "app.py").write_text("print()")
+    (work / "Procfile").write_text("web: python app.py\n")
     git(work, "add", "--all")
     git(work, "commit", "--quiet", "--message", "first")
     git(path, "fetch", "--quiet", str(work), "HEAD:refs/heads/main")
@@ -98,6 +99,58 @@ def test_head_follows_the_first_branch_that_can_be_deployed(settings: Settings, 
     git(path, "branch", "main", "feature")
     repository.settle_head(path)
     assert git(path, "symbolic-ref", "HEAD") == "refs/heads/master", "what is deployed stays so"
+
+
+def test_a_branch_that_was_chosen_stays_the_one_that_is_deployed(settings: Settings, app: App, tmp_path: Path) -> None:
+    path = filled(settings, app, tmp_path / "work")
+    repository.choose(path, "production")
+    repository.settle_head(path)
+    assert repository.deploy_branch(path) == "production", "it need not be there yet"
+    assert repository.chosen(path)
+
+
+# --- the deploy branch ---------------------------------------------------------------------------------------------
+
+
+def chosen(platform: Parts, branch: str) -> branches.DeployBranch:
+    return branches.set_branch(platform.context, SetBranch(app="shop", branch=branch), platform.act)
+
+
+def test_the_deploy_branch_is_main_until_somebody_says_otherwise(platform: Parts, app: App) -> None:
+    shown = branches.show_branch(platform.context, ShowBranch(app="shop"), platform.act)
+    assert shown == branches.DeployBranch(app="shop", branch="main")
+    assert not repository.path_of(platform.context.settings, app.id).exists(), "a question makes no repository"
+    assert chosen(platform, "production") == branches.DeployBranch(app="shop", branch="production", chosen=True)
+    assert branches.show_branch(platform.context, ShowBranch(app="shop"), platform.act).branch == "production"
+    assert platform.store.releases(app.id, 1) == ()
+
+
+def test_a_branch_that_was_kept_is_deployed_before_it_is_the_deploy_branch(
+    platform: Parts, app: App, tmp_path: Path
+) -> None:
+    path = filled(platform.context.settings, app, tmp_path / "work")
+    git(path, "branch", "production", "main")
+    commit = git(path, "rev-parse", "main")
+    found = chosen(platform, "production")
+    assert (found.branch, found.commit, found.release) == ("production", commit, 1)
+    assert platform.store.release(app.id, 1).source is not None
+    assert chosen(platform, "main").release == 0, "what runs is not deployed again"
+
+
+def test_a_branch_whose_deploy_fails_is_not_chosen(platform: Parts, app: App, tmp_path: Path) -> None:
+    path = filled(platform.context.settings, app, tmp_path / "work")
+    git(path, "branch", "broken", "main")
+    platform.builder.fails = BuildFailed("no")
+    with pytest.raises(BuildFailed):
+        chosen(platform, "broken")
+    assert repository.deploy_branch(path) == "main"
+    assert not repository.chosen(path)
+
+
+@pytest.mark.parametrize("name", ["-x", "a b", "x..y", "a~1", "a\nb", "x.lock", "/", "refs//x", "a\x00b", "@{u}", ".x"])
+def test_what_cannot_name_a_branch_is_not_chosen(platform: Parts, app: App, name: str) -> None:
+    with pytest.raises(UsageError, match="cannot name a branch"):
+        chosen(platform, name)
 
 
 def test_what_a_killed_server_left_is_removed(settings: Settings, app: App) -> None:
