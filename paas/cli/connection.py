@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from paas.cli.contexts import chosen
+from paas.cli.contexts import chosen, read
 from paas.cli.output import say
 from paas.cli.progress import shown
+from paas.errors import EngineUnavailable
 
 if TYPE_CHECKING:
     from paas.client import Client
@@ -26,8 +27,26 @@ def connected(*, start: bool = True) -> Iterator[Client]:
     settings = chosen()
     with Client.connect(settings) as client:
         if start and client.local and not client.version():
-            bring_up(client)
+            _needed(client)
         yield client
+
+
+def _needed(client: Client) -> None:
+    """Bring up what a command needs. Where no Engine answers, the platform may be one of another machine: that is said,
+    and a server that has nothing to look after is not left running here."""
+    from paas.cli import daemon
+    from paas.requests.apps import ListApps
+
+    try:
+        bring_up(client)
+    except EngineUnavailable as error:
+        if not daemon.systemd(client.settings) and not client.ask(ListApps()):
+            daemon.end(client.settings)
+        known = next(iter(read().places), "")
+        elsewhere = f"paas contexts use {known}" if known else "paas login https://…"
+        raise EngineUnavailable(
+            error.message, hint=f"{error.hint}. Is the platform on another machine: {elsewhere}", details=error.details
+        ) from error
 
 
 def bring_up(client: Client) -> dict[str, Any]:

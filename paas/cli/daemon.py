@@ -5,6 +5,7 @@ detached process. Everything else about the server is behind its socket.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -38,6 +39,16 @@ def start(settings: Settings) -> None:
         _await(settings, None)
         return
     _await(settings, _spawn(settings))
+
+
+def end(settings: Settings) -> None:
+    """Make the running server end, whatever version it is. Raises PlatformError."""
+    try:
+        os.kill(int((settings.home / "server.pid").read_text().split()[0]), signal.SIGTERM)
+    except (OSError, ValueError, IndexError) as error:
+        raise PlatformError("the running server cannot be told to end", hint="paas down") from error
+    if not stopped(settings):
+        raise PlatformError("the running server does not end", hint="wait for its operations: paas operations")
 
 
 def stopped(settings: Settings) -> bool:

@@ -12,7 +12,7 @@ from paas.cli.lazy import new_app
 from paas.cli.options import JsonOption
 from paas.cli.output import facts, put, put_json, say, size
 from paas.errors import EngineUnavailable, PaasError, PlatformError, ServerUnavailable, UsageError
-from paas.settings import Settings, load
+from paas.settings import load
 
 app = new_app()
 
@@ -40,6 +40,7 @@ def up(
 def bring_all_up(*, restart: bool, as_json: bool = False) -> None:
     """Have the platform run; with `restart` the server starts anew first, because its settings have changed."""
     import paas
+    from paas.cli import daemon
     from paas.cli.kept import said_anew
     from paas.client import Client
     from paas.requests.platform import PlatformUp
@@ -49,11 +50,11 @@ def bring_all_up(*, restart: bool, as_json: bool = False) -> None:
         if client.local and client.version() and (restart or said_anew(settings)):
             changes = ", ".join(map(str, said_anew(settings)))
             say(f"the settings have changed{changes and f' ({changes})'}; starting the server anew")
-            _end(settings)
+            daemon.end(settings)
         version = client.version()
         if client.local and version and version != paas.__version__:
             say(f"the server is paas {version}; replacing it by {paas.__version__}")
-            _end(settings)
+            daemon.end(settings)
             version = ""
         missing = client.local and not version
         answer = bring_up(client) if missing else follow(client, PlatformUp())
@@ -104,27 +105,12 @@ def down() -> None:
             if settings.server:
                 raise
             say(f"warning: the router could not be stopped: {error.message}")
-            _end(settings)
+            daemon.end(settings)
     if not settings.server:
         daemon.disable(settings)
         if not daemon.stopped(settings):
             raise ServerUnavailable("the server has not ended yet", hint=f"see {settings.home / 'server.log'}")
     say("the platform is down; apps and data are as they were")
-
-
-def _end(settings: Settings) -> None:
-    """Make the running server end, whatever version it is."""
-    import os
-    import signal
-
-    from paas.cli import daemon
-
-    try:
-        os.kill(int((settings.home / "server.pid").read_text().split()[0]), signal.SIGTERM)
-    except (OSError, ValueError, IndexError) as error:
-        raise PlatformError("the running server cannot be told to end", hint="paas down") from error
-    if not daemon.stopped(settings):
-        raise PlatformError("the running server does not end", hint="wait for its operations: paas operations")
 
 
 @app.command()

@@ -108,6 +108,25 @@ def test_a_killed_one_leaves_nothing_that_keeps_the_next_from_starting(
     assert not daemon.left_behind(settings)
 
 
+def test_a_laptop_without_an_engine_is_told_of_other_machines_and_gets_no_server(home: Path) -> None:
+    own = environ(home, HOME=str(home), XDG_CONFIG_HOME=str(home / "config"))
+
+    def apps() -> str:
+        command = [sys.executable, "-m", "paas", "apps"]
+        done = subprocess.run(command, env=own, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 9, done
+        assert not daemon.owned(Settings(home=home))
+        return done.stderr
+
+    for _ in range(2):
+        assert "Is the platform on another machine: paas login https://…" in apps()
+    kept = home / "config" / "paas" / "contexts.json"
+    kept.parent.mkdir(parents=True)
+    kept.write_text('{"current": "", "contexts": {"work": {"server": "https://paas.example.com", "token": "t"}}}')
+    kept.chmod(0o600)
+    assert "another machine: paas contexts use work" in apps()
+
+
 @pytest.mark.parametrize(
     ("more", "words"),
     [
