@@ -184,6 +184,18 @@ def test_routes_are_not_emptied_when_nobody_is_left_to_lead_to(place: Place) -> 
     assert caught.value.details == ("web.1 was ended by SIGKILL", "web.2 was ended by SIGKILL")
 
 
+def test_a_route_to_what_is_not_on_this_machine_is_emptied_before_anything_is_started(place: Place) -> None:
+    place.go(a_release(1))
+    moved = Place(clock=place.clock, router=place.router, store=place.store)
+    moved.engine.behaviours["sha256:1"] = Behaviour(exits=1)
+    with pytest.raises(DeployFailed):
+        moved.go(a_release(1))
+    assert moved.route.servers == (), "an honest 503, and nobody else's replica that has the address now"
+    again = Place(clock=place.clock, router=place.router, store=place.store)
+    again.go(a_release(1))
+    assert len(again.route.servers) == 2
+
+
 def test_the_last_replicas_keep_their_traffic_while_they_fail_their_checks(place: Place) -> None:
     place.go(a_release(1))
     first, second = place.replicas()
