@@ -133,7 +133,7 @@ class Door:
         if kind.anyone:
             return
         if kind.personal and not access.whole:
-            raise Denied(f"a token with limits may not do this ({kind.__name__})", hint="log in: paas login")
+            raise Denied(f"a token with limits may not do this: {_spelt(kind)}", hint="log in: paas login")
         if access.everywhere == "owner" and access.whole:
             return  # the platform's owner; what is missing the use case says, with the names there are
         concerns = tuple(self._concerns(request, who))

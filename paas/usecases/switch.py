@@ -135,7 +135,7 @@ def undo(context: Context, app_id: str, release: Release, error: Exception, emit
     context.store.save_release(failed)
     app = context.store.app(app_id)
     back = f"v{previous.number} stays" if previous else "nothing runs"
-    _tell(context, app, failed, f"v{release.number} failed; {back}", emit)
+    _tell(context, app, failed, f"v{release.number} failed: {failed.failure}; {back}", emit)
     try:
         reconcile(world(context), app, previous or base_release(context.store, app), emit)
     except Exception as again:

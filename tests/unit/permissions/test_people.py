@@ -173,8 +173,9 @@ def test_a_token_with_limits_makes_none_without(server: World) -> None:
             git.AddKey(name="laptop", public=public(1)),
             logins.CreateInvite(name="zoe", app="mine", role="viewer"),
         ):
-            with pytest.raises(Denied):
+            with pytest.raises(Denied) as caught:
                 ask(server, server.tokens[who], request)
+            assert type(request).__name__ not in caught.value.message, "people know commands and not classes"
     made = ask(server, server.tokens["app:deployer"], logins.CreateToken(name="big", role="owner"))
     with pytest.raises(Denied):
         ask(server, made["token"], apps.RenameApp(app="mine", name="other"))

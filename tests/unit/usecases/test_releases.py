@@ -34,6 +34,8 @@ def test_a_failed_release_is_marked_with_its_cause_and_the_one_before_serves(pla
     assert "KeyError: DATABASE_URL" in caught.value.details[-1]
     failed = platform.store.release(app.id, 2)
     assert (failed.status, failed.failure) == (ReleaseStatus.FAILED, caught.value.message)
+    told = [event.message for _, event in platform.store.events(app.id) if event.data.get("status") == "failed"]
+    assert told == [f"v2 failed: {caught.value.message}; v1 stays"]
     assert platform.store.app("shop").wanted == 1
     assert platform.running(app) == {"web v1": 2}
     assert platform.serving(app) == {GOOD}
