@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 import typer
@@ -35,7 +36,7 @@ def operations(
             (
                 one["id"],
                 one["app"] or "-",
-                one["verb"],
+                _spelt(one["verb"]),
                 one["actor"],
                 one["status"],
                 ago(one["started_at"]),
@@ -45,6 +46,11 @@ def operations(
         ],
         empty="nothing was done yet",
     )
+
+
+def _spelt(verb: str) -> str:
+    """`DeployApp` → `deploy app`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", verb).lower()
 
 
 @app.command()

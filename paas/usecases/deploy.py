@@ -123,7 +123,7 @@ def prepared(context: Context, request: DeployApp, act: Act, app: App | None, fo
     if found.folder is None:
         images.refuse_foreign(context, found.source.origin, act)
     wanted = inspected(context, found, request.buildpack, environment_of(context, app))
-    _tell(act, wanted)
+    _tell(act, wanted, request.buildpack)
     wanted = _small(context, app, wanted)
     _check(context, app, request.app, wanted, act)
     present = app or _created(context, request, found.source, act)
@@ -236,10 +236,12 @@ def _small(context: Context, app: App | None, wanted: Shape) -> Shape:
     return shape.reviewed(wanted, review.cap) if review else wanted
 
 
-def _tell(act: Act, wanted: Shape) -> None:
-    act.emit(
-        Event(kind="note", message=f"buildpack {wanted.plan.buildpack}", data={"buildpack": wanted.plan.buildpack})
-    )
+def _tell(act: Act, wanted: Shape, asked: str) -> None:
+    name = wanted.plan.buildpack
+    # A push, a webhook and a review app have nobody who asks for it.
+    once = asked and wanted.manifest.buildpack != asked
+    keep = f', for this deploy alone: buildpack = "{name}" in paas.toml keeps it' if once else ""
+    act.emit(Event(kind="note", message=f"buildpack {name}{keep}", data={"buildpack": name}))
     for warning in wanted.plan.warnings:
         act.emit(Event(kind="warning", message=warning))
 

@@ -119,4 +119,5 @@ def _noted(event: Event) -> None:
 
 
 def _in_words(seconds: float) -> str:
-    return f"{seconds / 3600:.0f} hours" if seconds >= 2 * 3600 else f"{max(1, round(seconds / 60))} minutes"
+    minutes = max(1, round(seconds / 60))
+    return f"{seconds / 3600:.0f} hours" if minutes >= 120 else "a minute" if minutes == 1 else f"{minutes} minutes"

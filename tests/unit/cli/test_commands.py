@@ -18,6 +18,7 @@ from paas.requests.addons import ListAddons, RestoreAddon
 from paas.requests.apps import CreateApp, DestroyApp, ListApps, ShowApp
 from paas.requests.config import ChangeConfig, ChangeDomains, PutCertificate, ShowConfig
 from paas.requests.deploys import DeployApp, PlanApp, Rollback
+from paas.requests.platform import ListOperations
 from paas.requests.processes import ListReplicas, ReadLogs, Scale, SetLimits
 from paas.requests.sessions import AddonShell, ExecCommand, RunCommand
 from tests.unit.cli.conftest import Paas
@@ -99,6 +100,14 @@ def test_reads_print_a_table_or_json(server: Running, paas: Paas) -> None:
         "shop  running  v2       web=1      http://shop",
     ]
     assert json.loads(paas("apps", "--json").out) == [APP]
+
+
+def test_operations_are_listed_in_words(server: Running, paas: Paas) -> None:
+    one = {"id": "feed", "app": "shop", "verb": "SetUpApp", "actor": "ann", "status": "failed", "started_at": 1.0}
+    one["error"] = "no"
+    server.door.answers[ListOperations] = (one,)
+    assert "set up app" in paas("operations").out
+    assert json.loads(paas("operations", "--json").out) == [one]
 
 
 def test_ps_json_lists_replicas_with_their_process(server: Running, paas: Paas) -> None:

@@ -73,6 +73,17 @@ def test_a_first_deploy_creates_the_app_builds_and_serves_one_web(platform: Part
     assert platform.builder.labels[builds(platform)[0]]["paas.app"] == app.id
 
 
+def test_a_buildpack_that_was_asked_for_is_said_to_count_once_unless_the_source_says_it(platform: Parts) -> None:
+    def deployed(files: Mapping[str, str], **more: object) -> str:
+        deploy(platform, files, **more)
+        return [event.message for event in platform.events if event.message.startswith("buildpack")][-1]
+
+    assert deployed(APP) == "buildpack python"
+    once = deployed({**APP, "new": ""}, buildpack="python")
+    assert once == 'buildpack python, for this deploy alone: buildpack = "python" in paas.toml keeps it'
+    assert deployed(toml('buildpack = "python"'), buildpack="python") == "buildpack python"
+
+
 def test_nothing_of_a_deploy_is_left_in_the_home_folder(platform: Parts) -> None:
     deploy(platform)
     home = platform.context.settings.home
