@@ -137,6 +137,7 @@ def changed(answer: dict[str, Any], as_json: bool) -> None:
     if answer["message"]:
         say(answer["message"])
     if answer["changed"]:
-        say(f"{answer['app']} v{answer['release']} is live")
+        runs = "is live" if answer.get("runs", True) else "counts from the first deploy on"
+        say(f"{answer['app']} v{answer['release']} {runs}")
     elif not answer["message"]:
         say(f"nothing to change: {answer['app']} stays at v{answer['release']}")

@@ -215,7 +215,7 @@ def rename_app(context: Context, request: RenameApp, act: Act) -> Changed:
         before_undo=named_back,
         restart=True,
     )
-    return Changed(app=name, release=release.number)
+    return Changed(app=name, release=release.number, runs=bool(release.image))
 
 
 def set_environment(context: Context, request: SetEnvironment, act: Act) -> EnvironmentSet:

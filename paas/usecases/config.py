@@ -48,8 +48,7 @@ def change_config(context: Context, request: ChangeConfig, act: Act) -> Changed:
         description=f"config: {', '.join(changes)}",
         change=lambda base: changed(base, given, request.unset),
     )
-    message = "" if release.image else "kept for the first deploy"
-    return Changed(app=app.name, release=release.number, message=message)
+    return Changed(app=app.name, release=release.number, runs=bool(release.image))
 
 
 def checked(given: Mapping[str, str], unset: tuple[str, ...]) -> dict[str, Secret]:

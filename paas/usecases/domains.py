@@ -65,7 +65,8 @@ def change_domains(context: Context, request: ChangeDomains, act: Act) -> Change
         description=f"domains: {' '.join(changes)}",
         change=lambda base: _changed(base, add, remove),
     )
-    return Changed(app=app.name, release=release.number, message=_tls_note(context, add))
+    runs = bool(release.image)
+    return Changed(app=app.name, release=release.number, message=_tls_note(context, add), runs=runs)
 
 
 def check_free(context: Context, app: App, hosts: Iterable[str], act: Act) -> None:

@@ -134,12 +134,14 @@ class ReleaseShown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changed:
-    """What a change came to. `release` is the number that is wanted now; `changed` False: there was nothing to do."""
+    """What a change came to. `release` is the number that is wanted now; `changed` False: there was nothing to do;
+    `runs` False: nothing was deployed yet, it counts from then on."""
 
     app: str
     release: int
     changed: bool = True
     message: str = ""
+    runs: bool = True
 
 
 def list_releases(context: Context, request: ListReleases, act: Act) -> tuple[ReleaseLine, ...]:

@@ -260,6 +260,12 @@ def test_progress_goes_to_stderr_in_order(server: Running, paas: Paas) -> None:
     assert ran.out == "web=2\n"
 
 
+def test_a_change_before_the_first_deploy_is_not_said_to_be_live(server: Running, paas: Paas) -> None:
+    server.operations.answers[ChangeConfig] = [{**CHANGED, "runs": False}, CHANGED]
+    assert paas("config", "set", "A=b", "-a", "shop").err.endswith("shop v4 counts from the first deploy on\n")
+    assert paas("config", "set", "A=c", "-a", "shop").err.endswith("shop v4 is live\n")
+
+
 def test_json_of_an_operation_is_its_answer_alone(server: Running, paas: Paas) -> None:
     server.operations.answers[Scale] = [{"app": "shop", "processes": {"web": 2}, "changed": True}]
     ran = paas("scale", "web=2", "-a", "shop", "--json")

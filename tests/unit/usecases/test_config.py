@@ -54,11 +54,12 @@ def test_nothing_to_change_is_no_release(platform: Parts) -> None:
 def test_before_the_first_deploy_it_is_a_release_that_runs_nothing(platform: Parts) -> None:
     app = platform.app()
     answer = change_config(platform.context, ChangeConfig(app="shop", set={"A": "1"}), platform.act)
-    assert answer.message
+    assert not answer.runs
     assert platform.store.release(app.id, 1).status is ReleaseStatus.SUCCEEDED
     assert platform.engine.calls == []
     platform.release(app)
     assert config(platform) == {"A": "1"}
+    assert change_config(platform.context, ChangeConfig(app="shop", set={"A": "2"}), platform.act).runs
 
 
 @pytest.mark.parametrize(
