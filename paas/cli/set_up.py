@@ -33,10 +33,13 @@ class SetUp:
 
     def run(self, *, as_json: bool) -> None:
         """Set it up; ask for what it requires where somebody can answer. Raises UsageError before anything is sent."""
+        from paas.model.deploy_hook import repository_of
         from paas.requests.deploys import SetUpApp
 
         if self.hook and self.hook not in HOSTS:
             raise UsageError(f"no deploys come from {self.hook[:40]!a}", hint=f"one of {', '.join(HOSTS)}")
+        if self.hook:
+            repository_of(self.hook, self.source.partition("#")[0])
         name, given = self._name(), self._given()
         with connected() as client:
             if sys.stdin.isatty() and not as_json:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from urllib.parse import urlsplit
 
+from paas.errors import UsageError
 from paas.model.secret import Secret
 
 
@@ -107,3 +109,15 @@ class HookState:
     def busy(self) -> bool:
         """Whether something is to begin or runs."""
         return bool(self.pending or self.running or self.reviews or self.reviewing)
+
+
+def repository_of(provider: str, url: str) -> str:
+    """What the git host calls the repository: the path of its URL. Ours, `signed`, says it only where it wants to.
+    Raises UsageError for a path that names no owner."""
+    if provider == Provider.SIGNED:
+        return ""
+    path = urlsplit(url).path if "://" in url else url.partition(":")[2]
+    repository = path.strip("/").removesuffix(".git").strip("/")
+    if "/" not in repository:
+        raise UsageError("the URL names no repository of an owner", hint="https://HOST/OWNER/NAME.git")
+    return repository

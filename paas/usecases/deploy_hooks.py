@@ -6,12 +6,11 @@ from __future__ import annotations
 import re
 import secrets
 from dataclasses import dataclass, replace
-from urllib.parse import urlsplit
 
 from paas.egress.policy import Policy
 from paas.errors import Conflict, NotFound, UsageError
 from paas.model.app import App
-from paas.model.deploy_hook import DeployHook, HookDelivery, Provider
+from paas.model.deploy_hook import DeployHook, HookDelivery, Provider, repository_of
 from paas.model.secret import Secret
 from paas.requests.deploy_hooks import (
     AddDeployHook,
@@ -90,7 +89,8 @@ def add_deploy_hook(context: Context, request: AddDeployHook, act: Act) -> Deplo
     hook = DeployHook(
         id=secrets.token_hex(24), app_id=app.id, name=request.name or request.provider,
         provider=Provider(request.provider), source=Secret(request.url), branch=request.branch, paths=request.paths,
-        secret=Secret(request.secret or secrets.token_urlsafe(32)), repository=_repository(request),
+        secret=Secret(request.secret or secrets.token_urlsafe(32)),
+        repository=repository_of(request.provider, request.url),
         wait=request.wait or bool(request.checks), checks=request.checks,
         created_at=context.clock.now(), created_by=act.actor, reviews=request.reviews,
     )  # fmt: skip
@@ -173,18 +173,6 @@ def _check_reviews(context: Context, app: App, provider: str, reviews: str) -> N
         raise UsageError("a signed hook tells of no pull requests", hint="paas reviews open BRANCH does the same")
     if context.store.review_policy(app.id) is None:
         raise Conflict(f"{app.name} has no review apps", hint=f"paas reviews enable -a {app.name}")
-
-
-def _repository(request: AddDeployHook) -> str:
-    """What the git host calls it: the path of its URL. Ours says it only where it wants to."""
-    if request.provider == "signed":
-        return ""
-    url = request.url
-    path = urlsplit(url).path if "://" in url else url.partition(":")[2]
-    repository = path.strip("/").removesuffix(".git").strip("/")
-    if "/" not in repository:
-        raise UsageError("the URL names no repository of an owner", hint="https://HOST/OWNER/NAME.git")
-    return repository
 
 
 def _shown(context: Context, hook: DeployHook, *, secret: str = "") -> DeployHookShown:

@@ -82,6 +82,7 @@ def test_what_the_server_refuses_keeps_its_exit_code_and_hint(server: Running, p
         (("--from", URL, "--env", "A"), "has no value"),
         (("--from", URL, "--env", "=x"), "has no value"),
         (("--from", URL, "--hook", "sourceforge"), "no deploys come from"),
+        (("--from", "https://git.example.com/shop.git", "--hook", "gitea"), "no repository of an owner"),
         (("--from", f"{URL}#a", "--ref", "b"), "named twice"),
         (("--from", URL, "No Name"), "cannot"),
         (("shop", "--env", "A=1"), "--env is for an app that is set up from a repository"),
