@@ -14,7 +14,7 @@ from paas.model.events import Event
 from paas.model.notification import Notification, Target
 
 TOPICS: Mapping[str, str] = {
-    "deploy.succeeded": "a deploy or rollback serves",
+    "deploy.succeeded": "a deploy, promotion or rollback serves",
     "deploy.failed": "a deploy failed, or a release could not be carried out",
     "postdeploy.failed": "the script after the first deploy failed; what was deployed serves",
     "predestroy.failed": "the script before an app is taken away failed",
@@ -55,7 +55,7 @@ FACTS = frozenset(
     }
 )  # fmt: skip
 LONGEST = 500
-RELEASED = frozenset({"deploy", "rollback"})
+RELEASED = frozenset({"deploy", "promote", "rollback"})
 TOLD_BY_RELEASE = frozenset({"DeployFailed", "ReleaseFailed"})
 """Errors that end an operation whose release was told of already."""
 BACKOFF = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0, 28800.0)

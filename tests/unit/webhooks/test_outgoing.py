@@ -31,6 +31,7 @@ def release(status: str, kind: str = "deploy") -> Event:
     [
         (release("succeeded"), "", "deploy.succeeded"),
         (release("succeeded", "rollback"), "", "deploy.succeeded"),
+        (release("succeeded", "promote"), "", "deploy.succeeded"),
         (release("succeeded", "config"), "", ""),
         (release("failed"), "", "deploy.failed"),
         (release("failed", "config"), "", "deploy.failed"),
