@@ -15,11 +15,12 @@ from itertools import pairwise
 
 from paas.errors import Conflict, NotFound, PaasError
 from paas.model.app import App, Release, ReleaseStatus
-from paas.model.autoscaling import Recorded
+from paas.model.autoscaling import Override, Recorded
 from paas.model.custom_signal import Standing
 from paas.model.events import Event
 from paas.model.metrics import is_custom
 from paas.model.scaling import Autoscale, Decision, Sample, StepRule
+from paas.plan.compared import DEAD
 from paas.plan.scaling import MEMORY, PATIENCE, STALE, decide, unread
 from paas.usecases import readings, room
 from paas.usecases.apps import wanted_counts
@@ -40,6 +41,8 @@ BLIND = 60.0
 """Seconds without metrics after which that is told."""
 FIRST_WAIT, LONGEST_WAIT = 30.0, 600.0
 """Seconds after a scale-out that failed until the next is tried; doubled each time."""
+CALM = 60.0
+"""Seconds without more wanted than the maximum after which the maximum is enough again; noise is there in less."""
 HOLDER = "autoscale"
 LATENCIES = ("p50", "p95", "p99")
 
@@ -47,7 +50,7 @@ LATENCIES = ("p50", "p95", "p99")
 @dataclass(slots=True)
 class _State:
     """What is known of one process. `app` is as the last look saw it, `count` the number that it saw or made. Times are
-    Unix seconds."""
+    Unix seconds, but `not_before`, which is the clock's that never jumps."""
 
     app: App
     process: str
@@ -56,9 +59,19 @@ class _State:
     kept: Decision | None = None
     blind_since: float | None = None
     full_since: float | None = None
+    full_last: float = 0.0
     told: set[str] = field(default_factory=set)
     wait: float = 0.0
     not_before: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """A decision that is to be carried out, and what it was made from."""
+
+    state: _State
+    decision: Decision
+    samples: Sequence[Sample]
 
 
 @dataclass(slots=True)
@@ -69,21 +82,22 @@ class Autoscaler:
     _states: dict[tuple[str, str], _State] = field(default_factory=dict)
     _releases: dict[str, Release] = field(default_factory=dict)
     _working: dict[str, threading.Thread] = field(default_factory=dict)
+    _troubles: dict[str, str] = field(default_factory=dict)
 
     def __call__(self) -> None:
         """Look at every process once. What fails with one app is told and keeps no other from its look."""
         overrides = self.context.store.overrides()
         seen: set[tuple[str, str]] = set()
         asleep = {one.app_id for one in self.context.store.sleeps() if one.asleep}
-        for app in self.context.store.apps():
-            release = self._release(app)
-            rules = effective(release, [one for one in overrides if one.app_id == app.id]) if release else {}
-            seen |= {(app.id, process) for process in rules}
+        apps = self.context.store.apps()
+        for app in apps:
             if app.id in asleep:
                 self._forget_counts(app.id)
-            elif release and rules:
-                self._guarded(app, release, rules)
+            seen |= self._guarded(app, [one for one in overrides if one.app_id == app.id], asleep=app.id in asleep)
+        there = {app.id for app in apps}
         self._states = {key: state for key, state in self._states.items() if key in seen}
+        self._troubles = {app_id: words for app_id, words in self._troubles.items() if app_id in there}
+        self._releases = {app_id: release for app_id, release in self._releases.items() if app_id in there}
         self._working = {app_id: thread for app_id, thread in self._working.items() if thread.is_alive()}
 
     def _forget_counts(self, app_id: str) -> None:
@@ -99,14 +113,36 @@ class Autoscaler:
 
     # --- one look -----------------------------------------------------------------------------------------------
 
-    def _guarded(self, app: App, release: Release, rules: Mapping[str, Autoscale]) -> None:
+    def _guarded(self, app: App, overrides: Sequence[Override], *, asleep: bool) -> set[tuple[str, str]]:
+        """Look at one app; what is scaled by rules in it, or was until it could not be read."""
+        known = {key for key in self._states if key[0] == app.id}
         try:
-            for process, one in rules.items():
-                self._look(app, release, process, one)
+            release = self._release(app)
+            rules = effective(release, overrides) if release else {}
+            if release and rules and not asleep:
+                self._looks(app, release, rules)
+            return {(app.id, process) for process in rules}
         except NotFound:
             log.debug("%s has just gone", app.name)
-        except PaasError as error:
-            log.warning("%s could not be looked at: %s", app.name, error.message)
+        except Exception as error:
+            self._trouble(app, error)
+        return known
+
+    def _trouble(self, app: App, error: Exception) -> None:
+        """Once a cause, and not every five seconds."""
+        words = in_words(error)
+        if self._troubles.get(app.id) != words:
+            self._troubles[app.id] = words
+            cause = None if isinstance(error, PaasError) else error
+            log.warning("%s could not be looked at: %s", app.name, words, exc_info=cause)
+
+    def _looks(self, app: App, release: Release, rules: Mapping[str, Autoscale]) -> None:
+        """Look at all processes, and begin one change: replicas that are waited for before those that may go."""
+        found = [self._look(app, release, process, one) for process, one in rules.items()]
+        changes = sorted((one for one in found if one), key=lambda one: one.decision.wanted < one.decision.replicas)
+        if changes:
+            self._begin(app, changes[0])
+        self._troubles.pop(app.id, None)
 
     def _release(self, app: App) -> Release | None:
         """The wanted release when it serves. One that succeeded never changes, and reading it means decrypting it."""
@@ -117,9 +153,10 @@ class Autoscaler:
             known = self._releases[app.id] = self.context.store.release(app.id, app.wanted)
         return known if known.image and known.status is ReleaseStatus.SUCCEEDED else None
 
-    def _look(self, app: App, release: Release, process: str, rules: Autoscale) -> None:
+    def _look(self, app: App, release: Release, process: str, rules: Autoscale) -> _Change | None:
+        """What is to be changed of one process, if anything."""
         if self._is_working(app.id):
-            return
+            return None
         count, now = app.formation.get(process, 0), self.context.clock.now()
         state = self._state(app, process, rules, now)
         if count and state.count and count != state.count:
@@ -127,19 +164,19 @@ class Autoscaler:
             self._remember(state, by_hand, ())
         state.count = count
         if not count:
-            return
+            return None
         samples = self._samples(state, rules)
         known = self.context.readings.of(app.id)
         causes = {**_undeclared(release, rules), **readings.causes(known)}
         decision = decide(rules, count, samples, now, state.history, causes=causes)
         if decision.missing and {one.name for one in known if one.state is Standing.OFF}.issuperset(decision.missing):
             decision = replace(decision, alarm=False)  # nobody is to be asked: that is no trouble
-        decision = self._held(app, release, state, decision)
+        decision = self._held(app, state, decision)
         self._watch(state, rules, decision, causes)
-        if decision.wanted == count:
-            self._remember(state, decision, samples)
-        else:
-            self._begin(app, process, decision, samples)
+        if decision.wanted != count:
+            return _Change(state, decision, samples)
+        self._remember(state, decision, samples)
+        return None
 
     def _samples(self, state: _State, rules: Autoscale) -> tuple[Sample, ...]:
         """What was measured, for as long as these rules look back. A process without requests is as quick as can be."""
@@ -153,25 +190,26 @@ class Autoscaler:
         found = self.context.signals.recent(state.app.id, state.process, min(window, LONGEST))
         return tuple(_idle_is_quick(one) for one in found)
 
-    def _held(self, app: App, release: Release, state: _State, decision: Decision) -> Decision:
+    def _held(self, app: App, state: _State, decision: Decision) -> Decision:
         """The decision, held where it cannot be carried out now."""
         if decision.wanted == decision.replicas:
             return decision
         if holder := self.context.locks.holder(app.id):
             return _keep(decision, "busy", f"but now the app is busy: {holder}")
         if decision.wanted < decision.replicas:
-            return self._spared(app, release, decision)
-        if decision.at < state.not_before:
+            return self._spared(app, state.process, decision)
+        if self.context.clock.monotonic() < state.not_before:
             return _keep(decision, "back-off", "but the last scale-out failed")
         return decision
 
-    def _spared(self, app: App, release: Release, decision: Decision) -> Decision:
-        """No fewer than ask to be spared."""
+    def _spared(self, app: App, process: str, decision: Decision) -> Decision:
+        """No fewer than ask to be spared, of this process: what another one's replicas ask for concerns those."""
         asked = {one.replica for one in self.context.store.protections(app.id) if one.until > decision.at}
         if not asked:
             return decision
-        services = self.context.engine.observe(app.id)
-        spared = sum(one.id in asked for service in services for one in service.replicas)
+        services = [one for one in self.context.engine.observe(app.id) if one.key.process == process]
+        replicas = [one for service in services for one in service.replicas if one.state not in DEAD]
+        spared = sum(one.id in asked for one in replicas)
         least = min(max(decision.wanted, spared), decision.replicas)
         if least == decision.wanted:
             return decision
@@ -184,16 +222,14 @@ class Autoscaler:
         thread = self._working.get(app_id)
         return thread is not None and thread.is_alive()
 
-    def _begin(self, app: App, process: str, decision: Decision, samples: Sequence[Sample]) -> None:
-        work = threading.Thread(
-            target=self._carry_out, args=(app, process, decision, samples), name=f"autoscale-{app.id}", daemon=True
-        )
+    def _begin(self, app: App, change: _Change) -> None:
+        work = threading.Thread(target=self._carry_out, args=(app, change), name=f"autoscale-{app.id}", daemon=True)
         self._working[app.id] = work
         work.start()
 
-    def _carry_out(self, app: App, process: str, decision: Decision, samples: Sequence[Sample]) -> None:
+    def _carry_out(self, app: App, change: _Change) -> None:
         """The thread of one change. Whatever happens is told, and the next look begins from what is then."""
-        state = self._states[app.id, process]
+        state, decision, process = change.state, change.decision, change.state.process
         try:
             done = self._change(app, process, decision)
             if done is None:
@@ -201,12 +237,12 @@ class Autoscaler:
             decision = _cut(decision, done)
             state.count, state.wait, state.not_before = done, 0.0, 0.0
             state.told -= {"autoscale.failed", "autoscale.full"}
-            self._remember(state, decision, samples)
-            self._tell(state, "autoscale.scaled", _said(process, decision), decision, samples=samples)
+            self._remember(state, decision, change.samples)
+            self._tell(state, "autoscale.scaled", _said(process, decision), decision, samples=change.samples)
         except NotFound:
             log.debug("%s has just gone", app.name)
         except Exception as error:
-            self._failed(state, decision, error)
+            self._failed(change, error)
 
     def _change(self, app: App, process: str, decision: Decision) -> int | None:
         """The number there is now: as many of those decided as there is room for. None where somebody else was faster.
@@ -227,17 +263,17 @@ class Autoscaler:
             change_formation(self.context, current, release, {process: count}, _noted)
             return count
 
-    def _failed(self, state: _State, decision: Decision, error: Exception) -> None:
+    def _failed(self, change: _Change, error: Exception) -> None:
         """Tell it once, and wait longer each time: what does not boot now will seldom boot in five seconds."""
-        words = in_words(error)
+        state, decision, words = change.state, change.decision, in_words(error)
         if not isinstance(error, PaasError):
             log.error("scaling %s %s failed", state.app.name, state.process, exc_info=error)
         state.wait = min(max(FIRST_WAIT, state.wait * 2), LONGEST_WAIT)
-        state.not_before = self.context.clock.now() + state.wait
-        kind = "autoscale.full" if isinstance(error, Conflict) else "autoscale.failed"
+        state.not_before = self.context.clock.monotonic() + state.wait
+        kind, limit = ("autoscale.full", "room") if isinstance(error, Conflict) else ("autoscale.failed", "failed")
         hint = error.hint if isinstance(error, PaasError) else ""
-        message = f"{_said(state.process, decision)}: not done: {words}"
-        self._once(state, kind, message, decision, hint=hint)
+        self._once(state, kind, f"{_said(state.process, decision)}: not done: {words}", decision, hint=hint)
+        self._remember(state, _keep(decision, limit, f"not done: {words}"), change.samples)
 
     # --- what is kept and told ----------------------------------------------------------------------------------
 
@@ -249,9 +285,15 @@ class Autoscaler:
             state = self._states[app.id, process] = _State(app, process, kept, kept=kept[-1] if kept else None)
         state.app = app
         long, short = now - MEMORY * rules.in_window - 60, now - max(rules.out_window, rules.warm_up) - 60
+        # A clock that was set back leaves decisions of later than now: they would count as recent until it is then.
         state.history = [
-            one for one in state.history if one.at > short or (one.at > long and one.wanted != one.replicas)
+            one
+            for one in state.history
+            if one.at <= now and (one.at > short or (one.at > long and one.wanted != one.replicas))
         ]
+        if state.wait and self.context.clock.monotonic() > state.not_before + LONGEST_WAIT:
+            state.wait = 0.0  # nobody has asked for more since: what failed then says nothing about the next time
+            state.told -= {"autoscale.failed", "autoscale.full"}
         return state
 
     def _remember(self, state: _State, decision: Decision, samples: Sequence[Sample]) -> None:
@@ -267,8 +309,7 @@ class Autoscaler:
     def _watch(self, state: _State, rules: Autoscale, decision: Decision, causes: Mapping[str, str]) -> None:
         """Tell once when signals are missing, and when the maximum has not been enough for a while."""
         now, process = decision.at, state.process
-        state.blind_since = (state.blind_since or now) if decision.alarm else None
-        state.full_since = (state.full_since or now) if _at_maximum(decision) else None
+        state.blind_since = min(state.blind_since or now, now) if decision.alarm else None
         if state.blind_since is not None and now - state.blind_since >= BLIND:
             missing = unread(decision.missing, causes)
             message = (
@@ -278,12 +319,20 @@ class Autoscaler:
         elif state.blind_since is None and "autoscale.blind" in state.told:
             state.told.discard("autoscale.blind")
             self._tell(state, "autoscale.sighted", f"{process} has all its signals again", decision)
-        if state.full_since is None:
-            state.told.discard("autoscale.maximum")
-        elif now - state.full_since >= rules.max_alarm:
+        self._watch_maximum(state, rules, decision)
+
+    def _watch_maximum(self, state: _State, rules: Autoscale, decision: Decision) -> None:
+        """A load that varies is below the maximum now and then: only a minute of that is an end of it."""
+        now = decision.at
+        if not _at_maximum(decision):
+            if state.full_since is not None and not 0 <= now - state.full_last < CALM:
+                state.full_since = None
+                state.told.discard("autoscale.maximum")
+            return
+        state.full_since, state.full_last = min(state.full_since or now, now), now
+        if now - state.full_since >= rules.max_alarm:
             beyond = f"more than its maximum of {decision.wanted} for {rules.max_alarm:g} s"
-            message = f"{process} has wanted {beyond}: {decision.why}"
-            self._once(state, "autoscale.maximum", message, decision)
+            self._once(state, "autoscale.maximum", f"{state.process} has wanted {beyond}: {decision.why}", decision)
 
     def _once(self, state: _State, kind: str, message: str, decision: Decision, *, hint: str = "") -> None:
         if kind not in state.told:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paas.model.scaling import Autoscale, ScheduleRule
-from paas.model.schedule import bounds, checked, fight, last
+from paas.model.schedule import bounds, checked, fight, last, over
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -51,6 +51,14 @@ def test_a_time_that_comes_twice_in_autumn_fires_once() -> None:
     first, second = moment("2026-10-25T02:30"), moment("2026-10-25T02:30", fold=1)
     assert second - first == 3600
     assert last(rule, second + 60) == first
+
+
+@pytest.mark.parametrize("minutes", range(0, 121, 15))
+def test_what_fired_in_the_hour_that_comes_twice_is_not_forgotten_when_it_comes_again(minutes: int) -> None:
+    first = moment("2026-10-25T02:30")
+    assert last(berlin("30 2 * * *"), first + minutes * 60) == first
+    held = Autoscale(schedules=(berlin("30 2 * * *", least=5, lasts=7200),))
+    assert bounds(held, first + minutes * 60)[0] == (5 if minutes < 120 else 1)
 
 
 def test_a_single_time_that_is_left_out_or_comes_twice_fires_once() -> None:
@@ -94,6 +102,38 @@ def test_schedules_fight_only_where_they_meet() -> None:
     assert fight([eight, nine]) == ""
     assert "both fire" in fight([eight, nine, ScheduleRule(cron="0 7 * * *", least=4)])  # 8 in Berlin, in winter
     assert "2026-05-01 08:00" in fight([eight, ScheduleRule(at="2026-05-01T06:00", least=4)])
+
+
+@pytest.mark.parametrize(
+    ("often", "seldom", "when"),
+    [("*/10 * * * *", "0 0 1 6 *", "2024-06-01 00:00"), ("* * * * *", "0 8 3 * *", "2024-01-03 08:00")],
+)
+def test_one_that_fires_often_is_seen_to_fight_with_one_that_seldom_does(often: str, seldom: str, when: str) -> None:
+    for pair in ((often, seldom), (seldom, often)):
+        assert f"both fire at {when}" in fight([berlin(cron, least=at + 2) for at, cron in enumerate(pair)])
+
+
+def test_many_that_never_meet_are_told_apart_without_a_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    rules = [berlin(f"{minute} * * * *", least=minute + 1) for minute in range(50)]
+    rules += [berlin(f"59 8 {day} * *", least=day) for day in range(1, 28)]
+    rules += [berlin(f"58 8 * * {day}", least=day + 1) for day in range(6)]
+    monkeypatch.setattr("paas.model.schedule._first", lambda *_: pytest.fail("every minute of years was looked at"))
+    assert fight(rules) == ""
+
+
+def test_a_single_time_that_has_ended_is_over() -> None:
+    ended = ScheduleRule(at="2026-12-24T08:00", least=4, lasts=3600.0)
+    at = datetime(2026, 12, 24, 8, tzinfo=ZoneInfo("UTC")).timestamp()
+    assert not over(ended, at + 3599)
+    assert over(ended, at + 3600)
+    assert not over(ScheduleRule(at="2020-01-01", least=4), at), "it holds until another one begins"
+    assert not over(berlin("0 8 * * *", lasts=60.0), at)
+
+
+@pytest.mark.parametrize("cron", ["* * * * * *", "@daily", "0 8 * *"])
+def test_a_cron_has_five_fields(cron: str) -> None:
+    with pytest.raises(ValueError, match="expected minute hour day month weekday"):
+        checked(ScheduleRule(cron=cron, least=1))
 
 
 @given(st.text(max_size=20), st.text(max_size=20), st.text(max_size=20))
