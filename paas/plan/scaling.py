@@ -40,6 +40,8 @@ SOON = 4
 """Windows within which a scale-out undoes a scale-in."""
 MEMORY = 40
 """Windows for which that is remembered."""
+BEYOND = 1e6
+"""Replicas that are wanted at most: an app's own signal may say any number, and what is infinite cannot be counted."""
 ROOM = 0.5
 """Below this share of its target a latency lets one replica go."""
 STALE = 30.0
@@ -141,7 +143,11 @@ def _tracked(look: _Look, rule: TargetRule, seen: Sequence[Sample]) -> _Proposal
 
 
 def _needs(rule: TargetRule, seen: Sequence[Sample]) -> list[float]:
-    """For each sample, how many replicas at their target its load asks for."""
+    """For each sample, how many replicas at their target its load asks for; at most as many as nobody has."""
+    return [min(one, BEYOND) for one in _asked(rule, seen)]
+
+
+def _asked(rule: TargetRule, seen: Sequence[Sample]) -> list[float]:
     if rule.signal.shared:
         return [max(0.0, one.values[rule.metric]) / rule.target for one in seen]
     if rule.signal.average:

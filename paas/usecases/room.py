@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from paas.errors import Conflict
+from paas.errors import Conflict, PaasError
 from paas.model.app import Release
 from paas.model.service import Limits
 from paas.usecases.apps import wanted_counts
@@ -138,7 +138,11 @@ def _promised(context: Context) -> int:
     """The limits of all replicas that are wanted, and of the addons that run."""
     apps = 0
     for app in context.store.apps():
-        release = base_release(context.store, app)
+        try:
+            release = base_release(context.store, app)
+        except PaasError:  # the others are not to wait until it can be read again: as if it had the usual limits
+            apps += sum(app.formation.values()) * Limits().memory
+            continue
         counts = wanted_counts(app, release) if release.image else {}
         apps += sum(one.limits.memory * counts.get(one.name, 0) for one in release.processes)
     return apps + len(context.store.addons()) * Limits().memory

@@ -59,6 +59,13 @@ def test_a_tolerance_lets_a_target_be_missed_by_its_share() -> None:
     assert decide(requests(tolerance=0.1), 4, [sample(0, 4, 133)], 0).wanted == 5
 
 
+@pytest.mark.parametrize(("value", "target"), [(1e308, 0.5), (5.0, 1e-320)], ids=["huge value", "tiny target"])
+def test_a_number_beyond_all_counting_wants_the_maximum(value: float, target: float) -> None:
+    for metric in ("requests", "jobs"):
+        rules = Autoscale(most=7, rules=(TargetRule(metric=metric, target=target),))
+        assert decide(rules, 3, [Sample(at, 3, {metric: value}) for at in (0, 5, 10)], 10).wanted == 7
+
+
 def test_one_sample_below_what_is_urgent_is_averaged_with_those_before() -> None:
     calm = [sample(at, 4, 100) for at in (0, 5)]
     assert decide(requests(), 4, [*calm, sample(10, 4, 140)], 10).wanted == 4

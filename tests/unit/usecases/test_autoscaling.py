@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from paas.errors import Conflict
-from paas.interfaces import NoSignals
+from paas.clock import FakeClock
+from paas.errors import Conflict, PlatformError
+from paas.interfaces import NoSignals, Store
 from paas.model.app import App, ProcessSpec, Release, ReleaseKind
-from paas.model.autoscaling import Protection
+from paas.model.autoscaling import Override, Protection
 from paas.model.custom_signal import CustomSignal
-from paas.model.scaling import Autoscale, Sample, TargetRule
+from paas.model.scaling import Autoscale, Sample, ScheduleRule, TargetRule
 from paas.model.sleep import Sleep
 from paas.requests.autoscale import ExplainAutoscale
 from paas.requests.processes import Scale
+from paas.store.memory import MemoryStore
 from paas.usecases.autoscale import explain_autoscale
-from paas.usecases.autoscaling import BLIND, FIRST_WAIT, PERIOD, Autoscaler
+from paas.usecases.autoscaling import BLIND, FIRST_WAIT, LONGEST_WAIT, PERIOD, Autoscaler
 from paas.usecases.processes import scale
 from paas.usecases.releases import change_release
 from paas.usecases.sleep import wake
@@ -58,13 +61,18 @@ class Lab:
         self.loop = Autoscaler(self.platform.context)
 
     def deploy(
-        self, rules: Autoscale | None, image: str = GOOD, signals: tuple[CustomSignal, ...] = (MAIL,)
+        self,
+        rules: Autoscale | None,
+        image: str = GOOD,
+        signals: tuple[CustomSignal, ...] = (MAIL,),
+        **others: Autoscale,
     ) -> Release:
         self.platform.builder.add("paas/shop:1", image, self.app.id)
 
         def change(base: Release) -> Release:
             web = ProcessSpec(name="web", command="run web", health=HTTP, autoscale=rules)
-            return replace(base, image=image, image_ref="paas/shop:1", processes=(web,), signals=signals)
+            more = [ProcessSpec(name=name, command="work", autoscale=one) for name, one in others.items()]
+            return replace(base, image=image, image_ref="paas/shop:1", processes=(*more, web), signals=signals)
 
         return change_release(
             self.platform.context, self.app, self.platform.act, kind=ReleaseKind.DEPLOY, description="deploy",
@@ -86,6 +94,10 @@ class Lab:
     @property
     def count(self) -> int:
         return int(self.platform.store.app(self.app.id).formation["web"])
+
+    @property
+    def formation(self) -> Mapping[str, int]:
+        return self.platform.store.app(self.app.id).formation
 
     def kinds(self) -> list[str]:
         events = self.platform.store.events(self.app.id)
@@ -307,3 +319,147 @@ def test_an_app_that_was_destroyed_is_forgotten(lab: Lab) -> None:
     lab.platform.store.delete_app(app.id)
     lab.loop()
     assert lab.platform.store.decisions(app.id) == ()
+
+
+def test_what_replicas_of_another_process_ask_for_keeps_none_of_this_one(lab: Lab) -> None:
+    lab.deploy(RULES, worker=RULES)
+    scale(lab.platform.context, Scale(app="shop", counts={"worker": 5}), lab.platform.act)
+    lab.load({"requests": 45.0}, 60)
+    services = {one.key.process: one for one in lab.platform.engine.observe(lab.app.id)}
+    until = lab.platform.clock.now() + 10_000
+    for replica in services["worker"].replicas:
+        lab.platform.store.put_protection(Protection(app_id=lab.app.id, replica=replica.id, until=until))
+    assert len(services["worker"].replicas) == 5
+    assert lab.load({"requests": 1.0}, RULES.in_window + 60)[-1] == 1
+    assert lab.platform.store.app(lab.app.id).formation["worker"] == 5
+
+
+def test_a_protected_replica_that_is_dead_holds_nothing(lab: Lab) -> None:
+    lab.load({"requests": 45.0}, 60)
+    (service,) = lab.platform.engine.observe(lab.app.id)
+    until = lab.platform.clock.now() + 10_000
+    for replica in service.replicas[:3]:
+        lab.platform.store.put_protection(Protection(app_id=lab.app.id, replica=replica.id, until=until))
+    lab.platform.engine.crash(service.replicas[0].id)
+    assert lab.load({"requests": 1.0}, RULES.in_window + 60)[-1] == 2
+
+
+def test_replicas_that_are_waited_for_come_before_those_that_may_go(lab: Lab) -> None:
+    """While somebody has the lock, `web` comes to want more and `worker`, the first in the file, fewer."""
+    lab.deploy(RULES, worker=RULES)
+    scale(lab.platform.context, Scale(app="shop", counts={"worker": 6, "web": 3}), lab.platform.act)
+    idle = Fed(lab.platform)
+    recent = {"worker": idle.recent, "web": lab.signals.recent}
+    lab.loop = Autoscaler(replace(lab.platform.context, signals=Each(recent)))
+    with lab.platform.context.locks.hold(lab.app.id, "bob: deploy", lambda event: None):
+        for _ in range(int(RULES.in_window / PERIOD) + 6):
+            idle.kept.append(Sample(lab.platform.clock.now() + PERIOD, 6, {"requests": 1.0}))
+            lab.load({"requests": 60.0}, PERIOD)
+    assert lab.formation == {"web": 3, "worker": 6}
+    lab.load({"requests": 60.0}, PERIOD)
+    assert lab.formation == {"web": 6, "worker": 6}
+    lab.load({"requests": 60.0}, PERIOD)
+    assert lab.formation == {"web": 6, "worker": 1}
+
+
+class Each(NoSignals):
+    """Signals of their own for each process."""
+
+    def __init__(self, recent: Mapping[str, Callable[[str, str, float], tuple[Sample, ...]]]) -> None:
+        self.by_process = recent
+
+    def recent(self, app_id: str, process: str, seconds: float) -> tuple[Sample, ...]:
+        return self.by_process[process](app_id, process, seconds)
+
+
+def test_an_app_that_cannot_be_looked_at_keeps_no_other_from_scaling(
+    lab: Lab, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One has a schedule in a time zone that the machine knows no more, the other a release that cannot be read."""
+    broken, unread = lab.platform.app("a-first", "a0a0a0a0", web=1), lab.platform.app("b-second", "a1a1a1a1", web=1)
+    lab.platform.release(broken)
+    lab.platform.release(unread)
+    gone = replace(RULES, schedules=(ScheduleRule(cron="0 8 * * *", time_zone="Mars/Olympus", least=2),))
+    lab.platform.store.put_override(Override(app_id=broken.id, process="web", at=1.0, actor="ann", rules=gone))
+    lab.loop.context = replace(lab.loop.context, store=cast(Store, Unreadable(lab.platform.store, unread.id)))
+    assert lab.load({"requests": 45.0}, 60)[-1] == 5
+    told = [one.getMessage() for one in caplog.records if "could not be looked at" in one.getMessage()]
+    assert [line.split()[0] for line in told] == ["a-first", "b-second"], "once each"
+
+
+class Unreadable:
+    """The store, with one app whose releases cannot be read."""
+
+    def __init__(self, store: MemoryStore, app_id: str) -> None:
+        self.store, self.app_id = store, app_id
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.store, name)
+
+    def release(self, app_id: str, number: int) -> Release:
+        if app_id == self.app_id:
+            raise PlatformError("its config cannot be decrypted")
+        return self.store.release(app_id, number)
+
+
+class Stepping(FakeClock):
+    """A clock that can be set, while the seconds that never jump go on."""
+
+    ahead = 0.0
+
+    def now(self) -> float:
+        return super().now() + self.ahead
+
+
+def test_a_clock_that_is_set_back_keeps_replicas_neither_here_nor_away(tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    clock = Stepping(lab.platform.clock.now())
+    lab.platform = replace(lab.platform, clock=clock, context=replace(lab.platform.context, clock=clock))
+    lab.signals.platform = lab.platform
+    lab.loop = Autoscaler(lab.platform.context)
+    lab.load({"requests": 45.0}, 60)
+    clock.ahead = -86_400.0
+    lab.signals.kept.clear()
+    assert lab.load({"requests": 1.0}, 2 * RULES.in_window)[-1] == 1, "a scale-out of tomorrow came just now"
+    lab.platform.engine.memory = 700 << 20
+    lab.load({"requests": 45.0}, 20)
+    assert lab.kinds()[-1] == "autoscale.full"
+    lab.platform.engine.memory = 8 << 30
+    clock.ahead = -2 * 86_400.0
+    lab.signals.kept.clear()
+    assert lab.load({"requests": 45.0}, 2 * FIRST_WAIT)[-1] == 5, "the wait after a failure is that of the other clock"
+
+
+def test_a_maximum_that_a_noisy_load_is_beyond_most_of_the_time_is_told_once(lab: Lab) -> None:
+    for _ in range(20):
+        lab.load({"requests": 80.0}, 40)
+        lab.load({"requests": 40.0}, 20)
+    assert lab.kinds().count("autoscale.maximum") == 1
+    lab.load({"requests": 40.0}, 120)
+    lab.load({"requests": 80.0}, 400)
+    assert lab.kinds().count("autoscale.maximum") == 2, "it was enough in between"
+
+
+def test_what_could_not_be_done_is_explained_with_the_numbers(lab: Lab) -> None:
+    lab.platform.engine.memory = 700 << 20
+    lab.load({"requests": 55.0}, 20)
+    (refused,) = [one for one in lab.platform.store.decisions(lab.app.id, "web") if "room" in one.decision.limits]
+    assert refused.decision.wanted == refused.decision.replicas == 1
+    assert "wants 6, not done: there is no memory for 5 more of web" in refused.decision.why
+    assert refused.samples[-1].values["requests"] == 55.0
+
+
+def test_a_machine_that_is_full_another_day_is_told_again(lab: Lab) -> None:
+    lab.platform.engine.memory = 700 << 20
+    lab.load({"requests": 55.0}, 60)
+    lab.load({"requests": 5.0}, 2 * LONGEST_WAIT)
+    assert lab.kinds().count("autoscale.full") == 1
+    lab.load({"requests": 55.0}, 60)
+    assert lab.kinds().count("autoscale.full") == 2
+
+
+def test_nothing_of_apps_that_have_gone_stays_in_memory(lab: Lab) -> None:
+    lab.load({"requests": 45.0}, 60)
+    lab.platform.store.delete_app(lab.app.id)
+    lab.loop()
+    assert (lab.loop._states, lab.loop._releases, lab.loop._working) == ({}, {}, {})
