@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterable
+from datetime import date, datetime
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
@@ -32,6 +33,13 @@ DECLARED = "signals"
 _FOLLOWED = tuple(name for name in SIGNALS if name not in ("healthy", "unhealthy"))
 """Signals that more replicas bring down."""
 
+_OF_WEB = ("requests", "in_flight", "p50", "p95", "p99")
+"""Signals that the router tells, of the one process that it leads requests to."""
+
+_LONGEST, _FINE = 86_400.0, 3000.0
+"""Seconds that a step looks back at most, and those with periods of less than a minute: of what is older than an hour
+one sample a minute is kept."""
+
 _DATAPOINT = 300.0
 """Seconds of a datapoint of byte counts at Elastic Beanstalk (its MonitoringInterval's default)."""
 
@@ -46,12 +54,13 @@ _MEASURES: dict[str, tuple[str, str]] = {
     "DiskWriteBytes": ("disk_write", "bytes"),
     "HealthyHostCount": ("healthy", "count"),
     "UnhealthyHostCount": ("unhealthy", "count"),
+    "UnHealthyHostCount": ("unhealthy", "count"),  # as CloudWatch writes it
 }
 _UNITS: dict[str, dict[str, float]] = {
     "share": {"Percent": 0.01},
     "count": {"Count": 1.0, "None": 1.0},
     "time": {"Seconds": 1.0, "Milliseconds": 0.001, "Microseconds": 0.000_001},
-    "bytes": {"Bytes": 1.0, "Kilobytes": 1e3, "Megabytes": 1e6, "Gigabytes": 1e9},
+    "bytes": {"Bytes": 1.0, "Bits": 0.125, "Kilobytes": 1e3, "Megabytes": 1e6, "Gigabytes": 1e9},
 }
 
 
@@ -86,6 +95,22 @@ def amount(metric: str, value: object, *, share: bool | None = None) -> float:
     return found
 
 
+def _threshold(metric: str, value: object) -> float:
+    """As `amount`; of what may be none at all, such as replicas that are unhealthy, also 0. Raises ValueError."""
+    none = not isinstance(value, bool) and str(value).strip().removesuffix("%") in ("0", "0.0")
+    return 0.0 if none else amount(metric, value)
+
+
+def answerable(process: str, rules: Autoscale) -> None:
+    """Raise ValueError for a rule that no sample of that process ever answers."""
+    for one in rules.rules:
+        if process != "web" and one.metric in _OF_WEB:
+            raise ValueError(
+                f"{one.metric} is measured of web alone, to which requests are led; "
+                f"{process} can follow cpu, memory, network, disk and signals of your own"
+            )
+
+
 def target(metric: str, value: object, own: Iterable[str] = ()) -> TargetRule:
     """A target rule; `own` are the signals that the app declares. Raises ValueError."""
     return TargetRule(metric=known(metric, (*_FOLLOWED, *own)), target=amount(metric, value))
@@ -110,14 +135,23 @@ Number = Annotated[int, Field(strict=True, ge=1, le=100)]
 Metric = Annotated[str, AfterValidator(_metric)]
 
 
+def _no_switch(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError(f"expected a number, not {str(value).lower()}")  # noqa: TRY004  (pydantic's way of words)
+    return value
+
+
+Threshold = Annotated[float | str | None, BeforeValidator(_no_switch)]
+
+
 class StepTable(Table):
     """`[[processes.NAME.autoscale.step]]`."""
 
     metric: Metric
     """What is looked at."""
-    upper: float | str | None = None
+    upper: Threshold = None
     """Above this there are more replicas."""
-    lower: float | str | None = None
+    lower: Threshold = None
     """Below this there are fewer."""
     statistic: Statistic = Statistic.AVERAGE
     """What a period comes to: average, minimum, maximum, or sum."""
@@ -144,7 +178,9 @@ def _rule(table: StepTable) -> StepRule:
     said = table.model_dump()
     for name in ("upper", "lower"):
         if said[name] is not None:
-            said[name] = amount(table.metric, said[name]) if said[name] != 0 else 0.0
+            said[name] = _threshold(table.metric, said[name])
+    if said["lower"] == 0:
+        raise ValueError(f"{table.metric} is never below 0: leave lower out")
     return _ordered(StepRule(**said))
 
 
@@ -153,7 +189,22 @@ def _ordered(rule: StepRule) -> StepRule:
         raise ValueError("give upper, lower, or both")
     if rule.upper is not None and rule.lower is not None and rule.lower >= rule.upper:
         raise ValueError(f"lower ({rule.lower:g}) has to be below upper ({rule.upper:g})")
+    if rule.statistic is Statistic.SUM and not rule.signal.shared:
+        raise ValueError(f"{rule.metric} is nothing that adds up: average, minimum or maximum")
+    length = max(rule.period * rule.evaluations, rule.breach)
+    if length > _LONGEST:
+        raise ValueError(f"{length / 3600:g} hours are looked at: a step looks back 24 hours at most")
+    if length > _FINE and rule.period < 60:
+        raise ValueError(
+            f"periods of {rule.period:g} s are looked at for {_FINE / 60:g} minutes at most, not {length / 60:g}: "
+            "of what is older there is one sample a minute"
+        )
     return rule
+
+
+def _local(value: object) -> object:
+    """A time that TOML knows as one, as text."""
+    return value.isoformat() if isinstance(value, (datetime, date)) else value
 
 
 class ScheduleTable(Table):
@@ -161,7 +212,7 @@ class ScheduleTable(Table):
 
     cron: str = ""
     """When, again and again: minute hour day month weekday, such as `0 8 * * mon-fri`."""
-    at: str = ""
+    at: Annotated[str, BeforeValidator(_local)] = ""
     """When, once: `2026-12-24T08:00`."""
     time_zone: str = "UTC"
     """Whose clock, such as `Europe/Berlin`."""
@@ -235,6 +286,8 @@ class TriggerTable(Table):
             factor /= _DATAPOINT
         bounds = (self.UpperThreshold, self.LowerThreshold)
         upper, lower = (None if one is None else one * factor for one in bounds)
+        if kind == "share" and (upper or 0) > 1:
+            raise ValueError(f"UpperThreshold {self.UpperThreshold:g}: {self.MeasureName} is 100 Percent at most")
         return _ordered(
             StepRule(
                 metric=metric,

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from paas.build import app_json, cron, environments
-from paas.build.autoscale import DECLARED
+from paas.build.autoscale import DECLARED, answerable
 from paas.build.files import Files
 from paas.build.paas_toml import PaasToml
 from paas.errors import ConfigError
@@ -46,10 +46,16 @@ def read(files: Files) -> tuple[Manifest, tuple[str, ...]]:
 def _scaled(ours: Manifest) -> None:
     tables = {"": ours.processes} | {f"environments.{name}.": one.processes for name, one in ours.environments.items()}
     for place, processes in tables.items():
-        said = processes.get("release")
-        if said and said.autoscale:
-            where = f"{TOML}: {place}processes.release.autoscale"
-            raise ConfigError("release runs once and is not scaled", where=where)
+        for name, said in processes.items():
+            if said.autoscale is None:
+                continue
+            where = f"{TOML}: {place}processes.{name}.autoscale"
+            if name == "release":
+                raise ConfigError("release runs once and is not scaled", where=where)
+            try:
+                answerable(name, said.autoscale)
+            except ValueError as error:
+                raise ConfigError(str(error), where=where) from None
 
 
 def _over(ours: Manifest, theirs: Manifest) -> Manifest:

@@ -159,7 +159,7 @@ class ProcessTable(Table):
     command: Command | None = None
     """What runs, by `/bin/sh -c`; wins over the Procfile and what was found."""
     replicas: Count | None = None
-    """How many at the first deploy, 0 to 100; later `paas scale` decides. Else 1 of web, 0 of others."""
+    """How many at the first deploy, 0 to 100; later `paas scale` decides. Else its rules' min; 1 of web; 0."""
     memory: Annotated[int, BeforeValidator(sizes.memory)] | None = None
     """Memory limit of a replica, 16M to 1T. Else as it was; 512M at first."""
     cpus: Annotated[float, Field(ge=0.01, le=512, allow_inf_nan=False)] | None = None

@@ -197,6 +197,7 @@ def _row(line: dict[str, Any]) -> tuple[object, ...]:
     rules += [_stepped(step) for step in line["steps"]]
     rules += [f"schedule {one['cron'] or one['at']} {one['time_zone']}" for one in line["schedules"]]
     state = [word for word, is_so in (("paused", line["paused"]), ("no scale-in", not line["scale_in"])) if is_so]
+    state += [] if line["replicas"] else [f"stopped (paas scale {line['process']}=1)"]
     state += [f"bounds by {line['scheduled']}"] if line["scheduled"] else []
     origin = f"{line['origin']} ({line['actor']})" if line["actor"] else line["origin"]
     return (

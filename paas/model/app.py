@@ -62,6 +62,14 @@ class ProcessSpec:
         """The defaults around a process that a buildpack or Procfile named."""
         return cls(name=process.name, command=process.command)
 
+    def start(self, said: int | None = None) -> int:
+        """Replicas where it is new in an app: what its file says, within the bounds of its rules unless that is 0; else
+        their minimum, or without rules one of `web` and none of others."""
+        if said is None:
+            said = self.autoscale.least if self.autoscale else int(self.name == "web")
+        rules = self.autoscale
+        return min(max(said, rules.least), rules.most) if said and rules else said
+
 
 class ReleaseStatus(StrEnum):
     """Where a release is on its way."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from paas.build.autoscale import AutoscaleTable, consistent
+from paas.build.autoscale import AutoscaleTable, answerable, consistent
 from paas.build.manifest import validated
 from paas.errors import ConfigError, UsageError
 from paas.model import schedule
@@ -129,6 +129,7 @@ def set_autoscale(context: Context, request: SetAutoscale, act: Act) -> AppRules
     app, before = _process(context, request.app, request.process)
     own = tuple(one.name for one in base_release(context.store, app).signals)
     given = parsed(request.table, own)
+    _never(request.process, given, context.clock.now())
     merged = _merged(before or Autoscale(rules=(DEFAULT,)), given, request.table)
     known = _override(context, app.id, request.process)
     paused = None if "paused" in request.table else known.paused if known else None
@@ -190,6 +191,16 @@ def parsed(table: Mapping[str, Any], own: Sequence[str] = ()) -> Autoscale:
         raise UsageError(error.message, hint=error.hint, details=error.details) from None
     except ValueError as error:
         raise UsageError(f"autoscale: {error}") from None
+
+
+def _never(process: str, given: Autoscale, now: float) -> None:
+    """Raise UsageError for what never has an effect."""
+    try:
+        answerable(process, given)
+    except ValueError as error:
+        raise UsageError(f"autoscale: {error}") from None
+    if ended := next((one for one in given.schedules if schedule.over(one, now)), None):
+        raise UsageError(f"schedule {ended.at} {ended.time_zone} has ended: it never fires again", hint="a later at")
 
 
 def _merged(before: Autoscale, given: Autoscale, table: Mapping[str, Any]) -> Autoscale:

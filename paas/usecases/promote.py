@@ -200,15 +200,12 @@ def _check_config(app: App, running: Release, target: App, base: Release) -> Non
 
 
 def formation(before: Mapping[str, int], coming: Release) -> dict[str, int]:
-    """Replicas per process type: the target's own; of a type that is new there one `web` and none of the others."""
+    """Replicas per process type: the target's own; of a type that is new there as a first deploy has it."""
     found = dict(before)
     for process in coming.processes:
         if process.name == "release" or process.name in found:
             continue
-        start = int(process.name == "web")
-        if start and (rules := process.autoscale):
-            start = min(max(start, rules.least), rules.most)
-        found[process.name] = start
+        found[process.name] = process.start()
     return found
 
 

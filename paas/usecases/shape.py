@@ -90,17 +90,14 @@ def _process(name: str, command: str, manifest: Manifest, base: Release) -> Proc
 
 def formation(shape: Shape, app: App, wanted: tuple[ProcessSpec, ...], *, first: bool) -> dict[str, int]:
     """Replicas per process type. What was scaled by command stays; a new process type starts with what the manifest
-    says, else one `web` and none of the others."""
+    says, else one `web`, of others that are scaled by rules their minimum, and none of the rest."""
     found = dict(app.formation)
     for process in wanted:
         if process.name == "release":
             continue
         said = shape.manifest.processes.get(process.name, NOT_SAID).replicas
-        start = said if said is not None else int(process.name == "web")
-        if start and (rules := process.autoscale):
-            start = min(max(start, rules.least), rules.most)
         if first or process.name not in found:
-            found[process.name] = start
+            found[process.name] = process.start(said)
     return found
 
 

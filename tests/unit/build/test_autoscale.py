@@ -7,6 +7,7 @@ import pytest
 from paas.build import manifest
 from paas.build.files import Files
 from paas.errors import ConfigError
+from paas.model.app import ProcessSpec
 from paas.model.scaling import DEFAULT, Autoscale, ScheduleRule, Statistic, StepRule, TargetRule
 
 WHOLE = """
@@ -104,6 +105,8 @@ def test_a_trigger_is_taken_in_the_words_of_elastic_beanstalk() -> None:
         ('"TargetResponseTime"', StepRule(metric="p95", upper=600)),
         ('"NetworkOut"', StepRule(metric="network_out", upper=2)),
         ('"NetworkIn"\nUnit = "Kilobytes"', StepRule(metric="network_in", upper=2000)),
+        ('"NetworkIn"\nUnit = "Bits"', StepRule(metric="network_in", upper=0.25)),
+        ('"UnHealthyHostCount"', StepRule(metric="unhealthy", upper=600)),
         ('"RequestCount"\nStatistic = "Sum"', StepRule(metric="requests", upper=600, statistic=Statistic.SUM)),
         ('"UnhealthyHostCount"\nStatistic = "Minimum"',
          StepRule(metric="unhealthy", upper=600, statistic=Statistic.MINIMUM)),
@@ -134,11 +137,21 @@ def test_measures_and_units_become_ours(measure: str, rule: StepRule) -> None:
         ("in_window = -1", ".in_window", "expected a time between 0"),
         ("step = [{ metric = 'cpu', upper = 0.8, cooldown = -5 }]", ".step.0.cooldown", "expected a time between 0"),
         ("step = [{ metric = 'requets', upper = 5 }]", ".step.0.metric", "did you mean requests?"),
+        ("step = [{ metric = 'cpu', upper = false }]", ".step.0.upper", "expected a number, not false"),
+        ("step = [{ metric = 'cpu', upper = 0.5, lower = 0 }]", ".step.0", "cpu is never below 0"),
+        ("step = [{ metric = 'cpu', upper = 0.5, statistic = 'sum' }]", ".step.0", "nothing that adds up"),
+        ("step = [{ metric = 'p95', upper = 0.5, statistic = 'sum' }]", ".step.0", "nothing that adds up"),
+        ("step = [{ metric = 'cpu', upper = 0.5, period = '1h', evaluations = 25 }]", ".step.0",
+         "25 hours are looked at: a step looks back 24"),
+        ("step = [{ metric = 'cpu', upper = 0.5, period = 45, evaluations = 100 }]", ".step.0",
+         "periods of 45 s are looked at for 50 minutes at most, not 75"),
         ("step = [{ metric = 'cpu' }]", ".step.0", "give upper, lower, or both"),
         ("step = [{ metric = 'cpu', upper = 0.2, lower = 0.5 }]", ".step.0", "lower (0.5) has to be below upper (0.2)"),
         ("schedule = [{ cron = '0 0 31 2 *', min = 2 }]", ".schedule.0", "never fires"),
         ("schedule = [{ cron = '61 * * * *', min = 2 }]", ".schedule.0", "never fires: bad minute"),
-        ("schedule = [{ cron = 'often', min = 2 }]", ".schedule.0", "never fires"),
+        ("schedule = [{ cron = 'often', min = 2 }]", ".schedule.0", "minute hour day month"),
+        ("schedule = [{ cron = '* * * * * *', min = 2 }]", ".schedule.0", "expected minute hour day month weekday"),
+        ("schedule = [{ at = 2026-01-01T08:00:00Z, min = 2 }]", ".schedule.0", "stands in time_zone"),
         ("schedule = [{ min = 2 }]", ".schedule.0", "give one of cron and at"),
         ("schedule = [{ cron = '0 8 * * *' }]", ".schedule.0", "give min, max, or both"),
         ("schedule = [{ at = 'noon', min = 2 }]", ".schedule.0", "'noon' is no time"),
@@ -154,6 +167,10 @@ def test_measures_and_units_become_ours(measure: str, rule: StepRule) -> None:
         ("trigger = { MeasureName = 'CPUUtilization' }", ".trigger", "give upper, lower, or both"),
         ("trigger = { MeasureName = 'CPUUtilization', Unit = 'Bytes', UpperThreshold = 5 }", ".trigger",
          "Unit Bytes does not fit CPUUtilization: Percent"),
+        ("trigger = { MeasureName = 'CPUUtilization', UpperThreshold = 150 }", ".trigger", "100 Percent at most"),
+        ("trigger = { MeasureName = 'Latency', Statistic = 'Sum', UpperThreshold = 1 }", ".trigger", "adds up"),
+        ("trigger = { MeasureName = 'NetworkIn', UpperThreshold = 1, Period = 60, EvaluationPeriods = 100 }",
+         ".trigger", "100 hours are looked at"),
         ("trigger = { MeasureName = 'RequestCount', UpperThreshold = 5 }", ".trigger", 'Statistic = "Sum"'),
         ("trigger = { MeasureName = 'NetworkIn', UpperThreshold = 5, Cooldown = -1 }", ".trigger.Cooldown",
          "greater than or equal to 0"),
@@ -182,3 +199,35 @@ def test_schedules_at_the_same_moment_with_the_same_bounds_do_not_fight() -> Non
 def test_a_release_command_is_not_scaled() -> None:
     with pytest.raises(ConfigError, match="release runs once and is not scaled"):
         manifest.load(Files.from_mapping({"paas.toml": "[processes.release.autoscale]"}))
+
+
+@pytest.mark.parametrize("metric", ["requests", "in_flight", "p95"])
+def test_what_only_web_has_is_refused_for_others_as_nothing_would_ever_come_of_it(metric: str) -> None:
+    for place in ("", "environments.review."):
+        for rule in (f"targets = {{ {metric} = 2 }}", f"step = [{{ metric = '{metric}', upper = 2 }}]"):
+            with pytest.raises(ConfigError, match=f"{metric} is measured of web alone") as caught:
+                manifest.load(Files.from_mapping({"paas.toml": f"[{place}processes.worker.autoscale]\n{rule}\n"}))
+            assert caught.value.where == f"paas.toml: {place}processes.worker.autoscale"
+
+
+def test_a_step_may_look_at_a_whole_day_and_for_any_unhealthy_replica() -> None:
+    for rule in ("metric = 'cpu', upper = 0.5, period = '1h', evaluations = 24", "metric = 'unhealthy', upper = '0'"):
+        (found,) = rules(f"[processes.web.autoscale]\nstep = [{{ {rule} }}]").rules
+        assert isinstance(found, StepRule)
+
+
+def test_a_time_need_not_be_in_quotes() -> None:
+    (found,) = rules("[processes.web.autoscale]\nschedule = [{ at = 2026-12-24T08:00:00, min = 2 }]").schedules
+    assert found.at == "2026-12-24T08:00:00"
+
+
+@pytest.mark.parametrize(
+    ("name", "scaled", "said", "expected"),
+    [
+        ("web", False, None, 1), ("worker", False, None, 0), ("worker", True, None, 2), ("web", True, None, 2),
+        ("worker", True, 0, 0), ("worker", True, 1, 2), ("worker", True, 9, 5), ("worker", False, 3, 3),
+    ],
+)  # fmt: skip
+def test_a_process_with_rules_starts_at_their_minimum(name: str, scaled: bool, said: int | None, expected: int) -> None:
+    rules = Autoscale(least=2, most=5) if scaled else None
+    assert ProcessSpec(name=name, autoscale=rules).start(said) == expected

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -164,3 +165,14 @@ def test_what_was_recorded_is_answered_for_a_simulation(platform: Parts) -> None
     now = platform.clock.now()
     found = recorded_load(context, RecordedLoad(app="shop", seconds=600, points=50), platform.act).samples
     assert [(one.at, one.replicas) for one in found] == [(now - 600, 1), (now, 50)]
+
+
+def test_what_never_has_an_effect_is_refused(platform: Parts) -> None:
+    with pytest.raises(UsageError, match="p95 is measured of web alone"):
+        given(platform, "worker", targets={"p95": 0.3})
+    now = datetime.fromtimestamp(platform.clock.now(), UTC)
+    for hours in (2, 5):
+        ended = {"at": (now - timedelta(hours=hours)).isoformat()[:16], "lasts": "1h", "min": 3}
+        with pytest.raises(UsageError, match="has ended: it never fires again"):
+            given(platform, schedule=[ended])
+    assert given(platform, schedule=[{**ended, "lasts": "6h"}]).schedules
