@@ -105,6 +105,8 @@ def simulate(
     world = known.world
     found = answer or {}
     load = load_file(trace, hold=hold_gaps) if trace else recorded_trace(found["samples"], found["app"])
+    for one in (rules, *(other for _, other in others)):
+        rule_sets.dated(one, load)
     if (span := load.end - load.times[0]) > LONG:
         say(f"- simulating {span / 86_400:.1f} days, second by second")
     runs = [run(load, ours(rules, "these rules"), world)]
@@ -122,6 +124,12 @@ def simulate(
         put_json(_data(runs, known, advised))
         return
     _told(runs, known)
+    if advised.needed:
+        say(
+            f"this load takes {advised.needed} replicas of {world.capacity:g} requests/s, and {advised.most} are the "
+            "most there can be: is --capacity right, and is the trace that of one app?"
+        )
+        return
     if advised.run.over > advised.run.seconds / 2:
         say(f"no number of replicas has its p95 within {world.target:g} s most of the time: is --target-latency right?")
         return
@@ -173,7 +181,7 @@ def _data(runs: list[Run], known: Known, advised: Any) -> dict[str, Any]:
         ],
         "advice": {
             "min": advised.least, "max": advised.most, "requests": advised.target, "over": advised.run.over,
-            "replica_hours": round(advised.run.replica_hours, 4),
+            "replica_hours": round(advised.run.replica_hours, 4), "needed": advised.needed or advised.most,
         },
     }  # fmt: skip
 
@@ -206,6 +214,11 @@ def _world(measured: Known, given: dict[str, float | None], target: float) -> Kn
         boot=_number(said["boot"], "--boot", least=0), capacity=_number(said["capacity"], "--capacity"),
         latency=_number(said["latency"], "--latency"), target=_number(target, "--target-latency"),
     )  # fmt: skip
+    if world.latency > world.timeout:
+        raise UsageError(
+            f"--latency {world.latency:g}: what takes longer than {world.timeout:g} s counts as failed",
+            hint="the p95 of an idle replica, seconds",
+        )
     if world.capacity * world.latency < 0.99:
         raise UsageError(
             f"a replica that answers within {world.latency:g} s serves {1 / world.latency:g} requests/s at least, "

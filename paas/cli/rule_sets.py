@@ -13,6 +13,7 @@ from paas.errors import ConfigError, NotFound, UsageError
 
 if TYPE_CHECKING:
     from paas.model.scaling import Autoscale, TargetRule
+    from paas.plan.simulate import Trace
 
 FILE, SERVER = "file", "server"
 _LIMIT = 1000
@@ -52,13 +53,23 @@ def named(place: Place, text: str) -> Autoscale:
 
 def bounded(rules: Autoscale, least: int | None, most: int | None) -> Autoscale:
     """The rules between the bounds of the options, and simulated at all. Raises UsageError."""
-    rules = replace(rules, least=least or rules.least, most=most or max(rules.most, least or 0))
-    if (least is not None and least < 1) or rules.least > rules.most or rules.most > _LIMIT:
+    least, most = (rules.least if least is None else least), (max(rules.most, least or 0) if most is None else most)
+    rules = replace(rules, least=least, most=most)
+    if least < 1 or rules.least > rules.most or rules.most > _LIMIT:
         raise UsageError(
             f"min {rules.least}, max {rules.most}: no number lies between", hint=f"1 ≤ --min ≤ --max ≤ {_LIMIT}"
         )
     _simulated(rules)
     return rules
+
+
+def dated(rules: Autoscale, load: Trace) -> None:
+    """Refuse schedules where the trace has seconds alone. Raises UsageError."""
+    if rules.schedules and not load.dated:
+        raise UsageError(
+            "schedules fire at times of the day, and the trace has seconds from its start",
+            hint="times such as 2026-11-23T08:00:00; or rules without schedules",
+        )
 
 
 def _written(folder: Path, process: str) -> Autoscale:

@@ -18,6 +18,8 @@ ALLOWED = 0.001
 """Share of the trace by which the target of the latency may be missed for a cheaper choice; of a short one"""
 ANYWAY = 10
 """so many seconds."""
+MOST = 100
+"""Replicas that `paas.toml` allows."""
 DAY = 86_400
 SPARE = 1.3
 """Room over the trace's highest minute: tomorrow is not today."""
@@ -25,12 +27,14 @@ SPARE = 1.3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advice:
-    """`target`: requests/s per replica; `run`: what the trace comes to with it."""
+    """`target`: requests/s per replica; `run`: what the trace comes to with it; `needed`: the replicas that its highest
+    minute and some room would take, where those are more than `most`, else 0."""
 
     least: int
     most: int
     target: float
     run: Run
+    needed: int = 0
 
 
 def advice(trace: Trace, rules: Autoscale, world: World) -> Advice:
@@ -39,17 +43,24 @@ def advice(trace: Trace, rules: Autoscale, world: World) -> Advice:
     minutes, trace = list(_minutes(trace)), _busiest(trace)
     runs = []
     for share in SHARES:
-        target = round(world.capacity * share, 1)
-        least = max(1, math.ceil(min(minutes) / target))
-        most = max(least, math.ceil(max(minutes) * SPARE / target))
+        target = _rounded(world.capacity * share)
+        needed = max(1, math.ceil(max(minutes) * SPARE / target))
+        most = min(needed, MOST)
+        least = min(max(1, math.ceil(min(minutes) / target)), most)
         tried = replace(
             rules, least=least, most=most, schedules=(), rules=(TargetRule(metric="requests", target=target),)
         )
-        runs.append(Advice(least=least, most=most, target=target, run=simulate(trace, ours(tried, "advice"), world)))
+        run = simulate(trace, ours(tried, "advice"), world)
+        runs.append(Advice(least=least, most=most, target=target, run=run, needed=needed if needed > most else 0))
     fewest = min(one.run.over for one in runs)
     allowed = max(ALLOWED * (trace.end - trace.times[0]), ANYWAY)
     good = [one for one in runs if one.run.over <= fewest + allowed]
     return min(good, key=lambda one: one.run.replica_hours)
+
+
+def _rounded(target: float) -> float:
+    """As people write it, and never nothing."""
+    return round(target, 1) if target >= 1 else float(f"{target:.2g}")
 
 
 def _minutes(trace: Trace) -> Iterator[float]:

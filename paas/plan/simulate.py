@@ -21,6 +21,10 @@ KEPT = 90_000.0
 """Seconds of samples and decisions that a policy sees: as long as the longest window there is, and more."""
 SHOWN = 86_400
 """Points that a run has at most: every second of a day."""
+YEAR = 31_536_000.0
+"""Seconds of a year: times of a trace that begin later are moments, those before seconds from its start."""
+_MANY = 1000
+"""Workers from which on the waits are taken from the limit of many."""
 _SMOOTHED = 0.1
 """Share of the newest second in the load that a queue feels: ten seconds or so."""
 
@@ -42,20 +46,37 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """Requests/s from each time on, in order; the last rate holds for `end`. `start` is Unix time (0: seconds only)."""
+    """Requests/s from each time on, in order; the last rate holds until `end`. Unix times, or seconds from a start."""
 
     times: Sequence[float]
     rates: Sequence[float]
     end: float
 
+    @property
+    def dated(self) -> bool:
+        """Whether the times are moments, in which schedules fire; not seconds from some start."""
+        return self.times[0] >= YEAR
+
     def seconds(self) -> Iterator[tuple[float, float]]:
-        """Every second, and the rate in it."""
-        index, at = 0, self.times[0]
+        """Every second, and how many requests came in it, however many rates it had."""
+        index, at, last = 0, self.times[0], len(self.times) - 1
         while at < self.end:
-            while index + 1 < len(self.times) and self.times[index + 1] <= at:
+            while index < last and self.times[index + 1] <= at:
                 index += 1
-            yield at, self.rates[index]
-            at += 1.0
+            to = at + 1.0
+            if to <= self.end and (index == last or self.times[index + 1] >= to):
+                yield at, self.rates[index]
+            else:
+                yield at, self._within(index, at, min(to, self.end))
+            at = to
+
+    def _within(self, index: int, begin: float, end: float) -> float:
+        """Requests between two moments, the first of them in this place of the trace."""
+        came = 0.0
+        while index + 1 < len(self.times) and self.times[index + 1] < end:
+            came += self.rates[index] * (self.times[index + 1] - begin)
+            begin, index = self.times[index + 1], index + 1
+        return came + self.rates[index] * (end - begin)
 
 
 Decide = Callable[[int, Sequence[Sample], float, Sequence[Decision]], Decision]
@@ -227,7 +248,11 @@ def queued(replicas: int, busy: float, world: World) -> float:
 
 
 def _erlang_c(workers: int, busy: float) -> float:
-    """The share of requests that find all workers taken."""
+    """The share of requests that find all workers taken; of many by Halfin and Whitt's limit, which takes no time."""
+    if workers > _MANY:
+        spare = (1 - busy) * math.sqrt(workers)
+        below, at = (1 + math.erf(spare / math.sqrt(2))) / 2, math.exp(-spare * spare / 2) / math.sqrt(2 * math.pi)
+        return at / (at + spare * below) if at else 0.0
     load, blocked = workers * busy, 1.0
     for number in range(1, workers + 1):
         blocked = load * blocked / (number + load * blocked)

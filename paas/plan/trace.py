@@ -31,6 +31,10 @@ LONGEST = 93 * 86_400
 """Seconds a trace may span: every one of them is simulated."""
 MOST_LINES = LONGEST
 """Lines of a CSV at most: one for each second that can be simulated."""
+MOST_RATE = 1e9
+"""Requests/s at most: nobody has as many."""
+LAST_TIME = 253_402_300_799.0
+"""The end of the year 9999 in Unix seconds."""
 GAP = 3.0
 """So many times the usual distance between two lines is a gap."""
 
@@ -108,7 +112,7 @@ def _row(number: int, line: str, name: str) -> tuple[float, float]:
         value = float(parts[1])
     except ValueError:
         value = math.nan
-    if not math.isfinite(value) or value < 0:
+    if not math.isfinite(value) or not 0 <= value <= MOST_RATE:
         raise ConfigError(f"{parts[1][:40]!r} is no number of requests", where=where)
     return _time(parts[0], where), value
 
@@ -123,6 +127,10 @@ def _time(text: str, where: str) -> float:
             at = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
         except (ValueError, OverflowError):
             pass
+    if math.isfinite(at) and at > LAST_TIME:
+        raise ConfigError(
+            f"{text[:40]!r} is after the year 9999", where=where, hint="seconds since 1970, not milliseconds"
+        )
     if not math.isfinite(at) or at < 0:
         raise ConfigError(f"{text[:40]!r} is no time", where=where, hint="seconds, or 2026-11-23T08:00:00")
     return at
@@ -144,7 +152,11 @@ def _trace(times: array[float], values: array[float], name: str, *, counts: bool
     if not counts:
         return Trace(times, values, end)
     spans = (after - at for at, after in zip(times, chain(times[1:], [end]), strict=True))
-    return Trace(times, array("d", (value / span for value, span in zip(values, spans, strict=True))), end)
+    rates = array("d", (value / span for value, span in zip(values, spans, strict=True)))
+    if (highest := max(rates)) > MOST_RATE:
+        told = f"{highest:.3g} requests/s are more than anybody has"
+        raise ConfigError(told, where=name, hint="are the lines further apart than their times say?")
+    return Trace(times, rates, end)
 
 
 def _logged(numbered: Iterable[Line], name: str) -> Trace:

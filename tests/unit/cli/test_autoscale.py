@@ -126,6 +126,9 @@ def test_png_without_its_library_is_refused_in_words(paas: Paas, trace: Path, mo
         (["--rule", "cpu"], 2, "'cpu' is no rule"),
         (["--rule", "memory=0.5"], 2, "says nothing about memory"),
         (["--min", "5", "--max", "2"], 2, "no number lies between"),
+        (["--max", "0"], 2, "no number lies between"),
+        (["--latency", "31"], 2, "--latency 31: what takes longer than 30 s counts as failed"),
+        (["--against", "cpu=70%; max=0"], 2, "max: input should be greater than or equal to 1"),
         (["--min", "0"], 2, "no number lies between"),
         (["--capacity", "0"], 2, "--capacity 0 makes no sense"),
         (["--capacity", "1"], 2, "serves 10 requests/s at least, not 1"),
@@ -215,6 +218,24 @@ def test_a_wrong_trace_is_refused_with_its_line(paas: Paas, trace: Path, text: s
     assert told in ran.err
     held = paas("autoscale", "simulate", "--trace", "load.csv", "--hold-gaps")
     assert held.code == (0 if "missing" in told else 5)
+
+
+def test_schedules_need_a_trace_with_times_of_the_day(paas: Paas, trace: Path) -> None:
+    Path("paas.toml").write_text('[[processes.web.autoscale.schedule]]\ncron = "0 8 * * *"\nmin = 4\n')
+    for more in ((), ("--rule", "cpu=80%"), ("--against", "file")):
+        ran = paas("autoscale", "simulate", "--trace", "load.csv", *more)
+        assert ran.code == 2
+        assert "the trace has seconds from its start" in ran.err
+    trace.write_text("2026-11-23T07:50:00,10\n2026-11-23T08:00:00,10\n2026-11-23T08:10:00,10\n")
+    assert numbers(paas)["runs"][0]["peak"] == 4  # type: ignore[index]
+
+
+def test_a_load_that_is_beyond_any_app_is_told_instead_of_advice_that_no_file_takes(paas: Paas, trace: Path) -> None:
+    trace.write_text("0,60000\n60,60000\n")
+    ran = paas("autoscale", "simulate", "--trace", "load.csv")
+    assert "replicas of 40 requests/s, and 100 are the most" in ran.err
+    assert "advice" not in ran.err
+    assert numbers(paas)["advice"]["max"] == 100  # type: ignore[index]
 
 
 def test_a_trace_that_is_not_there_is_told(paas: Paas) -> None:

@@ -59,6 +59,17 @@ def test_waiting_is_that_of_a_queue_before_many_workers() -> None:
     assert queued(4, 0.8, one) < queued(1, 0.8, one)
 
 
+def test_the_limit_of_many_workers_is_that_of_fewer_and_takes_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    exact = [queued(10, busy, World(capacity=1000, latency=0.1)) for busy in (0.9, 0.97, 0.98, 0.99)]
+    queued.cache_clear()
+    monkeypatch.setattr("paas.plan.simulate._MANY", 10)
+    limit = [queued(10, busy, World(capacity=1000, latency=0.1)) for busy in (0.9, 0.97, 0.98, 0.99)]
+    queued.cache_clear()
+    assert limit == pytest.approx(exact, rel=0.05, abs=1e-6)
+    assert exact[-1] > 0
+    assert 0 <= queued(1000, 0.99, World(capacity=100_000, latency=30)) < 1e-3
+
+
 def test_a_new_replica_answers_after_it_has_booted() -> None:
     run = simulate(flat((10, 60), (200, 60)), ours(Autoscale(rules=(DEFAULT,))), World(boot=7))
     change = run.changes[0]
@@ -138,6 +149,15 @@ def test_advice_has_room_for_the_trace_and_holds_its_target() -> None:
         STEP, ours(Autoscale(most=found.most, rules=(TargetRule(metric="requests", target=found.target),))), WORLD
     )
     assert again.replica_hours == found.run.replica_hours
+
+
+def test_advice_is_what_paas_toml_takes_however_small_or_large_the_numbers() -> None:
+    slow = advice(flat((0.05, 120)), Autoscale(), World(capacity=0.1, latency=10, target=20))
+    assert 0 < slow.target < 0.1
+    assert (slow.least >= 1, slow.needed) == (True, 0)
+    huge = advice(flat((60_000, 120)), Autoscale(), WORLD)
+    assert (huge.least, huge.most) == (100, 100)
+    assert huge.needed >= 60_000 * 1.3 / WORLD.capacity
 
 
 def test_of_a_long_trace_all_is_counted_and_the_busiest_day_is_advised_by() -> None:

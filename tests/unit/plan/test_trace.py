@@ -43,6 +43,28 @@ def test_times_may_be_iso_and_utc_is_meant() -> None:
     assert list(found.times) == [1795420800.0, 1795424400.0]
 
 
+RATES = st.lists(st.tuples(st.floats(0.01, 5), st.floats(0, 1000)), min_size=2, max_size=60)
+
+
+@given(RATES)
+def test_every_request_of_a_trace_comes_whatever_its_steps(said: list[tuple[float, float]]) -> None:
+    times = list(itertools.accumulate((apart for apart, _ in said), initial=0.0))
+    found = Trace(times[:-1], [rate for _, rate in said], times[-1])
+    seconds = list(found.seconds())
+    assert sum(came for _, came in seconds) == pytest.approx(sum(apart * rate for apart, rate in said))
+    assert [at for at, _ in seconds] == [float(at) for at in range(len(seconds))]
+
+
+def test_counts_of_parts_of_a_second_are_added_up() -> None:
+    found = lines("time,requests", "0,10", "0.1,20", "0.2,10", "0.3,5")
+    assert [round(came, 9) for _, came in found.seconds()] == [45.0]
+
+
+def test_seconds_from_a_start_are_no_moments() -> None:
+    assert not lines("0,1", "60,1").dated
+    assert lines("2026-11-23T08:00:00,1", "2026-11-23T08:01:00,1").dated
+
+
 def test_an_access_log_is_counted_in_steps_with_those_of_nothing_between() -> None:
     found = read(NASA.splitlines(), "access_log")
     assert list(found.rates) == [0.3, 0.0, 0.0, 0.1]
@@ -67,6 +89,10 @@ def test_lines_finer_than_a_second_for_months_are_refused_before_they_fill_the_m
         (["0,1", "5,-3"], "t.csv:2: '-3' is no number"),
         (["0,1", "yesterday,3"], "t.csv:2: 'yesterday' is no time"),
         (["0,1", "inf,3"], "t.csv:2: 'inf' is no time"),
+        (["0,1", "5,1e308"], "t.csv:2: '1e308' is no number"),
+        (["time,requests", "0,1e9", "0.000001,1e9"], "t.csv: 1e+15 requests/s are more than anybody has"),
+        (["1e16,5", "1.0000000000000002e16,5"], "t.csv:1: '1e16' is after the year 9999"),
+        (["1795424021000,5", "1795424081000,5"], "'1795424021000' is after the year 9999"),
         (["0,1", "10,1", "5,1"], "t.csv:3: the time is not after that of line 2"),
         (["0,1", "# so", "0,1"], "t.csv:3: the time is not after that of line 1"),
         (["0,1", "10,1", "20,1", "60,1"], "t.csv:4: 40 s are missing after line 3"),
