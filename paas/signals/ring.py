@@ -56,6 +56,10 @@ CREATE TABLE IF NOT EXISTS sample (
 ) WITHOUT ROWID;
 """
 
+_LATEST = "SELECT max((SELECT max(at) FROM sample WHERE step = ? AND series = series.id)) FROM series"
+_EMPTY = """DELETE FROM series WHERE NOT EXISTS (
+  SELECT 1 FROM sample WHERE step IN (?, ?, ?) AND series = series.id)"""
+
 
 class Ring:
     """`interfaces.Signals` over a file. Usable from any thread; close it when done."""
@@ -122,16 +126,19 @@ class Ring:
         with self._transaction() as db:
             for finer, tier in pairwise(TIERS):
                 self._thin(db, finer, tier, now)
-            for tier in TIERS:
-                db.execute("DELETE FROM sample WHERE step = ? AND at <= ?", (tier.step, now - tier.keep))
-                # From a clock that was wrong: they would never become old.
-                db.execute("DELETE FROM sample WHERE step = ? AND at > ?", (tier.step, now + 2 * TIERS[-1].step))
-            db.execute("DELETE FROM series WHERE id NOT IN (SELECT series FROM sample)")
+            # One series after the other: what is of no series in particular is looked for in all of a week's samples.
+            known = [id for (id,) in db.execute("SELECT id FROM series").fetchall()]
+            # The second from a clock that was wrong: they would never become old.
+            old = [(tier.step, id, now - tier.keep) for tier in TIERS for id in known]
+            early = [(tier.step, id, now + 2 * TIERS[-1].step) for tier in TIERS for id in known]
+            db.executemany("DELETE FROM sample WHERE step = ? AND series = ? AND at <= ?", old)
+            db.executemany("DELETE FROM sample WHERE step = ? AND series = ? AND at > ?", early)
+            db.execute(_EMPTY, [tier.step for tier in TIERS])
             self._ids = {Series(app, name): id for id, app, name in db.execute("SELECT id, app, name FROM series")}
 
     def _thin(self, db: sqlite3.Connection, finer: Tier, tier: Tier, now: float) -> None:
         end = now // tier.step * tier.step
-        (last,) = db.execute("SELECT max(at) FROM sample WHERE step = ?", (tier.step,)).fetchone()
+        (last,) = db.execute(_LATEST, (tier.step,)).fetchone()
         start = max(last or 0.0, end - finer.keep)
         for (series,) in db.execute("SELECT id FROM series").fetchall():
             found = self._rows(db, finer.step, series, start, end)
