@@ -11,11 +11,14 @@ from paas.model.metrics import PEAKS
 from paas.model.scaling import Sample
 
 _PAIR = struct.Struct("<Hd")
+MOST = 0xFFFF
+"""The names that there are numbers for."""
 
 
 def packed(values: Mapping[str, float], number: Mapping[str, int]) -> bytes:
-    """Pairs of a name's number and its value; what is not finite is left out."""
-    return b"".join(_PAIR.pack(number[name], value) for name, value in values.items() if math.isfinite(value))
+    """Pairs of a name's number (1 to `MOST`) and its value; what is not finite or has no number is left out."""
+    known = ((number[name], value) for name, value in values.items() if name in number and math.isfinite(value))
+    return b"".join(_PAIR.pack(*pair) for pair in known)
 
 
 def unpacked(data: bytes, name: Mapping[int, str]) -> dict[str, float]:

@@ -156,8 +156,9 @@ class Ring:
         return self._ids[series]
 
     def _numbered(self, db: sqlite3.Connection, sample: Sample) -> Mapping[str, int]:
+        """Apps name signals of their own, and no name is forgotten: one for which no number is left is not kept."""
         for name in sample.values:
-            if name not in self._numbers:
+            if name not in self._numbers and len(self._numbers) < points.MOST:
                 db.execute("INSERT OR IGNORE INTO signal (name) VALUES (?)", (name,))
                 (number,) = db.execute("SELECT id FROM signal WHERE name = ?", (name,)).fetchone()
                 self._numbers[name], self._names[number] = number, name

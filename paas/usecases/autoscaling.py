@@ -166,6 +166,17 @@ class Autoscaler:
         if not count:
             return None
         samples = self._samples(state, rules)
+        decision = self._decided(app, release, state, rules, samples)
+        if decision.wanted != count:
+            return _Change(state, decision, samples)
+        self._remember(state, decision, samples)
+        return None
+
+    def _decided(
+        self, app: App, release: Release, state: _State, rules: Autoscale, samples: Sequence[Sample]
+    ) -> Decision:
+        """What the rules come to, held where that cannot be done now; people are told of what needs them."""
+        count, now = state.count or 0, self.context.clock.now()
         known = self.context.readings.of(app.id)
         causes = {**_undeclared(release, rules), **readings.causes(known)}
         decision = decide(rules, count, samples, now, state.history, causes=causes)
@@ -173,10 +184,7 @@ class Autoscaler:
             decision = replace(decision, alarm=False)  # nobody is to be asked: that is no trouble
         decision = self._held(app, state, decision)
         self._watch(state, rules, decision, causes)
-        if decision.wanted != count:
-            return _Change(state, decision, samples)
-        self._remember(state, decision, samples)
-        return None
+        return decision
 
     def _samples(self, state: _State, rules: Autoscale) -> tuple[Sample, ...]:
         """What was measured, for as long as these rules look back. A process without requests is as quick as can be."""

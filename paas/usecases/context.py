@@ -52,6 +52,9 @@ class Locks:
     """
 
     clock: Clock
+    room: threading.Lock = field(default_factory=threading.Lock)
+    """Held from the look at the memory that is left until what is promised of it is stored: two apps may not both get
+    the last of it."""
     _locks: dict[str, _Lock] = field(default_factory=dict)
     _guard: threading.Lock = field(default_factory=threading.Lock)
 

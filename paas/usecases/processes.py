@@ -127,8 +127,9 @@ def change_formation(context: Context, app: App, release: Release, counts: Mappi
     after = before | dict(counts)
     if after == before:
         return False
-    room.check(context, release, wanted_counts(app, release), after)
-    context.store.save_app(replace(app, formation=after))
+    with context.locks.room:
+        room.check(context, release, wanted_counts(app, release), after)
+        context.store.save_app(replace(app, formation=after))
     awaken(context, app.id)
     app = context.store.app(app.id)
     try:

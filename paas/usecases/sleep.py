@@ -10,7 +10,7 @@ from typing import Protocol
 
 from paas.errors import Conflict, NotFound, PaasError, UsageError
 from paas.model.app import App, Release, ReleaseStatus
-from paas.model.events import Event
+from paas.model.events import Emit, Event
 from paas.model.service import Replica, ServiceSpec, State
 from paas.model.sleep import Sleep
 from paas.reconcile import reconcile
@@ -124,17 +124,25 @@ def wake_app(context: Context, request: WakeApp, act: Act) -> Sleeping:
     app = context.store.app(request.app)
     known = context.store.sleep(app.id)
     if known is not None and known.asleep:
-        wake(context, app.id, f"{act.actor} woke it")
+        wake(context, app.id, f"{act.actor} woke it", emit=act.emit)
     return _shown(context, app)
 
 
-def wake(context: Context, app_id: str, why: str = "a request woke it", ready: Ready | None = None) -> str:
-    """Have the app awake, and say where a healthy replica of web answers (`ip:port`); `ready` hears it before.
+def wake(
+    context: Context,
+    app_id: str,
+    why: str = "a request woke it",
+    ready: Ready | None = None,
+    emit: Emit | None = None,
+) -> str:
+    """Have the app awake, and say where a healthy replica of web answers (`ip:port`); `ready` hears it before, `emit`
+    what is done for it.
 
     Waits for the app's lock. An app of which web does not get healthy is asleep again; what else fails then is left to
     the controller. Raises PaasError with the cause.
     """
-    with context.locks.hold(app_id, "waking", _noted):
+    emit = emit or _noted
+    with context.locks.hold(app_id, "waking", emit):
         app = context.store.app(app_id)
         known, release = context.store.sleep(app_id), _serving(context, app)
         if release is None:
@@ -143,12 +151,12 @@ def wake(context: Context, app_id: str, why: str = "a request woke it", ready: R
             context.store.put_sleep(replace(known, asleep=False, since=context.clock.now()))
             app = _fewest(context, app, release)
             try:
-                _start_first(context, app, release, ready)
+                _start_first(context, app, release, ready, emit)
             except Exception as error:
                 _asleep_again(context, app, release, known, error)
                 raise
             _tell(context, app, "sleep.woke", f"{app.name} is awake: {why}")
-            _start_others(context, app, release)
+            _start_others(context, app, release, emit)
     return _address(context, app)
 
 
@@ -164,7 +172,7 @@ def _fewest(context: Context, app: App, release: Release) -> App:
     return context.store.app(app.id)
 
 
-def _start_first(context: Context, app: App, release: Release, ready: Ready | None) -> None:
+def _start_first(context: Context, app: App, release: Release, ready: Ready | None, emit: Emit) -> None:
     """One replica of web, and the routes to it: somebody waits. Raises what keeps it from that."""
 
     def well(spec: ServiceSpec, replicas: Sequence[Replica]) -> None:
@@ -173,17 +181,19 @@ def _start_first(context: Context, app: App, release: Release, ready: Ready | No
 
     if app.formation.get("web", 1):
         counts = {process.name: int(process.name == "web") for process in release.processes}
-        reconcile(world(context), replace(app, formation=counts), release, _noted, well=well)
+        reconcile(world(context), replace(app, formation=counts), release, emit, well=well)
     else:
-        reconcile(world(context), app, release, _noted)
+        reconcile(world(context), app, release, emit)
 
 
-def _start_others(context: Context, app: App, release: Release) -> None:
+def _start_others(context: Context, app: App, release: Release, emit: Emit) -> None:
     """All that the app has beside its first replica. It answers already, so what fails here is only told."""
     try:
-        reconcile(world(context), app, release, _noted)
+        reconcile(world(context), app, release, emit)
     except Exception as error:
-        _tell(context, app, "sleep.woke_partly", f"{app.name} is awake, but not all of it: {in_words(error)}")
+        message = f"{app.name} is awake, but not all of it: {in_words(error)}"
+        _tell(context, app, "sleep.woke_partly", message)
+        emit(Event(kind="warning", app=app.name, message=message))
 
 
 def fall_asleep(context: Context, app_id: str, why: str = "") -> bool:

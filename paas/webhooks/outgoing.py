@@ -55,6 +55,8 @@ FACTS = frozenset(
     }
 )  # fmt: skip
 LONGEST = 500
+DEPLOYS = frozenset({"DeployApp", "SetUpApp", "SetBranch"})
+"""Operations that build and deploy."""
 RELEASED = frozenset({"deploy", "promote", "rollback"})
 TOLD_BY_RELEASE = frozenset({"DeployFailed", "ReleaseFailed"})
 """Errors that end an operation whose release was told of already."""
@@ -75,7 +77,7 @@ def topic(event: Event, verb: str = "") -> str:
                 return "deploy.failed"
             return "deploy.succeeded" if data.get("status") == "succeeded" and data.get("kind") in RELEASED else ""
         case "error":
-            if verb == "DeployApp" and data.get("code") not in TOLD_BY_RELEASE:
+            if verb in DEPLOYS and data.get("code") not in TOLD_BY_RELEASE:
                 return "deploy.failed"
             return "backup.failed" if verb == "BackupAddon" else ""
         case "crash":

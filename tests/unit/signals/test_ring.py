@@ -15,6 +15,7 @@ import pytest
 
 from paas.model.metrics import Series
 from paas.model.scaling import Sample
+from paas.signals import points
 from paas.signals.ring import NAME, Ring
 
 WEB = Series("a1", "web")
@@ -53,6 +54,14 @@ def fill(ring: Ring, clock: Clock, seconds: float, step: float = 5.0, **values: 
 def rows(path: Path) -> dict[int, int]:
     with closing(sqlite3.connect(path / NAME)) as db:
         return dict(db.execute("SELECT step, count(*) FROM sample GROUP BY step"))
+
+
+def test_names_beyond_those_there_are_numbers_for_are_not_kept(
+    ring: Ring, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(points, "MOST", 2)
+    fill(ring, clock, 5, cpu=0.5, one=1.0, two=2.0)
+    assert ring.history("a1", "web", START, clock.at)[-1].values == {"cpu": 0.5, "one": 1.0}
 
 
 def test_recent_samples_come_back_in_order(ring: Ring, clock: Clock) -> None:

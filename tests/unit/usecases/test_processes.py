@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from paas.engines.memory import Behaviour
 from paas.errors import Conflict, DeployFailed, NotFound, UsageError
+from paas.model.app import App
 from paas.requests.processes import ListReplicas, Restart, Scale, SetLimits
 from paas.requests.sessions import ExecCommand, RunCommand
 from paas.usecases import room
@@ -79,6 +84,31 @@ def test_what_the_neighbours_were_promised_is_theirs(platform: Parts) -> None:
     with pytest.raises(Conflict, match="10752 MiB are promised by limits already"):
         scale(platform.context, Scale(app="shop", counts={"web": 4}), platform.act)
     scale(platform.context, Scale(app="shop", counts={"web": 2}), platform.act)
+
+
+def test_two_apps_that_ask_at_once_are_not_given_the_same_room(
+    platform: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apps = [platform.app("blog", "b1b2b3b4", web=1), platform.app(web=1)]
+    for app in apps:
+        platform.release(app)
+
+    def slow(*of: Any, check: Callable[..., None] = room.check) -> None:
+        check(*of)
+        time.sleep(0.05)  # for the other one to look, too
+
+    monkeypatch.setattr(room, "check", slow)
+
+    def more(app: App) -> bool:
+        try:
+            scale(platform.context, Scale(app=app.name, counts={"web": 12}), platform.act)
+        except Conflict:
+            return False
+        return True
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(more, apps)) == [False, True]
+    assert sorted(platform.running(app)["web v1"] for app in apps) == [1, 12]
 
 
 def test_two_processes_are_not_given_the_same_room(platform: Parts) -> None:

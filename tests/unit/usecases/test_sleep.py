@@ -10,7 +10,7 @@ import pytest
 
 from paas.errors import Conflict, PlatformError, UsageError
 from paas.interfaces import Engine, Router
-from paas.model.events import Emit
+from paas.model.events import Emit, Event
 from paas.model.route import Route
 from paas.model.service import ServiceSpec
 from paas.reconcile import reconcile
@@ -18,6 +18,7 @@ from paas.requests.apps import ListApps, ShowApp
 from paas.requests.processes import ListReplicas, Scale
 from paas.requests.sleep import SetSleep, ShowSleep, SleepNow, UnsetSleep, WakeApp
 from paas.usecases.apps import list_apps, show_app
+from paas.usecases.context import Act
 from paas.usecases.processes import list_replicas, scale
 from paas.usecases.sleep import (
     Sleeper,
@@ -169,8 +170,13 @@ def test_an_app_of_which_only_the_first_replica_starts_is_awake_and_its_events_s
 ) -> None:
     assert asleep(platform, sleeper)
     context = replace(platform.context, engine=cast(Any, Small(platform.context.engine)))
-    assert wake(context, platform.context.store.app("shop").id) in route(platform).servers
+    said: list[Event] = []
+    wake_app(context, WakeApp(app="shop"), Act(actor="ann", emit=said.append))
+    assert len(route(platform).servers) == 1
     assert running(platform) == 1
+    assert [one.message for one in said if one.kind == "warning"] == [
+        "shop is awake, but not all of it: there is no room"
+    ]
     assert not show_sleep(platform.context, ShowSleep(app="shop"), platform.act).asleep
     (told,) = [event.message for _, event in platform.store.events() if event.kind == "sleep.woke_partly"]
     assert told == "shop is awake, but not all of it: there is no room"

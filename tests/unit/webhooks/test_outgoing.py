@@ -38,6 +38,8 @@ def release(status: str, kind: str = "deploy") -> Event:
         (release("pending"), "", ""),
         (Event(kind="error", data=BuildFailed("x").as_dict()), "DeployApp", "deploy.failed"),
         (Event(kind="error", data=DeployFailed("x").as_dict()), "DeployApp", ""),
+        (Event(kind="error", data=BuildFailed("x").as_dict()), "SetUpApp", "deploy.failed"),
+        (Event(kind="error", data=BuildFailed("x").as_dict()), "SetBranch", "deploy.failed"),
         (Event(kind="error", data=BuildFailed("x").as_dict()), "Scale", ""),
         (Event(kind="error"), "BackupAddon", "backup.failed"),
         (Event(kind="crash", data={"oom": False}), "", "crash"),
