@@ -22,7 +22,7 @@ from paas.server.app import Parts, create
 from paas.server.home import began, log_to, owned
 from paas.server.inside import Inside
 from paas.server.listen import Http, WebSocket, router_socket, tcp_socket, unix_socket
-from paas.server.streams import Streams, quick_turns
+from paas.server.streams import Streams, quick_turns, short_collections
 from paas.settings import Settings
 from paas.usecases.hook_receiver import Receiver
 
@@ -59,6 +59,7 @@ def run(settings: Settings) -> int:
         inside = Inside(platform.context)
         inside.start()
         cleanup.callback(inside.stop)
+        short_collections()
         log.info("paas %s listens on %s", paas.__version__, settings.socket)
         for number in (signal.SIGTERM, signal.SIGINT):
             # uvicorn raises what it caught once more when it has ended; by then it is done.
