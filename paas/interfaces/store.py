@@ -40,6 +40,9 @@ class Store(
     Secrets are encrypted at rest with the app id and key bound into the ciphertext.
     """
 
+    def revision(self) -> int:
+        """Another number after every write. Taken before a read, it need not be read again while the number stays."""
+
     def add_app(self, app: App, setup: Setup | None = None) -> None:
         """With how it came to be, in one transaction. Raises Conflict when the name is taken."""
 

@@ -40,6 +40,10 @@ class SqlFile:
         """Another number for each state of the database that may be read: moved before and after each write."""
         self._finalizer = weakref.finalize(self, self._engine.dispose)
 
+    def revision(self) -> int:
+        """See `interfaces.Store`."""
+        return self._state
+
     def close(self) -> None:
         """Give back files and threads. Idempotent."""
         self._finalizer()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -144,6 +145,11 @@ class MemoryParts:
         self.state = State()
         self.lock = threading.RLock()
         self._serial = 0
+        self._revisions = itertools.count()
+
+    def revision(self) -> int:
+        """Always another one: who remembers it looks again each time, which costs nothing here."""
+        return next(self._revisions)
 
     def close(self) -> None:
         """Nothing to give back."""

@@ -89,13 +89,19 @@ class CustomSignals:
     _due: dict[Key, float] = field(default_factory=dict)
     _busy: dict[Key, tuple[threading.Thread, bool]] = field(default_factory=dict)
     _releases: dict[str, Release] = field(default_factory=dict)
+    _idle_at: int | None = None
+    """The revision of the store at which no app declared a signal."""
 
     def __call__(self) -> None:
         """Begin to read what is due, and return at once. Forget what is declared no more."""
+        revision = self.context.store.revision()
+        if self._idle_at == revision:
+            return
         declared = list(self._declared())
         self.context.readings.declare(
             {app_id: [one.signal for one in ones] for app_id, ones in groupby(declared, lambda one: one.app.id)}
         )
+        self._idle_at = None if declared else revision
         asleep = {one.app_id for one in self.context.store.sleeps() if one.asleep}
         wanted = [one for one in declared if not self._is_off(one, asleep)]
         self._due = {one.key: one.due for one in wanted}

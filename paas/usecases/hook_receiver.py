@@ -164,16 +164,22 @@ def _webhook(hook: DeployHook, app: App) -> Actor:
     return Actor(name=f"webhook {hook.name}", access=access)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Dispatcher:
     """Starts what hooks ask for: deploys, and review apps opened and closed. `step` is called again and again."""
 
     context: Context
     start: Start
+    _idle_at: int | None = None
+    """The revision of the store at which there was nothing to do."""
 
     def step(self) -> None:
         """Look at every hook that has something to begin, or something running."""
+        revision = self.context.store.revision()
+        if self._idle_at == revision:
+            return
         busy = self.context.store.hook_states()
+        self._idle_at = None if busy else revision
         hooks = [hook for hook in self.context.store.deploy_hooks() if hook.id in busy] if busy else []
         for app_id in dict.fromkeys(hook.app_id for hook in hooks):
             try:

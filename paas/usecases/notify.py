@@ -51,13 +51,19 @@ class Notifier:
 
     context: Context
     send: Send | None = None
+    _idle_at: int | None = None
+    """The revision of the store at which there was nothing to do."""
     _busy: dict[str, threading.Thread] = field(default_factory=dict)
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def step(self) -> None:
-        """Read on in the events, then see to the targets for which something waits."""
+        """Read on in the events, then see to the targets for which something waits. Nothing is read again while
+        nothing waits and nothing is written."""
+        revision = self.context.store.revision()
+        if self._idle_at == revision:
+            return
         self.follow()
-        self.tell()
+        self._idle_at = None if self.tell() else revision
 
     def follow(self) -> None:
         """Keep what is to be told of all events since the last look. What happened before the first look is not."""
@@ -73,14 +79,15 @@ class Notifier:
             read = happened[-1].serial
             store.queue_notifications(read, coming)
 
-    def tell(self) -> None:
-        """Begin with every target that has something waiting and is not being told right now."""
+    def tell(self) -> bool:
+        """Begin with every target that has something waiting and is not being told right now. Whether any has."""
         waited_for, now = self.context.store.targets_waited_for(), self.context.clock.now()
         if not waited_for:
-            return
+            return False
         for target in self.context.store.targets():
             if target.id in waited_for and not target.disabled and target.retry_at <= now:
                 self._begin(target)
+        return True
 
     def wait(self, seconds: float) -> None:
         """Wait until nobody is being told, that long at most."""

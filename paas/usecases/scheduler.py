@@ -38,6 +38,17 @@ LOST = "its container is gone: the machine or the Engine was stopped while it ra
 log = logging.getLogger("paas.cron")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    """What the store says at a revision: the apps, which of them (ids) have runs that wait or go on, and the marks by
+    app id and job."""
+
+    revision: int
+    apps: tuple[App, ...]
+    going: frozenset[str]
+    marks: Mapping[tuple[str, str], CronMark]
+
+
 @dataclass(slots=True)
 class Scheduler:
     """One per server; `open` once before the first `step`."""
@@ -49,6 +60,7 @@ class Scheduler:
     _busy: set[str] = field(default_factory=set)
     _guard: threading.Lock = field(default_factory=threading.Lock)
     _steps: int = 0
+    _kept: _Kept | None = None
 
     def open(self) -> None:
         """Settle what a killed server left: commands in terminals that are gone, and runs whose time has passed."""
@@ -63,17 +75,27 @@ class Scheduler:
 
     def step(self) -> None:
         """One look around. Raises EngineUnavailable; then nothing is decided about runs that go on."""
-        store = self.context.store
         tidy = self._steps % TIDY == 0
         self._steps += 1
-        going = {run.app_id for run in store.runs(open=True, limit=0)}
-        marks = {(mark.app_id, mark.job): mark for mark in store.marks()}
-        apps = store.apps()
-        for app in apps:
-            if app.id in going or self._is_due(app, marks):
+        kept = self._kept_now()
+        for app in kept.apps:
+            if app.id in kept.going or self._is_due(app, kept.marks):
                 self._spawn(f"app {app.id}", lambda app=app: self.look(app))  # type: ignore[misc]
         if tidy:
             self._spawn("tidy", self.tidy)
+
+    def _kept_now(self) -> _Kept:
+        """Read again only when something was written."""
+        store = self.context.store
+        revision = store.revision()
+        if self._kept is None or self._kept.revision != revision:
+            self._kept = _Kept(
+                revision=revision,
+                apps=store.apps(),
+                going=frozenset(run.app_id for run in store.runs(open=True, limit=0)),
+                marks={(mark.app_id, mark.job): mark for mark in store.marks()},
+            )
+        return self._kept
 
     def look(self, app: App) -> None:
         """Decide about one app: firings, then runs that go on, then runs that wait."""

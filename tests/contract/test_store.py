@@ -69,6 +69,17 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     made.close()
 
 
+def test_after_a_write_it_has_another_revision(store: Store) -> None:
+    seen = {store.revision()}
+    store.add_app(SHOP)
+    seen.add(store.revision())
+    store.add_event(Event(kind="note", message="x"), SHOP.id)
+    seen.add(store.revision())
+    store.delete_app(SHOP.id)
+    seen.add(store.revision())
+    assert len(seen) == 4
+
+
 # --- apps ---------------------------------------------------------------------------------------------------------
 
 

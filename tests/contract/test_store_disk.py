@@ -126,6 +126,15 @@ def test_a_newer_schema_is_refused_and_left_alone(kept: tuple[Path, str], tmp_pa
     assert path.read_bytes() == before
 
 
+def test_while_nothing_is_written_the_revision_stays(kept: tuple[Path, str]) -> None:
+    store = SqlStore.open(kept[0])
+    revision = store.revision()
+    assert store.apps()
+    assert store.events()
+    assert store.revision() == revision
+    store.close()
+
+
 def test_opening_again_finds_everything(kept: tuple[Path, str]) -> None:
     home, held = kept
     store = SqlStore.open(home)

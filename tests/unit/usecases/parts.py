@@ -10,7 +10,7 @@ from pathlib import Path
 from paas.clock import FakeClock
 from paas.engines.memory import Behaviour, MemoryEngine
 from paas.errors import BuildFailed, PlatformError
-from paas.interfaces import Resize
+from paas.interfaces import Resize, Store
 from paas.model.app import App, ProcessSpec, Release, ReleaseKind
 from paas.model.build import Base, Image, Runtime
 from paas.model.events import Emit, Event
@@ -138,7 +138,7 @@ class Parts:
     context: Context
     engine: MemoryEngine
     router: MemoryRouter
-    store: MemoryStore
+    store: Store
     builder: MemoryBuilder
     clock: FakeClock
     events: list[Event] = field(default_factory=list)
@@ -188,10 +188,10 @@ class Parts:
         return [event.message for event in self.events if event.kind == kind]
 
 
-def parts(home: Path, **settings: object) -> Parts:
+def parts(home: Path, kept: Store | None = None, **settings: object) -> Parts:
     """A fresh platform whose image `sha256:bad` exits at once."""
     clock = FakeClock()
-    engine, router, store, builder = MemoryEngine(clock), MemoryRouter(), MemoryStore(), MemoryBuilder()
+    engine, router, store, builder = MemoryEngine(clock), MemoryRouter(), kept or MemoryStore(), MemoryBuilder()
     engine.behaviours[BAD] = Behaviour(exits=3, says=("Traceback", "KeyError: DATABASE_URL"))
     router.up(lambda event: None)
     context = Context(

@@ -27,6 +27,8 @@ from paas.usecases.readings import TOLD
 from paas.usecases.sampling import Sampler
 from tests.unit.usecases.parts import parts
 
+ON_DISK = True
+
 WAITING = CustomSignal(name="waiting", path="/metrics", prometheus="waiting", period=10.0)
 JOBS = CustomSignal(name="jobs", query="select 7")
 

@@ -36,6 +36,8 @@ from tests.unit.sources.test_clone import git
 from tests.unit.usecases.parts import Parts, parts
 from tests.unit.webhooks.say import NEW, check, github, pull_request, push
 
+ON_DISK = True
+
 URL = "http://127.0.0.1:1/team/shop.git"
 
 

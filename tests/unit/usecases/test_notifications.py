@@ -35,6 +35,8 @@ from paas.webhooks.signature import standard_headers
 from tests.unit.egress.test_http import receiver
 from tests.unit.usecases.parts import Parts, parts
 
+ON_DISK = True
+
 URL = "http://127.0.0.1:1/hook?token=s3cret"
 GOOD = Told("200", delivered=True)
 

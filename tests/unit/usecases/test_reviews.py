@@ -45,6 +45,8 @@ from tests.git_server import GitServer, git_server
 from tests.unit.sources.test_clone import git
 from tests.unit.usecases.parts import Parts, parts
 
+ON_DISK = True
+
 
 class Talking(MemoryEngine):
     """Its databases answer what they are asked about themselves, and dump something."""

@@ -22,6 +22,8 @@ from paas.usecases.scheduler import MOST_JOBS, Scheduler
 from paas.usecases.sessions import run_command
 from tests.unit.usecases.parts import GOOD, Parts, Screen
 
+ON_DISK = True
+
 TIDY = CronJob(name="tidy", schedule="*/10 * * * *", command="make tidy", time_limit=300)
 START = 1_800_000_000.0
 """A whole ten minutes, where the clock of the parts begins."""
