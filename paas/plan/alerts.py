@@ -45,7 +45,7 @@ def judged(alert: Alert, before: Standing, found: float | None, now: float) -> S
         return Standing(seen=before.seen) if lost else replace(before, value=None)
     if not _beyond(alert, found):
         return Standing(value=found, seen=now)
-    since = now if before.since is None else before.since
+    since = now if before.since is None else min(before.since, now)  # a clock that was set back
     return Standing(value=found, since=since, firing=before.firing or now - since >= alert.lasts, seen=now)
 
 

@@ -68,7 +68,7 @@ class AlertWatch:
     """One per server; a call looks at every alert."""
 
     context: Context
-    _standings: dict[Key, Standing] = field(default_factory=dict)
+    _standings: dict[Key, tuple[Alert, Standing]] = field(default_factory=dict)
     _releases: dict[str, Release] = field(default_factory=dict)
 
     def __call__(self) -> None:
@@ -76,12 +76,15 @@ class AlertWatch:
         store, now = self.context.store, self.context.clock.now()
         firing = {(one.app_id, one.name): one for one in store.firings()}
         apps = {app.id: app for app in store.apps()}
-        standings: dict[Key, Standing] = {}
+        standings: dict[Key, tuple[Alert, Standing]] = {}
         for app, alert in self._declared(apps):
             key = (app.id, alert.name)
-            before = self._standings.get(key) or _known(firing.get(key), now)
-            standings[key] = alerts.judged(alert, before, _value(self.context, app.id, alert), now)
-            self._tell(app, alert, firing.get(key), standings[key])
+            known, before = self._standings.get(key, (None, Standing()))
+            if known != alert:  # what another bound came to says nothing of this one
+                before = _known(firing.get(key), now)
+            standing = alerts.judged(alert, before, _value(self.context, app.id, alert), now)
+            standings[key] = (alert, standing)
+            self._tell(app, alert, firing.get(key), standing)
         self._standings = standings
         for key, one in firing.items():
             if key not in standings and key[0] in self._releases:
@@ -93,10 +96,18 @@ class AlertWatch:
         for app in apps.values():
             known = self._releases.get(app.id)
             if known is None or known.number != app.wanted:
-                known = _serving(self.context, app) or known
+                known = self._read(app) or known
             if known is not None:
                 self._releases[app.id] = known
                 yield from ((app, alert) for alert in known.alerts)
+
+    def _read(self, app: App) -> Release | None:
+        """One that cannot be read keeps no other app from its look."""
+        try:
+            return _serving(self.context, app)
+        except PaasError as error:
+            log.debug("%s: its release cannot be read: %s", app.name, error.message)
+            return None
 
     def _tell(self, app: App, alert: Alert, told: Firing | None, now: Standing) -> None:
         if now.firing and told is None and now.value is not None:

@@ -49,6 +49,13 @@ def test_it_fires_after_as_long_as_it_says_without_a_break() -> None:
     assert not after(SLOW, *(0.8,) * 9).firing, "at its bound it is not beyond it"
 
 
+def test_after_the_clock_was_set_back_it_lasts_from_then() -> None:
+    before = Standing(value=1.0, since=5000.0, seen=5000.0)
+    back = judged(SLOW, before, 1.0, 100.0)
+    assert (back.since, back.firing) == (100.0, False)
+    assert judged(SLOW, back, 1.0, 100.0 + SLOW.lasts).firing
+
+
 def test_it_is_over_with_the_first_good_value() -> None:
     assert after(SLOW, *(1.0,) * 9, 0.7) == Standing(value=0.7, seen=135.0)
 

@@ -188,6 +188,21 @@ class Parts:
         return [event.message for event in self.events if event.kind == kind]
 
 
+class Unreadable:
+    """The store, with one app whose releases cannot be read."""
+
+    def __init__(self, store: Store, app_id: str) -> None:
+        self.store, self.app_id = store, app_id
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.store, name)
+
+    def release(self, app_id: str, number: int) -> Release:
+        if app_id == self.app_id:
+            raise PlatformError("its config cannot be decrypted")
+        return self.store.release(app_id, number)
+
+
 def parts(home: Path, kept: Store | None = None, **settings: object) -> Parts:
     """A fresh platform whose image `sha256:bad` exits at once."""
     clock = FakeClock()

@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 
 from paas.clock import FakeClock
-from paas.errors import Conflict, PlatformError
+from paas.errors import Conflict
 from paas.interfaces import NoSignals, Store
 from paas.model.app import App, ProcessSpec, Release, ReleaseKind
 from paas.model.autoscaling import Override, Protection
@@ -19,13 +19,12 @@ from paas.model.scaling import Autoscale, Sample, ScheduleRule, TargetRule
 from paas.model.sleep import Sleep
 from paas.requests.autoscale import ExplainAutoscale
 from paas.requests.processes import Scale
-from paas.store.memory import MemoryStore
 from paas.usecases.autoscale import explain_autoscale
 from paas.usecases.autoscaling import BLIND, FIRST_WAIT, LONGEST_WAIT, PERIOD, Autoscaler
 from paas.usecases.processes import scale
 from paas.usecases.releases import change_release
 from paas.usecases.sleep import wake
-from tests.unit.usecases.parts import BAD, GOOD, HTTP, Parts, parts
+from tests.unit.usecases.parts import BAD, GOOD, HTTP, Parts, Unreadable, parts
 
 RULES = Autoscale(least=1, most=6, rules=(TargetRule(metric="requests", target=10.0),))
 
@@ -385,21 +384,6 @@ def test_an_app_that_cannot_be_looked_at_keeps_no_other_from_scaling(
     assert lab.load({"requests": 45.0}, 60)[-1] == 5
     told = [one.getMessage() for one in caplog.records if "could not be looked at" in one.getMessage()]
     assert [line.split()[0] for line in told] == ["a-first", "b-second"], "once each"
-
-
-class Unreadable:
-    """The store, with one app whose releases cannot be read."""
-
-    def __init__(self, store: MemoryStore, app_id: str) -> None:
-        self.store, self.app_id = store, app_id
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self.store, name)
-
-    def release(self, app_id: str, number: int) -> Release:
-        if app_id == self.app_id:
-            raise PlatformError("its config cannot be decrypted")
-        return self.store.release(app_id, number)
 
 
 class Stepping(FakeClock):
