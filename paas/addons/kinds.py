@@ -50,7 +50,8 @@ class AddonKind:
 
     `runtime` is what a stack is asked for, `volume` where the addon's volume is mounted, `alias` the first
     attachment's: it binds `<alias>_URL` to `url`. `secrets` maps a value's name to how it is made: `name` or
-    `password`. `dump_magic` is what a dump of its own begins with.
+    `password`. `speaks` is the language of its queries. `dump_magic` is what a dump of its own begins with,
+    `counts` what its facts count as `tables`.
     """
 
     name: str
@@ -71,9 +72,11 @@ class AddonKind:
     shell: Command
     facts: Command
     query: Command | None
+    speaks: str
     backup: Command
     verify: Command
     dump_magic: str
+    counts: str
     restore: tuple[Command, ...]
     abandon: tuple[Command, ...]
 
@@ -148,9 +151,11 @@ class _Document(_Strict):
     shell: _Command
     facts: _Command
     query: _Command | None = None
+    speaks: str = "sql"
     backup: _Command
     verify: _Command
     dump_magic: str = Field(min_length=1)
+    counts: str = Field(default="tables", min_length=1)
     restore: tuple[_Command, ...] = Field(min_length=1)
     abandon: tuple[_Command, ...] = ()
 
@@ -177,11 +182,12 @@ class _Reader:
             name=self.path.parent.name, summary=given.summary, runtime=given.runtime, port=given.port,
             alias=given.alias, url=given.url, secrets=given.secrets, env=given.env, volume=given.volume,
             command=given.command, health=self._health(), stop_signal=given.stop_signal,
-            stop_grace=given.stop_grace, limits=self._limits(), dump_magic=given.dump_magic,
+            stop_grace=given.stop_grace, limits=self._limits(), dump_magic=given.dump_magic, counts=given.counts,
             setup=self._commands("setup", given.setup), restore=self._commands("restore", given.restore),
             abandon=self._commands("abandon", given.abandon), shell=self._command("shell", given.shell),
             facts=self._command("facts", given.facts),
             query=self._command("query", given.query, frozenset({QUERY})) if given.query else None,
+            speaks=given.speaks,
             backup=self._command("backup", given.backup),
             verify=self._command("verify", given.verify),
         )  # fmt: skip

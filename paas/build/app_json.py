@@ -24,7 +24,13 @@ from paas.model.scripts import BASE, Scripts
 _SILENT = frozenset({"$schema", "description", "keywords", "website", "repository", "logo", "success_url", "stack"})
 _TEST_SCRIPTS = frozenset({"test", "test-setup"})
 REVIEW = "review"
-_KINDS = {"heroku-postgresql": "postgres", "postgresql": "postgres", "postgres": "postgres"}
+_KINDS = {
+    "heroku-postgresql": "postgres",
+    "postgresql": "postgres",
+    "postgres": "postgres",
+    "heroku-redis": "redis",
+    "redis": "redis",
+}
 _BUILDPACKS = {"python": "python", "nodejs": "node", "node": "node", "static": "static"}
 
 

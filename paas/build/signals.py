@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from paas.build.tables import Table, seconds
-from paas.model.custom_signal import Combine, CustomSignal
+from paas.model.custom_signal import Combine, CustomSignal, language
 from paas.model.metrics import is_custom
 
 MOST = 10
@@ -19,7 +19,6 @@ LONGEST_QUERY = 4000
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 _SERIES = re.compile(r'[a-zA-Z_:][a-zA-Z0-9_:]{0,199}(\{\s*(\w+\s*=\s*"(\\.|[^"\\\n])*"\s*(,\s*)?){0,20}\})?')
 _POINTER = re.compile(r"(/([^~/\x00-\x1f]|~[01])*)+")
-_READS = re.compile(r"\s*(select|with|values|table)\b", re.IGNORECASE)
 _PATH = re.compile(r"/(?!/)[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*")
 
 
@@ -46,8 +45,12 @@ def _pointer(value: str) -> str:
 
 
 def _query(value: str) -> str:
-    if not _READS.match(value):
-        raise ValueError("expected a query that reads one number: SELECT count(*) FROM jobs WHERE done_at IS NULL")
+    spoken = language(value)
+    if not spoken:
+        example = "SELECT count(*) FROM jobs WHERE done_at IS NULL, or of Redis: LLEN jobs"
+        raise ValueError(f"expected a query that reads one number: {example}")
+    if spoken == "redis" and set(value) & set("\"'\n"):
+        raise ValueError("a command of Redis is words with blanks between them, without quotes: LLEN jobs")
     # With a second statement it could end the transaction that cannot write, and the time limit with it.
     if ";" in value.rstrip().removesuffix(";"):
         raise ValueError("expected one statement: there is no ; but at its end (in a text: chr(59))")
@@ -70,9 +73,10 @@ class SignalTable(Table):
     combine: Combine = Combine.SUM
     """What the numbers of several replicas come to: sum, average, maximum."""
     query: Annotated[str, Field(max_length=LONGEST_QUERY), AfterValidator(_query)] = ""
-    """A query that answers one number, run in the app's database: read-only, 3 s at most."""
+    """A query that answers one number, run in the app's database: SQL, or a command such as `LLEN jobs` in its Redis.
+    Read-only, 3 s at most."""
     addon: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,59}$")] = ""
-    """Alias of the database. Else the only one there is."""
+    """Alias of the database. Else the only one that takes such a query."""
     period: seconds(5, 600) = 15.0  # type: ignore[valid-type]
     """How often it is read."""
 

@@ -105,7 +105,7 @@ def info(name: NameArgument, as_json: JsonOption = False) -> None:
             ("url", answer["url"]),
             ("attached to", _attached(answer)),
             ("size", size(answer["size"]) if answer["size"] else ""),
-            ("tables", answer["tables"]),
+            (answer["counts"], answer["tables"]),
             ("connections", answer["connections"]),
             ("volume", answer["volume"]),
             ("backups", len(answer["backups"])),

@@ -110,7 +110,7 @@ def clone(
         put_json(answer)
     else:
         for one in answer["copied"]:
-            say(f"  {one['addon']} has the data of {one['source']}: {one['tables']} tables")
+            say(f"  {one['addon']} has the data of {one['source']}: {one['tables']} {one['counts']}")
         if answer["paused"]:
             say(f"  paused: {', '.join(answer['paused'])}; go on with: paas cron resume JOB -a {name}")
         say(f"{name} v{answer['release']} serves what {source} v{answer['source_release']} does  {_counts(answer)}")

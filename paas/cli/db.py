@@ -68,7 +68,7 @@ def backup(name: AddonArgument = "", app: AppOption = "", addon: AddonOption = "
     if as_json:
         put_json(answer)
         return
-    say(f"{answer['addon']}: {answer['tables']} tables, {size(answer['size'])}")
+    say(f"{answer['addon']}: {answer['tables']} {answer['counts']}, {size(answer['size'])}")
     put(answer["id"])
     say(f"next: paas db download {answer['id']} --addon {found}; paas db restore {answer['id']} --addon {found}")
 
@@ -87,7 +87,7 @@ def backups(
         put_json(answer)
         return
     table(
-        ["id", "when", "size", "tables", "server"],
+        ["id", "when", "size", answer[0]["counts"] if answer else "tables", "server"],
         [(one["id"], when(one["at"]), size(one["size"]), one["tables"], one["server_version"]) for one in answer],
         empty=f"no backups: paas db backup {found}",
     )
@@ -144,7 +144,7 @@ def restore(
     if as_json:
         put_json(answer)
     else:
-        say(f"{answer['addon']} holds {answer['tables']} tables, {size(answer['size'])}")
+        say(f"{answer['addon']} holds {answer['tables']} {answer['counts']}, {size(answer['size'])}")
 
 
 def sent(client: Client, file: Path) -> str:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
+
+_SQL = re.compile(r"\s*(select|with|values|table)\b", re.IGNORECASE)
+_REDIS = re.compile(
+    r"\s*(llen|scard|zcard|zcount|hlen|xlen|get|hget|zscore|strlen|exists|pfcount|dbsize|bitcount)\b", re.IGNORECASE
+)
 
 
 class Combine(StrEnum):
@@ -21,7 +27,8 @@ class CustomSignal:
 
     Either of the replicas of `process`: a GET of `path` at `port` (0: where the process listens), of whose answer
     `prometheus` (`name{label="value"}`) or `json` (a JSON pointer, RFC 6901) is the number, `combine`d over replicas.
-    Or of a database: what `query` answers in the addon of that alias (empty: the only one).
+    Or of a database: what `query`, SQL or a command of Redis, answers in the addon of that alias (empty: the only one
+    that speaks its language).
     """
 
     name: str
@@ -34,6 +41,11 @@ class CustomSignal:
     query: str = ""
     addon: str = ""
     period: float = 15.0
+
+
+def language(query: str) -> str:
+    """What a query is in, by its first word: `sql` or `redis`; empty: it is nothing that reads one number."""
+    return "sql" if _SQL.match(query) else "redis" if _REDIS.match(query) else ""
 
 
 class Standing(StrEnum):

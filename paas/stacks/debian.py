@@ -32,6 +32,7 @@ class DebianStack(MakingStack):
         "postgres": {
             "17": Version("debian/postgres.Dockerfile.j2", {"major": "17"}, folder="postgres", suite="trixie"),
         },
+        "redis": {"8.0": Version("debian/redis.Dockerfile.j2", folder="redis", suite="trixie")},
     }
 
     def foundation(self, version: Version) -> Mapping[str, str]:

@@ -20,7 +20,7 @@ from paas.settings import Settings
 from paas.stacks import recipe
 from paas.stacks.network import build_env, ca_image
 
-_NO_BUILD = frozenset({"static", "postgres"})
+_NO_BUILD = frozenset({"static", "postgres", "redis"})
 """Runtimes that build nothing: one image serves as both."""
 
 

@@ -16,7 +16,7 @@ def library(settings: Settings) -> str:
 
 
 class OfficialStack(MakingStack):
-    """`interfaces.Stack` on python, node, nginx and postgres of `settings.registry`; the Engine pulls them itself."""
+    """`interfaces.Stack` on python, node, nginx, postgres and redis of `settings.registry`; the Engine pulls them."""
 
     name = "official"
     versions: ClassVar[Mapping[str, Mapping[str, Version]]] = {
@@ -30,6 +30,7 @@ class OfficialStack(MakingStack):
         },
         "static": {"1.28": Version("official/static.Dockerfile.j2", {"version": "1.28"})},
         "postgres": {"17": Version("official/postgres.Dockerfile.j2", {"major": "17"}, folder="postgres")},
+        "redis": {"8.0": Version("official/redis.Dockerfile.j2", {"version": "8.0"}, folder="redis")},
     }
 
     def foundation(self, version: Version) -> Mapping[str, str]:

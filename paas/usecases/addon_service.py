@@ -141,7 +141,8 @@ def asked(context: Context, addon: Addon, replica: Replica, query: str) -> bytes
     if kind.query is None:
         raise PlatformError(f"a {kind.name} takes no queries")
     call = services.call(kind.query, addon, kind, query.strip().removesuffix(";"))
-    return _called(context, addon, replica, call, Pipe(most=ANSWER), timeout=PATIENCE)
+    source = BytesIO(call.script.encode()) if call.script else None
+    return _called(context, addon, replica, call, Pipe(source, most=ANSWER), timeout=PATIENCE)
 
 
 def _called(

@@ -83,7 +83,8 @@ class AddonLine:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddonShown:
     """One addon. `server_version`, `size` (bytes), `tables` and `connections` are empty or 0 while it is not running;
-    `url` has its password masked; `backups` newest first."""
+    `counts` says what `tables` counts: tables, or the keys of a Redis; `url` has its password masked; `backups` newest
+    first."""
 
     name: str
     id: str
@@ -97,6 +98,7 @@ class AddonShown:
     server_version: str
     size: int
     tables: int
+    counts: str
     connections: int
     volume: str
     backups: tuple[BackupLine, ...]
@@ -162,15 +164,15 @@ def show_addon(context: Context, request: ShowAddon, act: Act) -> AddonShown:
     """One addon, with what it says about itself when it runs."""
     addon = context.store.addon(request.addon)
     line = _line(context, addon, _status(_observed(context, addon.id), addon), act)
-    facts = at.Facts()
+    kind, facts = kinds.kind(addon.kind), at.Facts()
     if line.status == "running":
         with suppress(PaasError):
             facts = at.facts(context, addon, at.running(context, addon, act.emit))
     return AddonShown(
         name=line.name, id=line.id, kind=line.kind, version=line.version, status=line.status,
-        created_at=line.created_at, owner=line.owner, apps=line.apps, url=_masked(addon, kinds.kind(addon.kind)),
-        server_version=facts.version, size=facts.size, tables=facts.tables, connections=facts.connections,
-        volume=addon.volume, backups=backups_of(context, addon.name, act),
+        created_at=line.created_at, owner=line.owner, apps=line.apps, url=_masked(addon, kind),
+        server_version=facts.version, size=facts.size, tables=facts.tables, counts=kind.counts,
+        connections=facts.connections, volume=addon.volume, backups=backups_of(context, addon.name, act),
     )  # fmt: skip
 
 

@@ -48,6 +48,7 @@ class BackupLine:
     sha256: str
     server_version: str = ""
     tables: int = 0
+    counts: str = "tables"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +68,7 @@ class Restored:
     backup: str
     tables: int
     size: int
+    counts: str = "tables"
 
 
 def list_backups(context: Context, request: ListBackups, act: Act) -> tuple[BackupLine, ...]:
@@ -145,6 +147,7 @@ def take_backup(context: Context, addon: Addon, act: Act) -> BackupLine:
             line = BackupLine(
                 id=backup_id, addon=addon.name, addon_id=addon.id, kind=addon.kind, at=now,
                 size=part.stat().st_size, sha256=_sha256(part), server_version=facts.version, tables=facts.tables,
+                counts=kind.counts,
             )  # fmt: skip
             # The manifest first: a dump without one would be nobody's, a manifest without a dump is skipped.
             _write(folder / f"{backup_id}.json", json.dumps(asdict(line), indent=2))
@@ -160,6 +163,7 @@ class Copied:
     addon: str
     tables: int
     size: int
+    counts: str = "tables"
 
 
 def copy_data(context: Context, source: Addon, target: Addon, act: Act) -> Copied:
@@ -174,7 +178,8 @@ def copy_data(context: Context, source: Addon, target: Addon, act: Act) -> Copie
                 at.run(context, source, replica, kinds.kind(source.kind).backup, sink=sink)
         with at.held(context, target.id, f"{act.actor}: copy from {source.name}", act.emit):
             restored = _restored(context, context.store.addon(target.id), dump, source.name, act)
-        return Copied(source=source.name, addon=target.name, tables=restored.tables, size=dump.stat().st_size)
+        size = dump.stat().st_size
+        return Copied(source=source.name, addon=target.name, tables=restored.tables, size=size, counts=restored.counts)
 
 
 def backups_of(context: Context, name: str, act: Act) -> tuple[BackupLine, ...]:
@@ -218,7 +223,7 @@ def _replaced(context: Context, addon: Addon, path: Path, name: str, act: Act) -
             _abandon(context, addon, act)
             raise
     facts = at.facts(context, addon, replica)
-    return Restored(addon=addon.name, backup=name, tables=facts.tables, size=facts.size)
+    return Restored(addon=addon.name, backup=name, tables=facts.tables, size=facts.size, counts=kind.counts)
 
 
 def _abandon(context: Context, addon: Addon, act: Act) -> None:
@@ -243,7 +248,7 @@ def _verify(context: Context, addon: Addon, replica: Replica, path: Path) -> Non
     """Read the dump through with its own tool. Raises ConfigError: nothing was changed."""
     kind = kinds.kind(addon.kind)
     refusal = f"this is no {kind.name} dump that can be restored"
-    hint = f"make one with: paas addons backup {addon.name}" if kind.name != "postgres" else "make it with: pg_dump -Fc"
+    hint = f"make one with: paas db backup {addon.name}" if kind.name != "postgres" else "make it with: pg_dump -Fc"
     with path.open("rb") as dump:
         magic = kind.dump_magic.encode()
         if dump.read(len(magic)) != magic:

@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Protocol
 
+from paas.addons import kinds
 from paas.errors import NotFound, PaasError, PlatformError
-from paas.model.app import App, Release, ReleaseStatus
-from paas.model.custom_signal import CustomSignal, Standing
+from paas.model.app import Addon, App, Release, ReleaseStatus
+from paas.model.custom_signal import CustomSignal, Standing, language
 from paas.model.events import Event
 from paas.plan import custom_values
 from paas.usecases import addon_service, readings
@@ -47,6 +48,7 @@ class Bounds:
 OF_REPLICAS = Bounds(most=32, each=4)
 OF_DATABASES = Bounds(most=8, each=2)
 """A query costs a process in the database's container."""
+WORDS = {"sql": "SQL", "redis": "Redis"}
 
 Key = tuple[str, str]
 """App id and name of the signal."""
@@ -211,18 +213,29 @@ class CustomSignals:
         return _together(signal, answers)
 
     def _of_database(self, app: App, signal: CustomSignal) -> _Value:
-        bound = self.context.store.attachments(app_id=app.id)
-        found = [one for one in bound if signal.addon in ("", one.alias)]
-        if len({one.addon_id for one in found}) != 1:
-            names = ", ".join(sorted(one.alias for one in bound)) or "none"
-            asked = f"there is no addon {signal.addon}" if signal.addon else "say which addon"
-            raise PlatformError(f"{asked}: it has {names}")
-        addon = self.context.store.addon(found[0].addon_id)
+        addon = self._database(app, signal)
         service = addon_service.observed(self.context, addon)
         if service is None or not service.healthy:
             raise PlatformError(f"{addon.name} does not run")
         answer = addon_service.asked(self.context, addon, service.healthy[0], signal.query)
         return _Value(custom_values.of_query(answer))
+
+    def _database(self, app: App, signal: CustomSignal) -> Addon:
+        """The addon that the signal names, or the only one that speaks the language of its query."""
+        spoken = language(signal.query)
+        bound = {one.alias: one.addon_id for one in self.context.store.attachments(app_id=app.id)}
+        addons = {one: self.context.store.addon(one) for one in set(bound.values())}
+        speaking = {one for one, addon in addons.items() if kinds.kind(addon.kind).speaks == spoken}
+        named = {bound.get(signal.addon, "")} if signal.addon else set(bound.values())
+        if len(found := named & speaking) == 1:
+            return addons[found.pop()]
+        if signal.addon in bound:
+            why = f"{signal.addon} answers no {WORDS[spoken]} query"
+        elif signal.addon:
+            why = f"there is no addon {signal.addon}"
+        else:
+            why = "say which addon" if found else f"no addon of it answers a {WORDS[spoken]} query"
+        raise PlatformError(f"{why}: it has {', '.join(sorted(bound)) or 'none'}")
 
     # --- what comes of it -----------------------------------------------------------------------------------------
 

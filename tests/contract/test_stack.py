@@ -17,7 +17,7 @@ from paas.stacks import DebianStack, OfficialStack, archive, choose, making
 from paas.stacks.making import MakingStack
 from tests.unit.stacks.memory import MemoryBuilder
 
-RUNTIMES = ("python", "node", "static", "postgres")
+RUNTIMES = ("python", "node", "static", "postgres", "redis")
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_every_runtime_has_a_default_that_is_its_first_offer(stack: MakingStack,
 
 def test_both_stacks_have_the_same_defaults_and_postgres() -> None:
     debian, official = DebianStack(Settings(), MemoryBuilder(), {}), OfficialStack(Settings(), MemoryBuilder(), {})
-    for runtime in ("python", "node", "postgres"):
+    for runtime in ("python", "node", "postgres", "redis"):
         assert debian.offers(runtime)[0] == official.offers(runtime)[0]
         assert set(debian.offers(runtime)) <= set(official.offers(runtime))
 

@@ -92,7 +92,7 @@ def test_apps_run_as_a_user_that_may_not_become_root(lab: Lab, runtime: str) -> 
     ]
 
 
-@pytest.mark.parametrize("runtime", ["python", "node", "static", "postgres"])
+@pytest.mark.parametrize("runtime", ["python", "node", "static", "postgres", "redis"])
 def test_no_package_lists_caches_or_certificates_of_this_machine_are_left(lab: Lab, runtime: str) -> None:
     base = lab.base(runtime)
     script = (

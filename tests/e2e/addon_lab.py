@@ -56,9 +56,9 @@ class Lab:
         self.store.add_app(app)
         return app
 
-    def create(self, **asked: str) -> Addon:
-        """A new PostgreSQL."""
-        made = addons.create_addon(self.context, CreateAddon(kind="postgres", **asked), self.act)
+    def create(self, kind: str = "postgres", **asked: str) -> Addon:
+        """A new one."""
+        made = addons.create_addon(self.context, CreateAddon(kind=kind, **asked), self.act)
         return self.store.addon(made.name)
 
     def sql(self, addon: str, statement: str) -> list[str]:

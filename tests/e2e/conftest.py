@@ -25,7 +25,7 @@ def bases() -> None:
 
         settings = load()
         stack = DebianStack(settings, DockerBuilder(settings))
-        for name in ("python", "postgres"):
+        for name in ("python", "postgres", "redis"):
             stack.prepare(stack.answer(Runtime(name)), silent)
 
 

@@ -94,10 +94,12 @@ def test_app_json_has_environments_as_heroku_writes_them() -> None:
 
 
 def test_what_an_environment_of_app_json_says_in_vain_is_told_with_its_place() -> None:
-    text = app_json(environments={"review": {"surprise": 1, "addons": ["redis"], "formation": {"web": {"size": "x"}}}})
+    text = app_json(
+        environments={"review": {"surprise": 1, "addons": ["mongolab"], "formation": {"web": {"size": "x"}}}}
+    )
     _, warnings = manifest.read(Files.from_mapping({"app.json": text}))
     assert sorted(warnings) == [
-        "app.json: environments.review.addon redis is not known; not used",
+        "app.json: environments.review.addon mongolab is not known; not used",
         "app.json: environments.review.formation.web.size is not used",
         "app.json: environments.review.surprise is not used",
     ]

@@ -203,7 +203,7 @@ APP_JSON = """{
   "name": "shop", "description": "x", "keywords": ["a"], "scripts": {"postdeploy": "x"}, "surprise": 1,
   "env": {"A": "1", "S": {"generator": "secret"}, "O": {"required": false}, "R": {"description": "needed"}},
   "formation": {"web": {"quantity": 3, "size": "standard-1x"}},
-  "addons": ["heroku-postgresql:mini", {"plan": "redis"}],
+  "addons": ["heroku-postgresql:mini", {"plan": "mongolab"}],
   "buildpacks": [{"url": "heroku/python"}]
 }"""
 
@@ -216,7 +216,7 @@ def test_app_json_gives_what_is_used_and_warns_about_the_rest() -> None:
     assert not found.env["O"].required
     assert found.env["R"] == EnvVar(description="needed")
     text = "\n".join(warnings)
-    for word in ("surprise", "formation.web.size", "redis"):
+    for word in ("surprise", "formation.web.size", "mongolab"):
         assert word in text
     for word in ("description", "keywords"):
         assert word not in text

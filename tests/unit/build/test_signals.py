@@ -75,6 +75,8 @@ def test_rules_of_any_process_follow_them() -> None:
         ("[signals.x]\npath = '/m'\njson = '/a'\nprocess = 'worker'\n", "at which port"),
         ("[signals.x]\nquery = 'delete from jobs'\n", "reads one number"),
         ("[signals.x]\nquery = '\\! id'\n", "reads one number"),
+        ("[signals.x]\nquery = 'DEL jobs'\n", "of Redis: LLEN jobs"),
+        ("[signals.x]\nquery = 'LLEN \"my jobs\"'\n", "without quotes"),
         ("[signals.x]\nquery = 'select 1; commit; delete from jobs'\n", "one statement"),
         ("[signals.x]\nquery = 'select 1;;'\n", "one statement"),
         ("[signals.x]\nquery = 'select 1'\nport = 80\n", "takes no"),

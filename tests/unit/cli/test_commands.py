@@ -370,7 +370,8 @@ def test_the_database_is_the_apps_database_url(server: Running, paas: Paas) -> N
         return {"name": name, "apps": [{"app": "shop", "config_var": variable}]}
 
     server.door.answers[ListAddons] = (addon("reports", "REPORTS_URL"), addon("main", "DATABASE_URL"))
-    server.operations.answers[RestoreAddon] = [{"addon": "main", "backup": "b", "tables": 1, "size": 10}] * 2
+    restored = {"addon": "main", "backup": "b", "tables": 1, "size": 10, "counts": "tables"}
+    server.operations.answers[RestoreAddon] = [restored] * 2
     assert paas("db", "restore", "b1", "-a", "shop", "--confirm", "main").code == 0
     assert server.operations.requests[0] == RestoreAddon(addon="main", confirm="main", backup="b1")
     assert paas("db", "restore", "b1", "--addon", "other", "--confirm", "main").code == 2

@@ -25,7 +25,7 @@ HOOK = {
 CLONED = {
     "app": "copy", "source": "shop", "source_release": 4, "release": 2, "url": "http://copy.localhost",
     "processes": {"web": 2}, "addons": ["copy-postgres"], "paused": ["bills"], "postdeploy": None,
-    "copied": [{"source": "shop-postgres", "addon": "copy-postgres", "tables": 3, "size": 900}],
+    "copied": [{"source": "shop-postgres", "addon": "copy-postgres", "tables": 3, "size": 900, "counts": "tables"}],
 }  # fmt: skip
 
 

@@ -297,7 +297,9 @@ def test_what_is_declared_no_more_is_forgotten(tmp_path: Path) -> None:
 def test_a_database_is_asked_as_the_app_without_a_shell(tmp_path: Path) -> None:
     lab = Lab(tmp_path, JOBS)
     assert lab.read(times=TOLD, apart=20.0) == {}
-    assert lab.told() == [("signal.failed", "signal jobs cannot be read: say which addon: it has none")]
+    assert lab.told() == [
+        ("signal.failed", "signal jobs cannot be read: no addon of it answers a SQL query: it has none")
+    ]
     create_addon(lab.platform.context, CreateAddon(kind="postgres", app="shop"), lab.platform.act)
     lab.declare(JOBS)
     lab.read(times=2, apart=20.0)
