@@ -161,6 +161,8 @@ def tidy(settings: Settings) -> None:
     """At server start, when no push can be on its way: remove what pushes of a killed server left."""
     for left in _left(settings.home / "git"):
         shutil.rmtree(left, ignore_errors=True)
+    for lock in _locks(settings.home / "git"):
+        lock.unlink(missing_ok=True)
 
 
 def command(settings: Settings, service: str, repository: Path, step: str = "") -> list[str]:
@@ -213,3 +215,10 @@ def _left(folder: Path) -> Iterator[Path]:
     yield from folder.glob(".new-*")
     for pattern in ("tmp_objdir-*", "incoming-*"):
         yield from folder.glob(f"*.git/objects/{pattern}")
+
+
+def _locks(folder: Path) -> Iterator[Path]:
+    """Of a git that was killed while it wrote a ref: with one of them, each push is deployed and then not taken."""
+    yield from folder.glob("*.git/refs/**/*.lock")  # no ref can be called so
+    for name in ("HEAD", "packed-refs", "config", "shallow"):
+        yield from folder.glob(f"*.git/{name}.lock")

@@ -163,6 +163,21 @@ def test_what_a_killed_server_left_is_removed(settings: Settings, app: App) -> N
     assert not list(path.glob("objects/*incoming*"))
 
 
+def test_a_ref_that_was_being_written_when_the_machine_fell_can_be_written_again(
+    settings: Settings, app: App, tmp_path: Path
+) -> None:
+    path = filled(settings, app, tmp_path / "work")
+    (path / "push.lock").touch()
+    locks = [path / name for name in ("refs/heads/main.lock", "HEAD.lock", "packed-refs.lock", "config.lock")]
+    for lock in locks:
+        lock.touch()
+    repository.tidy(settings)
+    assert not [lock for lock in locks if lock.exists()]
+    assert (path / "push.lock").exists()
+    assert git(path, "show-ref", "--heads")
+    git(path, "update-ref", "-d", "refs/heads/main")
+
+
 def test_git_obeys_nothing_but_what_we_say(
     settings: Settings, app: App, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
