@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shlex
 import subprocess
@@ -86,7 +87,14 @@ def _taken_away(hook: Path) -> None:
 
 def _hook(repository: Path, kind: str) -> Path:
     """Where git looks for a hook of this repository. Raises UsageError when it is no bare one."""
-    if _said(repository, "rev-parse", "--is-bare-repository") != "true":
+    asked = _git(repository, "rev-parse", "--is-bare-repository")
+    if "dubious ownership" in asked.stderr:
+        mend = f"git config --global --add safe.directory {shlex.quote(str(repository.resolve()))}"
+        raise UsageError(
+            f"{repository} is somebody else's, and git looks at none of theirs",
+            hint=f"run this as its owner, or: {mend}",
+        )
+    if asked.stdout.strip() != "true":
         raise UsageError(f"{repository} is no bare repository", hint="in a repository you work in: paas git remote")
     return repository / _said(repository, "rev-parse", "--git-path", f"hooks/{kind}")
 
@@ -103,9 +111,7 @@ def _ours(hook: Path) -> bool:
 
 
 def _written(template: str, **facts: str) -> str:
-    for name, value in facts.items():
-        template = template.replace(f"{{{name}}}", value)
-    return template
+    return re.sub(r"\{(\w+)\}", lambda found: facts[found[1]], template)
 
 
 def _put(hook: Path, text: str) -> None:
@@ -121,8 +127,13 @@ def _put(hook: Path, text: str) -> None:
 
 def _said(repository: Path, *argv: str) -> str:
     """What git says in the repository; empty when it says no."""
+    done = _git(repository, *argv)
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _git(repository: Path, *argv: str) -> subprocess.CompletedProcess[str]:
+    command = ["git", "-C", str(repository), *argv]
     try:
-        done = subprocess.run(["git", "-C", str(repository), *argv], capture_output=True, text=True, check=False)
+        return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C"})
     except FileNotFoundError as error:
         raise PlatformError("git is not installed", hint="apt-get install -y git") from error
-    return done.stdout.strip() if done.returncode == 0 else ""

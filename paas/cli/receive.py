@@ -8,9 +8,10 @@ app, in whose name, and which open file is the lock.
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from paas.requests.base import Request
 
 LONGEST = 250
+"""Bytes of a ref's name: git keeps it as a file, whose name the disk bounds in bytes."""
 MOST = 1000
 """Refs in one push."""
 
@@ -77,9 +79,10 @@ def updates(lines: Iterable[str]) -> tuple[Update, ...]:
     return tuple(found)
 
 
-def judged(pushed: Sequence[Update], head: str, settled: bool) -> Verdict:
+def judged(pushed: Sequence[Update], head: str, settled: bool, there: Collection[str] = ()) -> Verdict:
     """What to do with a push. `head` is the ref that HEAD names, `settled` whether it exists or was chosen: if neither,
-    the first of main and master that comes becomes the deploy branch. Raises UsageError for refs that are not taken."""
+    the first of main and master that comes becomes the deploy branch. `there` are the refs before the push. Raises
+    UsageError for refs that are not taken."""
     for one in pushed:
         _check(one.ref)
     chosen = head if settled else _first(pushed, head)
@@ -87,24 +90,55 @@ def judged(pushed: Sequence[Update], head: str, settled: bool) -> Verdict:
     branch = short(chosen)
     if deploy is not None and deploy.deletes:
         raise UsageError(f"{branch} is what runs: it cannot be deleted", hint="paas destroy takes the whole app away")
-    inside = f"{chosen}/"
-    for one in pushed:
-        if one.ref.startswith(inside):
-            raise UsageError(f"{short(one.ref)} and {branch} cannot both be", hint="give the branch another name")
+    _check_room(pushed, {chosen, *there})
     kept = [one for one in pushed if one is not deploy and one.ref.startswith(BRANCHES) and not one.deletes]
     notes = tuple(
-        f"{short(one.ref)} is kept, not deployed: {branch} is. To deploy it: git push paas {short(one.ref)}:{branch}"
+        f"{short(one.ref)} is kept, not deployed: {branch} is. To deploy it: git push paas "
+        + shlex.quote(f"{short(one.ref)}:{branch}")
         for one in kept[:5]
     )
     return Verdict(deploy, notes)
 
 
 def _check(ref: str) -> None:
-    named = ref.startswith((BRANCHES, TAGS)) and len(ref) <= LONGEST and ref.isprintable()
+    # What is not printable is not encoded: it may be no text at all.
+    named = ref.startswith((BRANCHES, TAGS)) and ref.isprintable() and len(ref.encode()) <= LONGEST
     if not named:
         raise UsageError(
-            f"{escaped(ref)[:80]} is not taken", hint=f"push branches and tags, with names up to {LONGEST} characters"
+            f"{escaped(ref)[:80]} is not taken", hint=f"push branches and tags, with names up to {LONGEST} bytes"
         )
+
+
+def _check_room(pushed: Sequence[Update], there: Collection[str]) -> None:
+    """A ref cannot be where another one has its folder. git would say so only after the deploy, of that ref alone."""
+    coming = [one.ref for one in pushed if one.makes and not one.deletes]
+    refs = {*there, *coming}
+    folders = {folder: ref for ref in refs for folder in _folders(ref)}
+    for ref in coming:
+        other = folders.get(ref) or next((folder for folder in _folders(ref) if folder in refs), "")
+        if other:
+            raise UsageError(
+                f"{short(ref)} and {short(other)} cannot both be",
+                hint="give it another name, or delete the other first",
+            )
+
+
+def _folders(ref: str) -> Iterator[str]:
+    """`refs/heads/a/b` → `refs/heads/a`, …"""
+    while "/" in ref:
+        ref = ref.rpartition("/")[0]
+        yield ref
+
+
+def _check_commits(pushed: Sequence[Update]) -> None:
+    """git lets branches name nothing but commits, and would say so only after the deploy."""
+    branches = [one for one in pushed if one.ref.startswith(BRANCHES) and not one.deletes]
+    asked = "".join(f"{one.new}\n" for one in branches)
+    kinds = _git("cat-file", "--batch-check=%(objecttype)", given=asked).split("\n")
+    for one, kind in zip(branches, kinds, strict=False):
+        if kind != "commit":
+            hint = f"the commit of a tag is pushed so: git push paas 'TAG^{{}}:{short(one.ref)}'"
+            raise UsageError(f"{short(one.ref)} cannot name a {kind or 'thing that is not there'}", hint=hint)
 
 
 def _first(pushed: Sequence[Update], head: str) -> str:
@@ -115,7 +149,9 @@ def _first(pushed: Sequence[Update], head: str) -> str:
 def _received(lines: Iterable[str]) -> int:
     head = _git("symbolic-ref", "HEAD")
     settled = bool(_git("rev-parse", "--verify", "--quiet", head) or _git("config", "--get", CHOSEN))
-    verdict = judged(updates(lines), head, settled)
+    pushed = updates(lines)
+    verdict = judged(pushed, head, settled, _git("for-each-ref", "--format=%(refname)").split())
+    _check_commits(pushed)
     for note in verdict.notes:
         say(note)
     if verdict.deploy is not None:
@@ -179,9 +215,11 @@ def _end(answer: Any) -> None:
     say(str(answer["url"]))
 
 
-def _git(*argv: str) -> str:
+def _git(*argv: str, given: str = "") -> str:
     """What git says about the repository the hook was started in; empty when it says no."""
-    done = subprocess.run(["git", *argv], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["git", *argv], input=given, capture_output=True, text=True, errors="surrogateescape", check=False
+    )
     return done.stdout.strip() if done.returncode == 0 else ""
 
 

@@ -155,6 +155,21 @@ def test_several_refs_in_one_push_are_taken_or_refused_together(pushed: Work) ->
     assert (pushed.remote(), pushed.remote("refs/heads/side"), pushed.serves()) == (good, good, "good")
 
 
+def test_what_git_would_refuse_after_the_deploy_is_refused_before_it(pushed: Work) -> None:
+    before = pushed.remote()
+    pushed.git("push", "paas", "main:side")
+    pushed.commit("second")
+    pushed.git("tag", "--annotate", "--message", "a tag", "v2")
+    for ref in ("HEAD:refs/heads/side/inside", "v2:refs/heads/tagged"):
+        pushed.git("push", "paas", "HEAD:refs/heads/main", ref, code=1)
+        assert (pushed.remote(), pushed.serves(), release(pushed)) == (before, "first", 1)
+    said = pushed.git("push", "paas", "v2:refs/heads/main", code=1).err
+    assert "main cannot name a tag" in said
+    assert "git push paas 'TAG^{}:main'" in said
+    pushed.git("push", "paas", "v2^{}:main")
+    assert pushed.serves() == "second"
+
+
 def test_a_master_branch_deploys_where_it_came_first(work: Work) -> None:
     work.git("push", "paas", "main:master")
     assert work.serves() == "first"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from paas.cli.contexts import Place, keep
 from paas.cli.git_credential import asks_for
 from paas.cli.git_shell import Asked, asked_for
 from paas.cli.receive import Update, judged, updates
@@ -61,7 +62,7 @@ def test_one_branch_is_deployed(refs: list[str], head: str, there: bool, deploye
 @pytest.mark.parametrize(
     "ref",
     ["refs/notes/x", "refs/pull/1/head", "HEAD", "refs/heads", "refs/heads/" + "x" * 300, "refs/heads/a\x1b[31m",
-     "refs/heads/main/inside"],
+     "refs/heads/main/inside", "refs/heads/" + "ü" * 130, "refs/heads/\udcff"],
 )  # fmt: skip
 def test_other_refs_are_refused_with_the_whole_push(ref: str) -> None:
     with pytest.raises(UsageError) as caught:
@@ -74,6 +75,33 @@ def test_what_runs_cannot_be_deleted_other_branches_can() -> None:
         judged([Update(ONE, NONE, MAIN)], MAIN, True)
     verdict = judged([Update(ONE, NONE, "refs/heads/old"), Update(ONE, NONE, "refs/tags/v1")], MAIN, True)
     assert (verdict.deploy, verdict.notes) == (None, ())
+
+
+@pytest.mark.parametrize(
+    ("refs", "there", "said"),
+    [
+        (["refs/heads/side/x"], ["refs/heads/side"], "side/x and side cannot both be"),
+        (["refs/heads/side"], ["refs/heads/side/x/y"], "side and side/x/y cannot both be"),
+        (["refs/heads/a", "refs/heads/a/b"], [], "cannot both be"),
+        (["refs/tags/v1/x"], ["refs/tags/v1"], "v1/x and v1 cannot both be"),
+    ],
+)
+def test_refs_that_git_has_no_room_for_are_refused_before_anything_is_deployed(
+    refs: list[str], there: list[str], said: str
+) -> None:
+    pushed = [Update(ONE, TWO, MAIN), *(Update(NONE, ONE, ref) for ref in refs)]
+    with pytest.raises(UsageError, match=said):
+        judged(pushed, MAIN, True, [MAIN, *there])
+
+
+def test_refs_beside_each_other_are_taken() -> None:
+    pushed = [Update(NONE, ONE, ref) for ref in ("refs/heads/side-x", "refs/heads/a/b", "refs/tags/side")]
+    assert judged(pushed, MAIN, True, [MAIN, "refs/heads/side", "refs/heads/a/c"]).deploy is None
+
+
+def test_what_is_said_to_be_typed_is_safe_to_type() -> None:
+    (note,) = judged([Update(NONE, ONE, "refs/heads/x;id")], MAIN, True).notes
+    assert note.endswith("git push paas 'x;id:main'")
 
 
 # --- what a key may ask for ----------------------------------------------------------------------------------------
@@ -252,6 +280,23 @@ def test_git_gets_the_password_as_it_asks_for_it(paas: Paas, monkeypatch: pytest
     assert paas("git-credential", "store").out == ""
 
 
+def test_a_repository_keeps_its_password_when_another_context_is_used(
+    paas: Paas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, place in {
+        "a": Place(server="https://a.example.org", token="of-a"),
+        "other": Place(server="https://b.example.org", token="of-other"),
+        "b": Place(server="https://b.example.org", token="of-b"),
+    }.items():
+        keep(name, place)
+    for host, said in (("a.example.org", "of-a"), ("b.example.org", "of-b"), ("c.example.org", "")):
+        monkeypatch.setattr(sys, "stdin", io.StringIO(f"protocol=https\nhost={host}\n\n"))
+        out = paas("git-credential", "get").out
+        assert out == (f"username=paas\npassword={said}\n" if said else "")
+    monkeypatch.setattr(sys, "stdin", io.StringIO("protocol=http\nhost=a.example.org\n\n"))
+    assert paas("git-credential", "get").out == "", "not without TLS"
+
+
 def test_a_folder_without_a_repository_is_told_so(paas: Paas) -> None:
     ran = paas("git", "remote")
     assert ran.code == 2
@@ -350,6 +395,23 @@ def test_a_branch_of_odd_letters_stays_a_word_of_the_hook(paas: Paas, bare: Path
     assert paas("hooks", "install", str(bare), "--branch", "it's;$(id)").code == 0
     text = (bare / "hooks" / "post-receive").read_text()
     assert """[ "$ref" = 'refs/heads/it'"'"'s;$(id)' ]""" in text
+
+
+def test_a_branch_called_as_a_blank_of_the_hook_stays_itself(paas: Paas, bare: Path) -> None:
+    assert paas("hooks", "install", str(bare), "--branch", "{home}").code == 0
+    assert "[ \"$ref\" = 'refs/heads/{home}' ]" in (bare / "hooks" / "post-receive").read_text()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_repository_of_somebody_else_is_told_from_one_that_is_not_bare(
+    paas: Paas, bare: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SUDO_UID", raising=False)
+    os.chown(bare, 65534, 65534)
+    ran = paas("hooks", "install", str(bare))
+    assert ran.code == 2
+    assert "somebody else's" in ran.err
+    assert f"safe.directory {bare}" in ran.err
 
 
 def test_hooks_are_for_bare_repositories(paas: Paas, repository: Path) -> None:
