@@ -112,12 +112,13 @@ class HookState:
 
 
 def repository_of(provider: str, url: str) -> str:
-    """What the git host calls the repository: the path of its URL. Ours, `signed`, says it only where it wants to.
-    Raises UsageError for a path that names no owner."""
+    """What the git host calls the repository: OWNER/NAME, the end of its URL's path; GitLab's groups lie in groups, so
+    there it is all of the path. Ours, `signed`, says it only where it wants to. Raises UsageError for a path that names
+    no owner."""
     if provider == Provider.SIGNED:
         return ""
     path = urlsplit(url).path if "://" in url else url.partition(":")[2]
     repository = path.strip("/").removesuffix(".git").strip("/")
     if "/" not in repository:
         raise UsageError("the URL names no repository of an owner", hint="https://HOST/OWNER/NAME.git")
-    return repository
+    return repository if provider == Provider.GITLAB else "/".join(repository.split("/")[-2:])

@@ -159,8 +159,10 @@ def _check(context: Context, request: AddDeployHook) -> None:
     if not is_ref(request.branch):
         raise UsageError(f"{request.branch!a} cannot name a branch")
     for path in request.paths:
-        if not path or path.startswith("/") or path.count("*") > 6 or path.count("**") > 2 or not path.isprintable():
+        if not path or path.startswith("/") or not path.isprintable():
             raise UsageError(f"{path!a} is no pattern for files", hint="for example: web/**, *.md, lib/")
+        if any("**" in part and part != "**" for part in path.split("/")):
+            raise UsageError(f"{path!a}: ** stands for folders, alone between slashes", hint="for example: web/**/*.js")
     if not all(name and name.isprintable() for name in request.checks):
         raise UsageError("a check has a name")
     check_address(request.url, Policy.of(context.settings.egress_allow, context.settings.subnets))

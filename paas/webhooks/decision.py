@@ -9,10 +9,8 @@ from functools import cache
 
 from paas.model.deploy_hook import DeployHook, HookState, PendingDeploy, PendingReview
 from paas.model.reviews import Review, review_key
-from paas.webhooks.notice import Notice
+from paas.webhooks.notice import SKIP, Notice
 
-SKIP = re.compile(r"\[(skip[ -](ci|paas|deploy)|(ci|paas|deploy)[ -]skip|no[ -](ci|deploy))\]", re.IGNORECASE)
-"""In a commit's message: it is not to be deployed."""
 MOST_WAITING = 20
 MOST_COMMITS = 50
 MOST_CHECKS = 50
@@ -191,8 +189,25 @@ def _foreign(hook: DeployHook, notice: Notice) -> str:
 
 @cache
 def _glob(path: str) -> re.Pattern[str]:
-    """`*` within a folder, `**` through folders; `src/` is `src/**`."""
+    """`*` within a folder, `**` through folders; `src/` is `src/**`. Groups are atomic: the first place where a piece
+    fits is as good as any later one, so no name makes the search try all the ways to share it out."""
     text = f"{path}**" if path.endswith("/") else path
-    parts = re.split(r"(\*\*/|\*\*|\*|\?)", text.removeprefix("./"))
-    meaning = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    return re.compile("".join(meaning.get(part, re.escape(part)) for part in parts), re.DOTALL)
+    runs = [
+        "/".join(map(_segment, filter(None, run.split("/"))))
+        for run in re.split(r"(?:^|(?<=/))\*\*(?:/|$)", text.removeprefix("./"))
+    ]
+    if len(runs) == 1:
+        return re.compile(runs[0], re.DOTALL)
+    first, *between, last = runs
+    begins = f"{first}/" if first else ""
+    goes_on = "".join(f"(?>(?:[^/]*/)*?{run}/)" for run in between if run)
+    ends = f"(?:.*/)?{last}" if last else ".+"
+    return re.compile(begins + goes_on + ends, re.DOTALL)
+
+
+def _segment(text: str) -> str:
+    first, *more = [re.escape(piece).replace(r"\?", "[^/]") for piece in re.split(r"\*+", text)]
+    if not more:
+        return first
+    *between, last = more
+    return f"(?>{first}" + "".join(f"(?>[^/]*?{piece})" for piece in between) + rf"[^/]*{last}(?=/|\Z))"

@@ -10,6 +10,8 @@ from typing import Any
 from paas.errors import UsageError
 
 COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+SKIP = re.compile(r"\[(skip[ -](ci|paas|deploy)|(ci|paas|deploy)[ -]skip|no[ -](ci|deploy))\]", re.IGNORECASE)
+"""In a commit's message: it is not to be deployed."""
 LONGEST_TEXT = 2000
 MOST_FILES = 3000
 TOO_MANY = f"{MOST_FILES} changed files or more, of which not all may be told"
@@ -70,6 +72,12 @@ class Payload:
         if not isinstance(found, str):
             return ""
         return "".join(char for char in found[:LONGEST_TEXT] if char.isprintable() or char == "\n")
+
+    def message(self, *path: str) -> str:
+        """A commit's message, cut; a marker that stands beyond the cut is not lost."""
+        found, kept = self.at(*path).value, self.text(*path)
+        marker = SKIP.search(found, LONGEST_TEXT - 50) if isinstance(found, str) else None
+        return kept if marker is None else f"{kept[: LONGEST_TEXT - 50]} {marker.group()}"
 
     def number(self, *path: str) -> int:
         """A whole number from 0 to a thousand million; 0 for anything else."""

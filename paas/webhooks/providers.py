@@ -62,13 +62,13 @@ def _push(payload: Payload) -> Notice:
     return Notice(
         kind="push", repository=payload.text("repository", "full_name"), branch=branch, commit=commit,
         deleted=payload.flag("deleted") or not commit, files=files, why=why,
-        message=payload.text("head_commit", "message") or _message(payload.items("commits"), commit),
+        message=payload.message("head_commit", "message") or _message(payload.items("commits"), commit),
         author=payload.text("pusher", "name") or payload.text("pusher", "login"),
     )  # fmt: skip
 
 
 def _message(commits: tuple[Payload, ...], commit: str) -> str:
-    return next((one.text("message") for one in reversed(commits) if one.text("id") == commit), "")
+    return next((one.message("message") for one in reversed(commits) if one.text("id") == commit), "")
 
 
 def _status(payload: Payload) -> Notice:
@@ -125,6 +125,8 @@ def _gitlab_push(payload: Payload) -> Notice:
 
 def _gitlab_pipeline(payload: Payload) -> Notice:
     about = payload.at("object_attributes")
+    if about.text("source") == "parent_pipeline":
+        return Notice(kind="other", why="a child pipeline; that of its parent counts")
     return Notice(
         kind="check", repository=payload.text("project", "path_with_namespace"), commit=about.commit("sha"),
         check="pipeline", state=_state(about.text("status")),
@@ -170,7 +172,7 @@ def _own(payload: Payload) -> Notice:
     files, why = _listed(payload.at("files").value)
     return Notice(
         kind="push", repository=repository, branch=branch, commit=payload.commit("commit"), files=files,
-        why=why, message=payload.text("message"), author=payload.text("author"),
+        why=why, message=payload.message("message"), author=payload.text("author"),
     )  # fmt: skip
 
 

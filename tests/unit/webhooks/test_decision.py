@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -117,6 +118,30 @@ def test_paths_pick_by_changed_files(paths: tuple[str, ...], files: tuple[str, .
     assert bool(matches(paths, files)) == fits
     (found,) = judged(replace(HOOK, paths=paths), replace(PUSH, files=files))
     assert found.status == ("accepted" if fits else "ignored")
+
+
+@given(
+    st.lists(st.sampled_from(["a", "b", "*", "?", "a*", "*b", "*a*", "a*b*a", "**"]), min_size=1, max_size=5),
+    st.lists(st.text("ab\n", min_size=1, max_size=4), min_size=1, max_size=5),
+)
+def test_a_pattern_means_what_it_means_tried_in_all_ways(parts: list[str], names: list[str]) -> None:
+    def fits(parts: list[str], names: list[str]) -> bool:
+        if not parts or not names:
+            return not parts and not names
+        if parts[0] == "**":
+            least = 1 if len(parts) == 1 else 0
+            return any(fits(parts[1:], names[skipped:]) for skipped in range(least, len(names) + 1))
+        name = "".join({"*": ".*", "?": "."}.get(char, char) for char in parts[0])
+        return re.fullmatch(name, names[0], re.DOTALL) is not None and fits(parts[1:], names[1:])
+
+    assert bool(matches(("/".join(parts),), ("/".join(names),))) == fits(parts, names)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("path", ["*a*a*a*a*a*a*a*b", "**/*a*a*/**/a*a*b", "?*?*?*?*?*?*b"])
+@pytest.mark.parametrize("name", ["a" * 2000, "a/" * 999 + "a", "aa/" * 600 + "a" * 200])
+def test_no_name_makes_a_pattern_take_for_ever(path: str, name: str) -> None:
+    assert not matches((path,), (name,))
 
 
 def test_where_the_files_are_not_known_it_is_deployed_and_says_so() -> None:

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paas.errors import PaasError, UsageError
-from paas.model.deploy_hook import Provider
-from paas.webhooks.notice import Notice
+from paas.model.deploy_hook import Provider, repository_of
+from paas.webhooks.notice import SKIP, Notice
 from paas.webhooks.providers import notice
 from tests.unit.webhooks.say import NEW, OLD, ZERO, check, gitlab_push, pull_request, push
 
@@ -143,6 +143,25 @@ def test_what_is_no_commit_is_refused(commit: object) -> None:
         read("push", push(after=commit))
 
 
+@pytest.mark.parametrize("provider", list(Provider))
+def test_a_marker_at_the_end_of_a_long_message_is_seen(provider: Provider) -> None:
+    message = "x" * 5000 + "\n\n[skip ci]"
+    commit = {"id": NEW, "message": message}
+    values: dict[Provider, dict[str, Any]] = {
+        Provider.GITLAB: gitlab_push(commits=[commit]),
+        Provider.SIGNED: {"type": "push", "ref": "refs/heads/main", "message": message},
+    }
+    event = "Push Hook" if provider is Provider.GITLAB else "push"
+    found = read(event, values.get(provider, push(head_commit=commit)), provider)
+    assert SKIP.search(found.message)
+    assert len(found.message) <= 2000
+
+
+def test_a_child_pipeline_makes_no_commit_green() -> None:
+    about = {"sha": NEW, "status": "success", "source": "parent_pipeline"}
+    assert read("Pipeline Hook", {"object_attributes": about}, Provider.GITLAB).kind == "other"
+
+
 KEYS = [
     "ref", "after", "before", "commits", "repository", "full_name", "added", "modified", "removed", "head_commit",
     "message", "pull_request", "head", "base", "repo", "number", "action", "check_run", "object_attributes", "sha",
@@ -178,3 +197,16 @@ def test_any_json_is_a_notice_or_refused(provider: Provider, event: str, value: 
     assert len(found.branch) <= 250
     assert len(found.message) <= 2000
     assert Notice.of({name: getattr(found, name) for name in Notice.__slots__}) == found
+
+
+@pytest.mark.parametrize(
+    ("provider", "url", "repository"),
+    [
+        ("github", "git@github.com:team/shop.git", "team/shop"),
+        ("gitea", "https://example.com/git/team/shop.git", "team/shop"),
+        ("gitlab", "https://gitlab.com/group/team/shop.git", "group/team/shop"),
+        ("signed", "https://example.com/shop", ""),
+    ],
+)
+def test_the_url_says_what_the_host_calls_the_repository(provider: str, url: str, repository: str) -> None:
+    assert repository_of(provider, url) == repository

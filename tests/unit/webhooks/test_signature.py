@@ -128,6 +128,18 @@ def test_the_same_body_is_known_again_under_another_id() -> None:
     assert not set(first.marks) & set(other.marks)
 
 
+def test_a_push_back_and_forth_on_gitlab_is_no_replay_but_the_same_delivery_is() -> None:
+    headers = GOOD["gitlab"][1]
+    first, again, other = (
+        verified(Provider.GITLAB, Secret(SECRET), {**headers, "idempotency-key": key}, BODY, NOW).marks
+        for key in ("k-1", "k-1", "k-2")
+    )
+    assert set(first) & set(again)
+    assert not set(first) & set(other)
+    nameless = {name: value for name, value in headers.items() if name != "idempotency-key"}
+    assert verified(Provider.GITLAB, Secret(SECRET), nameless, BODY, NOW).marks, "an old GitLab names none"
+
+
 def test_standard_webhooks_fit_the_published_example() -> None:
     """The example of the Standard Webhooks specification."""
     secret = Secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
