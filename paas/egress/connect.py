@@ -5,6 +5,7 @@ means between the question and the connection (DNS rebinding) gains nothing.
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -41,13 +42,19 @@ def found(host: str, port: int, policy: Policy, *, resolve: Resolve = socket.get
 
 
 def connected(place: Place, seconds: float) -> socket.socket:
-    """A connection to the first of its addresses that takes one. Raises OSError: what the last one said."""
+    """A connection to the first of its addresses that takes one, all of them tried within the seconds: one that does
+    not answer leaves the others their share. Raises OSError: what the last one said."""
     failure: OSError | None = None
-    for address in place.addresses:
+    until = time.monotonic() + seconds
+    for index, address in enumerate(place.addresses):
+        share = (until - time.monotonic()) / (len(place.addresses) - index)
         try:
-            return socket.create_connection((str(address), place.port), timeout=seconds)
+            connection = socket.create_connection((str(address), place.port), timeout=max(share, 0.01))
         except OSError as error:
             failure = error
+        else:
+            connection.settimeout(seconds)
+            return connection
     raise failure or OSError("no address")
 
 

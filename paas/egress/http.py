@@ -18,6 +18,8 @@ from paas.errors import UsageError
 
 SECONDS = 15.0
 """For one request, from the first packet to the last byte of the answer."""
+AGAIN = 0.2
+"""Seconds between two cuts of what goes on after the deadline."""
 KEPT = 4096
 """Bytes of the answer that are read."""
 
@@ -64,7 +66,7 @@ def post(
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     connection = _Connection(place, tls or ssl.create_default_context() if parts.scheme == "https" else None, seconds)
     try:
-        with deadline(seconds, lambda: connection.sock) as late:
+        with deadline(seconds, lambda: connection.held) as late:
             try:
                 connection.request("POST", target, body, {**headers, "Host": parts.netloc, "Connection": "close"})
                 answer = connection.getresponse()
@@ -82,18 +84,22 @@ def post(
 def deadline(seconds: float, current: Callable[[], socket.socket | None]) -> Iterator[Callable[[], bool]]:
     """Cut the connection when the time is up: a timeout of the socket alone starts anew with every byte. Yields
     whether it was. Raises TimeoutError for whatever that broke."""
-    late = threading.Event()
+    late, done = threading.Event(), threading.Event()
 
     def cut() -> None:
+        if done.wait(seconds):
+            return
         late.set()
-        with suppress(OSError, AttributeError):
-            open_now = current()
-            if open_now is not None:
-                open_now.shutdown(socket.SHUT_RDWR)
+        while True:  # there may be no connection yet, or soon another one: the same with TLS around it
+            with suppress(OSError, AttributeError):
+                open_now = current()
+                if open_now is not None:
+                    open_now.shutdown(socket.SHUT_RDWR)
+            if done.wait(AGAIN):
+                return
 
-    timer = threading.Timer(seconds, cut)
-    timer.daemon = True
-    timer.start()
+    cutter = threading.Thread(target=cut, name="deadline", daemon=True)
+    cutter.start()
     try:
         yield late.is_set
     except OSError:
@@ -101,8 +107,8 @@ def deadline(seconds: float, current: Callable[[], socket.socket | None]) -> Ite
             raise TimeoutError(f"no answer in {seconds:g} s") from None
         raise
     finally:
-        timer.cancel()
-        timer.join()
+        done.set()
+        cutter.join()
 
 
 class _Connection(http.client.HTTPConnection):
@@ -113,14 +119,16 @@ class _Connection(http.client.HTTPConnection):
         self._place = place
         self._tls = tls
         self._seconds = seconds
+        self.held: socket.socket | None = None
+        """Its socket, also once an answer has begun that ends with it: then the connection itself forgets it."""
 
     def connect(self) -> None:
         """As decided before."""
         plain = connected(self._place, self._seconds)
-        self.sock = plain
+        self.sock = self.held = plain
         if self._tls is not None:
             try:
-                self.sock = self._tls.wrap_socket(plain, server_hostname=self._place.host)
+                self.sock = self.held = self._tls.wrap_socket(plain, server_hostname=self._place.host)
             except BaseException:
                 plain.close()
                 raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import smtplib
 import socket
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass
 from email.message import EmailMessage
 from typing import Literal
@@ -36,9 +37,9 @@ def send(
     policy: Policy,
     tls: ssl.SSLContext | None = None,
     seconds: float = SECONDS,
-) -> None:
-    """Hand it in. Raises Refused, UsageError, ConfigError (no such name), and OSError or smtplib.SMTPException with
-    what the server said."""
+) -> dict[str, int]:
+    """Hand it in; the recipients that were refused while others were taken, with the server's code for each. Raises
+    Refused, UsageError, ConfigError (no such name), and OSError or smtplib.SMTPException with what the server said."""
     client = _Client(server, policy, tls or ssl.create_default_context(), seconds)
     with deadline(seconds, lambda: client.sock):
         try:
@@ -48,8 +49,10 @@ def send(
                 client.starttls(context=client.tls)
             if server.user:
                 client.login(server.user, server.password.reveal())
-            client.send_message(message)
-            client.quit()
+            refused = client.send_message(message)
+            with suppress(OSError):  # it is handed in, whatever becomes of the farewell
+                client.quit()
+            return {recipient: code for recipient, (code, _) in refused.items()}
         finally:
             client.close()
 

@@ -22,6 +22,10 @@ _NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?")
 _ALLOWED = re.compile(rf"(\*\.)?{_LABEL}(\.{_LABEL})*")
 _NUMBER = re.compile(r"0[xX][0-9A-Fa-f]*|[0-9]+")
 _SIX_TO_FOUR = ip_network("2002::/16")
+_GLOBAL_6 = ip_network("2000::/3")
+"""All that IANA gives out of IPv6; what lies beyond is of one machine or one site, or means nothing yet."""
+_NOT_GLOBAL = tuple(ip_network(text) for text in ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20"))
+"""Set apart by IANA as well, which Python does not know of all."""
 _EMBEDDING = tuple(ip_network(text) for text in ("64:ff9b::/96", "64:ff9b:1::/48"))
 _PORT_HINT = "give a host name, or an address as it is usually written"
 
@@ -88,7 +92,7 @@ class Policy:
         if any(address in network for network in self.own if network.version == address.version):
             return "a network of the platform"
         # Not global: private, shared (100.64/10), documentation, benchmarking, reserved.
-        return "" if address.is_global else "an address of a private network"
+        return "" if address.is_global and not _apart(address) else "an address of a private network"
 
 
 ANYWHERE = Policy(hosts=("*",))
@@ -118,6 +122,13 @@ def check(policy: Policy, host: str, addresses: Iterable[Address]) -> None:
                 f"{host} is {why}: the platform does not connect there",
                 hint=f"if it is yours, the operator can allow it: PAAS_EGRESS_ALLOW={host.strip('[]')}",
             )
+
+
+def _apart(address: Address) -> bool:
+    known = (_GLOBAL_6, *_EMBEDDING)
+    if address.version == 6 and not any(address in network for network in known):
+        return True
+    return any(address in network for network in _NOT_GLOBAL if network.version == address.version)
 
 
 def _unpacked(address: Address) -> tuple[Address, ...]:

@@ -8,7 +8,7 @@ import logging
 import smtplib
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from paas.egress import http, mail
@@ -194,21 +194,31 @@ def sent(context: Context, target: Target, one: Notification) -> Told:
     try:
         if target.kind is TargetKind.EMAIL:
             server = mail_server(target)
-            mail.send(server, outgoing.mail(one, target, settings.instance), policy=policy, tls=trust(settings))
-            return Told("handed in", delivered=True)
+            refused = mail.send(
+                server, outgoing.mail(one, target, settings.instance), policy=policy, tls=trust(settings)
+            )
+            return Told(f"handed in{_but_for(refused)}", delivered=True)
         return _posted(context, target, one, policy)
     except PaasError as error:
         return Told(error.message)
     except smtplib.SMTPResponseException as error:
         said = error.smtp_error.decode("utf-8", "replace") if isinstance(error.smtp_error, bytes) else error.smtp_error
-        return Told(outgoing.sentence(f"{error.smtp_code} {said}"))
+        about_it = isinstance(error, smtplib.SMTPDataError | smtplib.SMTPSenderRefused)
+        return Told(outgoing.sentence(f"{error.smtp_code} {said}"), refused=about_it and error.smtp_code >= 500)
     except smtplib.SMTPRecipientsRefused as error:
-        codes = ", ".join(str(code) for code, _ in error.recipients.values())
-        return Told(f"every recipient was refused: {codes}", refused=True)
+        codes = [code for code, _ in error.recipients.values()]
+        said = ", ".join(map(str, codes))
+        # 4xx asks for patience: greylisting servers take it some minutes later.
+        return Told(f"every recipient was refused: {said}", refused=all(code >= 500 for code in codes))
     except smtplib.SMTPException as error:
         return Told(outgoing.sentence(str(error)) or type(error).__name__)
     except OSError as error:
         return Told(outgoing.sentence(getattr(error, "strerror", None) or str(error)) or type(error).__name__)
+
+
+def _but_for(refused: Mapping[str, int]) -> str:
+    """Recipients that do not get it. It is not tried again: the others would get it twice."""
+    return "".join(f", but refused for {recipient}: {code}" for recipient, code in refused.items())
 
 
 def mail_server(target: Target) -> MailServer:

@@ -54,6 +54,8 @@ FACTS = frozenset(
         "alert", "metric", "value",
     }
 )  # fmt: skip
+GOOD = ("succeeded", "issued", "opened", "updated", "closed", "ended", "works", "test")
+"""Ends of topics that are no bad news."""
 LONGEST = 500
 DEPLOYS = frozenset({"DeployApp", "SetUpApp", "SetBranch"})
 """Operations that build and deploy."""
@@ -124,7 +126,7 @@ def webhook_body(one: Notification, instance: str) -> bytes:
 def slack_body(one: Notification, instance: str) -> bytes:
     """`{"text"}`, which Slack, Mattermost, Rocket.Chat and Discord (`/slack`) take. `&`, `<` and `>` could make links
     and call people."""
-    sign = "✓" if one.topic.endswith(("succeeded", "issued", "opened", "updated", "closed")) else "✗"
+    sign = "✓" if one.topic.endswith(GOOD) else "✗"
     said = one.message.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return json.dumps({"text": f"{sign} *{one.app or instance}* {one.topic}: {said}"}).encode()
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import pytest
 import trustme
 
-from paas.egress.http import checked_url, post
+from paas.egress.http import checked_url, deadline, post
 from paas.egress.policy import Policy, Refused
 from paas.errors import UsageError
 
@@ -137,6 +137,41 @@ def test_an_answer_that_drips_ends_with_the_deadline() -> None:
         with pytest.raises(TimeoutError):
             post(f"http://127.0.0.1:{port}/", b"", {}, policy=HERE, seconds=0.5)
         assert ended.wait(20)
+
+
+def test_a_body_that_drips_ends_with_the_deadline() -> None:
+    ended = threading.Event()
+
+    def drip(request: http.server.BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        request.end_headers()
+        try:
+            while True:
+                request.wfile.write(b"x")
+                time.sleep(0.05)
+        except OSError:
+            ended.set()
+
+    with receiver(drip) as port:
+        assert post(f"http://127.0.0.1:{port}/", b"", {}, policy=HERE, seconds=0.5).status == 200
+        assert ended.wait(20), "the connection is cut"
+
+
+def test_what_begins_after_the_deadline_is_cut_as_well() -> None:
+    ours, theirs = socket.socketpair()
+    found: list[socket.socket] = []
+
+    def late_comer() -> None:
+        with deadline(0.01, lambda: found[0] if found else None) as late:
+            while not late():
+                pass
+            found.append(ours)
+            ours.settimeout(20)
+            ours.recv(1)
+            raise OSError
+
+    with ours, theirs, pytest.raises(TimeoutError, match=r"no answer in 0\.01 s"):
+        late_comer()
 
 
 def test_what_is_no_http_is_said_so() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from ipaddress import ip_address
 from typing import Any
@@ -22,7 +23,8 @@ REFUSED = [
     "::", "::1", "fe80::1", "fc00::1", "fd00:ec2::254", "ff02::1", "2001:db8::1",
     "::ffff:127.0.0.1", "::ffff:7f00:1", "::ffff:169.254.169.254", "::ffff:10.0.0.1", "::7f00:1", "::a00:1",
     "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "64:ff9b:1::a00:1", "2002:7f00:1::", "2002:a9fe:a9fe::1",
-    "2001:0:4136:e378:8000:63bf:3fff:fdd2",
+    "2001:0:4136:e378:8000:63bf:3fff:fdd2", "fec0::1", "5f00::1", "3fff::1", "::ffff:0:10.0.0.1", "192.0.0.8",
+    "192.88.99.1",
 ]  # fmt: skip
 
 
@@ -93,6 +95,23 @@ def test_a_connection_takes_the_first_address_that_answers() -> None:
         place = Place("example.com", port, (ip_address("127.0.0.2"), ip_address("127.0.0.1")))
         with connected(place, 5) as connection:
             assert connection.getpeername() == ("127.0.0.1", port)
+
+
+@pytest.mark.timeout(40)
+def test_addresses_that_do_not_answer_share_the_time() -> None:
+    with contextlib.ExitStack() as kept:
+        open_one = kept.enter_context(socket.create_server(("127.0.0.1", 0)))
+        port = open_one.getsockname()[1]
+        kept.enter_context(socket.create_server(("127.0.0.2", port), backlog=0))
+        for _ in range(4):  # so many that the next one is not answered
+            waiting = kept.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(("127.0.0.2", port))
+        silent = (ip_address("127.0.0.2"),) * 99
+        with pytest.raises(TimeoutError):
+            connected(Place("example.com", port, silent), 1)
+        with connected(Place("example.com", port, (*silent, ip_address("127.0.0.1"))), 1) as connection:
+            assert (connection.getpeername()[0], connection.gettimeout()) == ("127.0.0.1", 1)
 
 
 def test_a_name_that_means_nothing_is_said_so() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,13 @@ def test_a_webhook_says_what_and_when() -> None:
 def test_a_chat_message_calls_nobody() -> None:
     text = json.loads(outgoing.slack_body(ONE, "paas"))["text"]
     assert text == "✗ *shop* deploy.failed: v3 failed: &lt;!channel&gt; &amp; co"
+
+
+@pytest.mark.parametrize(
+    ("topic", "sign"), [("alert.ended", "✓"), ("signal.works", "✓"), ("test", "✓"), ("crash", "✗")]
+)
+def test_good_news_looks_like_it(topic: str, sign: str) -> None:
+    assert json.loads(outgoing.slack_body(replace(ONE, topic=topic), "paas"))["text"].startswith(sign)
 
 
 def test_a_mail_has_an_id_that_stays_and_no_line_of_its_own_in_the_head() -> None:
