@@ -9,6 +9,7 @@ import secrets
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from email import message_from_bytes
@@ -119,6 +120,20 @@ def test_a_burst_of_pushes_serves_the_newest(platform: Platform, work: Work, hoo
     eventually(lambda: all(one["status"] != "running" for one in platform.json("operations")), what="the end")
     assert len(platform.json("operations")) - before < 8
     assert {one["status"] for one in deliveries} == {"accepted"}
+
+
+def test_a_flood_is_turned_away_and_the_newest_of_it_serves(platform: Platform, work: Work, served: GitServer) -> None:
+    platform.ok("create", "flooded")
+    add = ("deploy-hooks", "add", "github", served.url("team/shop"), "-a", "flooded", "--json")
+    flooded = json.loads(platform.ok(*add))
+    work.commit("flood")
+    with ThreadPoolExecutor(16) as senders:
+        answers = list(senders.map(lambda n: say_push(platform, flooded, work, n=n), range(400)))
+    assert {status for status, _ in answers} == {202, 429}
+    eventually(lambda: platform.get("flooded").body == "flood", seconds=120, what="the newest")
+    eventually(lambda: all(one["status"] != "running" for one in platform.json("operations")), what="the end")
+    begun = [one for one in platform.json("operations") if one["actor"] == "webhook github" and one["app"] == "flooded"]
+    assert 1 <= len(begun) < 10
 
 
 def test_what_is_not_to_be_deployed_is_answered_and_explained(
