@@ -15,6 +15,7 @@ import json
 import os
 import re
 import socket
+import ssl
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -24,7 +25,7 @@ from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
 import paas
-from paas.errors import PaasError, PlatformError, ServerUnavailable, UsageError, by_code
+from paas.errors import ConfigError, PaasError, PlatformError, ServerUnavailable, UsageError, by_code
 from paas.model.events import Event
 from paas.requests.base import Request
 from paas.requests.versions import HEADER, check
@@ -162,7 +163,8 @@ class Client:
                 open_timeout=CONNECT,
             )
         url = "ws" + server_url(self.settings.server).removeprefix("http") + path
-        return connect(url, additional_headers=self._headers, compression=None, open_timeout=CONNECT)
+        trust = _trust(self.settings) if url.startswith("wss:") else None
+        return connect(url, ssl=trust, additional_headers=self._headers, compression=None, open_timeout=CONNECT)
 
     def _spool(self, write: WriteTar, spool: IO[bytes]) -> str:
         """Local uploads go as they are, others are compressed."""
@@ -234,15 +236,31 @@ def _connection(settings: Settings) -> HTTPConnection:
     if not settings.server:
         return _UnixConnection(str(settings.socket))
     scheme, _, place = server_url(settings.server).partition("://")
-    kind = http.client.HTTPSConnection if scheme == "https" else HTTPConnection
     try:
-        proxy, headers = _proxy(place) if scheme == "https" else ("", {})
-        connection = kind(proxy or place, timeout=CONNECT, blocksize=PART)
+        if scheme == "http":
+            return HTTPConnection(place, timeout=CONNECT, blocksize=PART)
+        proxy, headers = _proxy(place)
+        secured = http.client.HTTPSConnection(proxy or place, timeout=CONNECT, blocksize=PART, context=_trust(settings))
     except http.client.InvalidURL:
         raise _no_address(settings.server) from None
     if proxy:
-        connection.set_tunnel(place, headers=headers)
-    return connection
+        secured.set_tunnel(place, headers=headers)
+    return secured
+
+
+def _trust(settings: Settings) -> ssl.SSLContext:
+    """What a server's certificate is checked by. Raises ConfigError for a file of authorities that cannot be used."""
+    found = ssl.create_default_context()
+    if settings.server_ca:
+        try:
+            found.load_verify_locations(settings.server_ca)
+        except OSError as error:  # an SSLError is one, too
+            raise ConfigError(
+                f"cannot be used: {error.strerror or error}",
+                where=settings.server_ca,
+                hint="a file of authorities, PEM",
+            ) from error
+    return found
 
 
 def _proxy(place: str) -> tuple[str, dict[str, str]]:
@@ -308,10 +326,13 @@ def unreachable(settings: Settings, error: Exception) -> ServerUnavailable:
     if settings.server and (why := getattr(error, "verify_message", "")):  # an SSLCertVerificationError
         return ServerUnavailable(
             f"the certificate of {settings.server} is not trusted: {why}",
-            hint="SSL_CERT_FILE names a file with the certificates of a company's own authority",
+            hint="paas login --ca FILE, or PAAS_HOST_CA, names the authority that it is of",
         )
     if settings.server:
-        return ServerUnavailable(f"no server answers at {settings.server}: {error}", hint="check PAAS_HOST")
+        return ServerUnavailable(
+            f"no server answers at {settings.server}: {error}",
+            hint="check the address: paas contexts shows where commands go",
+        )
     if "denied" in str(error).lower():
         return ServerUnavailable(
             f"{settings.socket} may not be opened by this user",

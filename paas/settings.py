@@ -41,7 +41,7 @@ class Settings:
     )
     server_port: int = setting(8897, "PAAS_SERVER_PORT", "Loopback port at which the router reaches the server.")
     server_ca: str = setting(
-        "", "PAAS_HOST_CA", "File with the CA (PEM) of the server at PAAS_HOST, beside those this machine trusts."
+        "", "PAAS_HOST_CA", "File with the CA (PEM) of a server at an address, beside those this machine trusts."
     )
     docker: str = setting("unix:///var/run/docker.sock", "DOCKER_HOST", "Address of the Docker Engine.")
     domain: str = setting("localhost", "PAAS_DOMAIN", "Apps answer at <app>.<domain>.")

@@ -111,8 +111,8 @@ def auto(
     state: Annotated[str, typer.Argument(metavar="on|off", help="Whether certificates come by themselves.")],
     email: Annotated[str | None, typer.Option(help="Where the authority may write to.")] = None,
     challenge: Annotated[
-        str, typer.Option(help="How a host is proven: http (port 80), tls (port 443) or dns.")
-    ] = "http",
+        str | None, typer.Option(help="How a host is proven: http (port 80; at first), tls (port 443) or dns.")
+    ] = None,
     directory: Annotated[str | None, typer.Option(help="ACME URL of the authority; Let's Encrypt without.")] = None,
     ca: Annotated[Path | None, typer.Option(help="CA of that URL (PEM), where this machine does not trust it.")] = None,
     dns: Annotated[str | None, typer.Option(help="The DNS provider, as Traefik names it.")] = None,
@@ -126,14 +126,17 @@ def auto(
 ) -> None:
     """Have certificates come by themselves (ACME), for the platform's host and every app's; own ones win.
 
-    Kept on this machine; its server starts anew.
+    What is not said stays as it was. Kept on this machine; its server starts anew.
     """
+    from paas.cli.contexts import of_this_machine
     from paas.cli.kept import keep
     from paas.cli.platform import bring_all_up
 
+    before = of_this_machine()
+    challenge = challenge or (before.acme if before.acme in ("tls", "dns") else "http")
     if state not in ("on", "off") or challenge not in ("http", "tls", "dns"):
         raise UsageError(f"{state} {challenge} is nothing that can be kept", hint="on or off; http, tls or dns")
-    if state == "on" and challenge == "dns" and not dns:
+    if state == "on" and challenge == "dns" and not (dns or before.acme_dns):
         raise UsageError("which DNS provider?", hint="paas certs auto on --challenge dns --dns NAME --dns-env FILE")
     if dns_env is not None:
         _keep_credentials(dns_env)

@@ -1,5 +1,5 @@
-"""Which server a command talks to. PAAS_HOST wins, then `paas --context` and PAAS_CONTEXT, then the one `contexts use`
-chose, else this machine's.
+"""Which server a command talks to: the one of `paas --context`, else PAAS_HOST, else PAAS_CONTEXT, else the one that
+`contexts use` chose, else this machine's.
 
 Servers and their tokens are kept in `~/.config/paas/contexts.json`, for this user alone. `local` is this machine.
 """
@@ -10,7 +10,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -31,11 +31,13 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,62}[a-z0-9])?")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """A server and the token for it. `user` is who it is of, as of when it was kept."""
+    """A server and the token for it. `user` is who it is of, as of when it was kept; `ca` a file with the authority
+    that its certificate is of, where this machine does not trust it."""
 
     server: str
     token: str = field(repr=False)
     user: str = ""
+    ca: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,15 +51,33 @@ class Contexts:
 def chosen(environ: Mapping[str, str] | None = None, **flags: Any) -> Settings:
     """The settings with the server of the context that counts. Raises NotFound for one that is not there."""
     settings = load(environ, **flags)
-    if settings.server or "server" in flags:
+    found = os.environ if environ is None else environ
+    name = found.get("PAAS_CONTEXT") or read().current
+    if "server" in flags or found.get("PAAS_HOST") or not name:
         return settings
-    name = name_of(environ)
     if name == LOCAL:
-        return settings
+        return replace(settings, server="")
     place = read().places.get(name)
     if place is None:
         raise NotFound(f"there is no context {name!r}", hint="paas contexts; paas login URL makes one")
-    return replace(settings, server=place.server, token=place.token)
+    return at(place, settings)
+
+
+def at(place: Place, settings: Settings) -> Settings:
+    """The settings by which that server is reached."""
+    return replace(settings, server=place.server, token=place.token, server_ca=place.ca or settings.server_ca)
+
+
+def of_this_machine() -> Settings:
+    """The settings for a command about the platform of this machine. Raises UsageError when commands go elsewhere: what
+    was meant for a laptop must not stop the server of a team, nor the other way round."""
+    settings = chosen()
+    if settings.server:
+        raise UsageError(
+            f"this is about the platform of one machine, and commands go to {settings.server}",
+            hint="there, or for the platform of this machine: paas --context local ...",
+        )
+    return settings
 
 
 def name_of(environ: Mapping[str, str] | None = None) -> str:
@@ -94,7 +114,8 @@ def write(contexts: Contexts) -> None:
     values = {
         "current": contexts.current,
         "contexts": {
-            name: {"server": one.server, "token": one.token, "user": one.user} for name, one in contexts.places.items()
+            name: {key: value for key, value in asdict(one).items() if value or key != "ca"}
+            for name, one in contexts.places.items()
         },
     }
     draft = path.with_name(f".{path.name}.{os.getpid()}")

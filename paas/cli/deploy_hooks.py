@@ -196,9 +196,9 @@ def _said_of_reviews(answer: dict[str, Any]) -> str:
 
 
 def address_of(answer: dict[str, Any]) -> str:
-    from paas.settings import load
+    from paas.cli.contexts import chosen
 
-    server = load().server.rstrip("/")
+    server = chosen().server.rstrip("/")
     return str(answer["url"] or f"{server or 'https://YOUR-SERVER'}{answer['path']}")
 
 

@@ -38,6 +38,7 @@ def root(
     """Deploy apps to your own machines."""
     if context:
         os.environ["PAAS_CONTEXT"] = context
+        os.environ.pop("PAAS_HOST", None)  # what is said for one command wins
 
 
 def run(arguments: list[str]) -> int:

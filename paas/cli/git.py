@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
@@ -39,7 +40,7 @@ def remote(
     ssh: Annotated[
         str, typer.Option("--ssh", metavar="USER@HOST[:PORT]", help="Push through this machine's sshd (paas keys add).")
     ] = "",
-    http: Annotated[bool, typer.Option("--http", help="Push by git's own HTTP to the server at PAAS_HOST.")] = False,
+    http: Annotated[bool, typer.Option("--http", help="Push by git's own HTTP to the server.")] = False,
     replace: Annotated[
         bool, typer.Option("--replace", help="Replace a remote of that name that leads elsewhere.")
     ] = False,
@@ -61,8 +62,8 @@ def remote(
         _done("remote", "add", "--", name, url)
     elif before != url:
         _done("remote", "set-url", "--", name, url)
-    if server:
-        _done("config", "--replace-all", *_login(server))
+    for key, value in _settings(server):
+        _done("config", "--replace-all", key, value)
     put(url)
     say(f"next: git push {name} {_refspec('' if ssh else app_of(app))}")
 
@@ -74,15 +75,15 @@ def clone(
     ssh: Annotated[
         str, typer.Option("--ssh", metavar="USER@HOST[:PORT]", help="Fetch through this machine's sshd.")
     ] = "",
-    http: Annotated[bool, typer.Option("--http", help="Fetch by git's own HTTP from the server at PAAS_HOST.")] = False,
+    http: Annotated[bool, typer.Option("--http", help="Fetch by git's own HTTP from the server.")] = False,
 ) -> None:
     """Get what was pushed to an app, as a repository whose remote `paas` deploys to it."""
     server = _server(ssh, http=http)
     into = folder or app_of(app)
     if Path(into).exists() and (not Path(into).is_dir() or any(Path(into).iterdir())):
         raise Conflict(f"{into} is there already, and not empty", hint="name another folder")
-    login = ("--config", "=".join(_login(server))) if server else ()
-    _done("clone", "--quiet", "--origin", "paas", *login, "--", url_of(app_of(app), ssh, server), into)
+    given = (part for key, value in _settings(server) for part in ("--config", f"{key}={value}"))
+    _done("clone", "--quiet", "--origin", "paas", *given, "--", url_of(app_of(app), ssh, server), into)
     put(into)
 
 
@@ -127,13 +128,19 @@ def _server(ssh: str, *, http: bool) -> str:
 
     server = chosen().server.rstrip("/")
     if ssh or not server:
-        raise UsageError("--http pushes to the server at PAAS_HOST", hint="set PAAS_HOST; or give --ssh alone")
+        raise UsageError("--http pushes to a server at an address", hint="paas login https://…; or give --ssh alone")
     return server
 
 
-def _login(server: str) -> tuple[str, str]:
-    """The setting by which git asks us for the password of a server."""
-    return f"credential.{server}.helper", f"!{shlex.quote(_PAAS)} git-credential"
+def _settings(server: str) -> Iterator[tuple[str, str]]:
+    """By what git asks us for the password of a server, and whom it trusts there; nothing for no server."""
+    if not server:
+        return
+    from paas.cli.contexts import chosen
+
+    yield f"credential.{server}.helper", f"!{shlex.quote(_PAAS)} git-credential"
+    if authority := chosen().server_ca:
+        yield f"http.{server}.sslCAInfo", str(Path(authority).absolute())
 
 
 def url_of(app_name: str, ssh: str = "", server: str = "") -> str:

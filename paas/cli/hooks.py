@@ -41,6 +41,7 @@ def install(
 ) -> None:
     """Deploy what is pushed to a bare repository of yours. A hook that is there already is asked about, and kept."""
     from paas import bundled
+    from paas.cli import contexts
     from paas.settings import load
 
     kind = BEFORE if refuse else AFTER
@@ -55,6 +56,7 @@ def install(
         ref=shlex.quote(f"refs/heads/{chosen}"),
         target=chosen if chosen in FIRST else FIRST[0],
         home=shlex.quote(str(load().home)),
+        context=shlex.quote(contexts.name_of()),
         bin=shlex.quote(str(Path(sys.executable).parent)),
     )
     if hook.exists() and not _ours(hook):

@@ -8,6 +8,7 @@ import os
 from dataclasses import dataclass, fields
 
 from paas import settings
+from paas.cli.contexts import of_this_machine
 from paas.errors import UsageError
 
 
@@ -17,12 +18,7 @@ def keep(**changes: str | int | None) -> bool:
     given = {key: value for key, value in changes.items() if value is not None}
     if not given:
         return False
-    now = settings.load()
-    if now.server:
-        raise UsageError(
-            "the settings of a server are kept on its own machine",
-            hint=f"log in there and run this again, or unset PAAS_HOST ({now.server})",
-        )
+    now = of_this_machine()
     for one in fields(settings.Settings):
         name = str(one.metadata["env"])
         if one.name in given and os.environ.get(name, "") not in ("", str(given[one.name])):

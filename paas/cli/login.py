@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -29,6 +30,12 @@ def login(
         str, typer.Option("--invite", metavar="CODE", help="The code of an invite; - reads it from standard input.")
     ] = "",
     name: Annotated[str, typer.Option("--name", metavar="NAME", help="What the server is called here.")] = "",
+    ca: Annotated[
+        Path | None,
+        typer.Option(
+            "--ca", metavar="FILE", help="Authority of its certificate, PEM, where it is no public one; kept."
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Log in to a server: by an invite's code, once, or by a token (asked for, or on standard input).
@@ -40,9 +47,11 @@ def login(
     url = server_url(server)
     context = contexts.checked(name) if name else contexts.named_after(url)
     settings = replace(load(), server=url, token="")
+    if ca:
+        settings = replace(settings, server_ca=str(ca.absolute()))
     token = _invited(settings, _read("code of the invite") if invite == "-" else invite) if invite else _read("token")
     answer = _me(replace(settings, token=token))
-    contexts.keep(context, contexts.Place(server=url, token=token, user=answer["name"]))
+    contexts.keep(context, contexts.Place(server=url, token=token, user=answer["name"], ca=settings.server_ca))
     if as_json:
         put_json({**answer, "context": context, "server": url})
         return
@@ -66,7 +75,7 @@ def logout(
     if place is None:
         raise UsageError("this machine's own platform needs no login", hint="paas contexts")
     try:
-        with Client.connect(replace(load(), server=place.server, token=place.token)) as client:
+        with Client.connect(contexts.at(place, load())) as client:
             client.ask(Logout())
     except Denied:
         pass  # it did not count any more

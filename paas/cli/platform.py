@@ -7,12 +7,11 @@ from typing import Annotated, Any
 import typer
 
 from paas.cli.connection import bring_up, connected, follow
-from paas.cli.contexts import chosen
+from paas.cli.contexts import chosen, of_this_machine
 from paas.cli.lazy import new_app
 from paas.cli.options import JsonOption
 from paas.cli.output import facts, put, put_json, say, size
 from paas.errors import EngineUnavailable, PaasError, PlatformError, ServerUnavailable, UsageError
-from paas.settings import load
 
 app = new_app()
 
@@ -45,19 +44,18 @@ def bring_all_up(*, restart: bool, as_json: bool = False) -> None:
     from paas.client import Client
     from paas.requests.platform import PlatformUp
 
-    settings = load()
+    settings = of_this_machine()
     with Client.connect(settings) as client:
-        if client.local and client.version() and (restart or said_anew(settings)):
+        if client.version() and (restart or said_anew(settings)):
             changes = ", ".join(map(str, said_anew(settings)))
             say(f"the settings have changed{changes and f' ({changes})'}; starting the server anew")
             daemon.end(settings)
         version = client.version()
-        if client.local and version and version != paas.__version__:
+        if version and version != paas.__version__:
             say(f"the server is paas {version}; replacing it by {paas.__version__}")
             daemon.end(settings)
             version = ""
-        missing = client.local and not version
-        answer = bring_up(client) if missing else follow(client, PlatformUp())
+        answer = follow(client, PlatformUp()) if version else bring_up(client)
     if as_json:
         put_json(answer)
         return
@@ -91,9 +89,9 @@ def down() -> None:
     from paas.client import Client
     from paas.requests.platform import PlatformDown
 
-    settings = load()
+    settings = of_this_machine()
     with Client.connect(settings) as client:
-        if client.local and not client.version():
+        if not client.version():
             if not daemon.left_behind(settings):
                 say("the platform does not run")
                 return
@@ -102,14 +100,11 @@ def down() -> None:
         try:
             follow(client, PlatformDown())
         except EngineUnavailable as error:
-            if settings.server:
-                raise
             say(f"warning: the router could not be stopped: {error.message}")
             daemon.end(settings)
-    if not settings.server:
-        daemon.disable(settings)
-        if not daemon.stopped(settings):
-            raise ServerUnavailable("the server has not ended yet", hint=f"see {settings.home / 'server.log'}")
+    daemon.disable(settings)
+    if not daemon.stopped(settings):
+        raise ServerUnavailable("the server has not ended yet", hint=f"see {settings.home / 'server.log'}")
     say("the platform is down; apps and data are as they were")
 
 

@@ -28,7 +28,7 @@ MADE = "<!-- Made by `make docs` out of the code; edit that instead. -->\n"
 
 OUTSIDE = {
     "PAAS_APP": "The app that commands mean, when `--app` does not say.",
-    "PAAS_CONTEXT": "The server that commands go to (`paas contexts`), when PAAS_HOST does not say.",
+    "PAAS_CONTEXT": "The server that commands go to (`paas contexts`), when neither `--context` nor PAAS_HOST says.",
     "PAAS_BUILDPACK_PATH": "Folders with more buildpacks, separated by colons.",
     "NO_COLOR": "Without colours, whatever its value.",
     "FORCE_COLOR": "With colours, also where the output is no terminal.",

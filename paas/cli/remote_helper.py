@@ -1,5 +1,5 @@
 """`git-remote-paas`: what git runs for URLs such as `paas::shop`. It connects git to the server, as `paas` itself
-reaches it: over this machine's socket, or at PAAS_HOST with its token.
+reaches it: over this machine's socket, or at an address with a token.
 
 git says on standard input what it wants (gitremote-helpers(7)); after `connect` that same pipe is the conversation.
 """

@@ -160,6 +160,8 @@ def test_a_host_is_proven_by_tls_alone(served: Platform, pebble: Pebble) -> None
     served.ok("domains", "add", BY_TLS, "-a", "shop")
     valid(served, BY_TLS)
     assert asked(served, pebble, BY_TLS)[0] == 200
+    served.ok("certs", "auto", "on", "--email", "b@example.com")
+    assert 'acme = "tls"' in (Path(served.environ["PAAS_HOME"]) / "paas.conf.toml").read_text(), "it stays"
 
 
 def test_a_renewal_that_fails_leaves_the_old_certificate_in_use_and_is_an_alarm(

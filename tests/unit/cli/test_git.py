@@ -280,6 +280,12 @@ def test_git_gets_the_password_as_it_asks_for_it(paas: Paas, monkeypatch: pytest
     assert paas("git-credential", "store").out == ""
 
 
+def test_git_trusts_the_authority_that_the_context_names(paas: Paas, repository: Path, tmp_path: Path) -> None:
+    keep("a", Place(server="https://a.example.org", token="ta", ca=str(tmp_path / "ca.pem")))
+    assert paas("git", "remote", "--http", "-a", "shop").code == 0
+    assert git(repository, "config", "http.https://a.example.org.sslCAInfo") == str(tmp_path / "ca.pem")
+
+
 def test_a_repository_keeps_its_password_when_another_context_is_used(
     paas: Paas, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -353,6 +359,7 @@ def test_a_hook_is_installed_and_removed(paas: Paas, bare: Path) -> None:
     hook = bare / "hooks" / "post-receive"
     assert os.access(hook, os.X_OK)
     assert 'git push paas::team "+$new:refs/heads/$deployed"' in hook.read_text()
+    assert "PAAS_CONTEXT=local\n" in hook.read_text(), "another context of whoever pushes leads it nowhere else"
     assert subprocess.run(["sh", "-n", str(hook)], check=False).returncode == 0
     assert paas("hooks", "install", str(bare), "-a", "other").code == 0, "our own is replaced without asking"
     assert paas("hooks", "remove", str(bare)).code == 0

@@ -5,10 +5,16 @@ from __future__ import annotations
 import io
 import json
 import os
+import ssl
 import stat
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import trustme
 
 from paas.cli import contexts
 from paas.cli.contexts import Contexts, Place, chosen
@@ -16,7 +22,7 @@ from paas.errors import ConfigError, NotFound, NotLoggedIn, UsageError
 from paas.requests.base import Request
 from paas.requests.logins import AcceptInvite, CreateInvite, CreateToken, Logout, RevokeToken
 from paas.requests.people import ListAudit, PutMember, RemoveMember, RemoveUser, VerifyAudit, WhoAmI
-from tests.unit.cli.conftest import Paas
+from tests.unit.cli.conftest import Paas, Ran
 from tests.unit.server.stub import Running
 
 ME = {"name": "zoe", "user": "0zoe", "via": "token", "role": "viewer", "apps": {"shop": "deployer"},
@@ -98,6 +104,90 @@ def test_what_is_said_later_wins(paas: Paas) -> None:
     assert chosen({**home}, server="").server == ""
     with pytest.raises(NotFound):
         chosen({**home, "PAAS_CONTEXT": "none"})
+
+
+def test_a_context_wins_over_the_file_of_the_home(paas: Paas, tmp_path: Path) -> None:
+    (tmp_path / "paas.conf.toml").write_text('server = "https://file.example"\ntoken = "tf"\n')
+    home = {"PAAS_HOME": str(tmp_path)}
+    assert chosen(home).server == "https://file.example"
+    contexts.keep("a", Place(server="https://a.example", token="ta"))
+    assert (chosen(home).server, chosen(home).token) == ("https://a.example", "ta")
+    assert chosen({**home, "PAAS_CONTEXT": "local"}).server == ""
+
+
+def test_the_context_of_one_command_wins_over_everything(
+    server: Running, paas: Paas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.door.answers = {WhoAmI: ME}
+    contexts.keep("prod", Place(server=remote(server), token="let-me-in"))
+    monkeypatch.setenv("PAAS_HOST", "https://elsewhere.invalid")
+    monkeypatch.setenv("PAAS_TOKEN", "te")
+    ran = paas("--context", "prod", "whoami")
+    assert ran.code == 0, ran
+    assert remote(server) in ran.out
+
+
+@pytest.mark.parametrize("argv", [["up"], ["up", "--domain", "a.example"], ["down"], ["certs", "auto", "on"]])
+@pytest.mark.parametrize("by", ["context", "variable"])
+def test_what_is_about_one_machine_is_done_neither_here_nor_elsewhere_when_commands_go_elsewhere(
+    server: Running, paas: Paas, monkeypatch: pytest.MonkeyPatch, argv: list[str], by: str
+) -> None:
+    if by == "context":
+        contexts.keep("prod", Place(server=remote(server), token="let-me-in"))
+    else:
+        monkeypatch.setenv("PAAS_HOST", remote(server))
+    before = sorted(path.name for path in server.settings.home.iterdir())
+    ran = paas(*argv)
+    assert (ran.code, remote(server) in ran.err, "--context local" in ran.err) == (2, True, True)
+    assert server.door.seen == []
+    assert server.operations.started == []
+    assert sorted(path.name for path in server.settings.home.iterdir()) == before
+
+
+def test_the_authority_of_a_server_is_kept_with_its_context(paas: Paas, tmp_path: Path) -> None:
+    authority, stranger = trustme.CA(), trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    stranger.cert_pem.write_to_path(str(tmp_path / "other.pem"))
+    with https(authority, json.dumps(ME).encode()) as url:
+        for given in ((), ("--ca", str(tmp_path / "other.pem"))):
+            ran = login(paas, url, *given)
+            assert (ran.code, "is not trusted" in ran.err, "--ca" in ran.err) == (9, True, True)
+        assert login(paas, url, "--ca", str(tmp_path / "none.pem")).code == 5
+        assert contexts.read() == Contexts()
+        assert login(paas, url, "--ca", str(tmp_path / "ca.pem")).code == 0
+        assert contexts.read().places["localhost"].ca == str(tmp_path / "ca.pem")
+        assert paas("whoami").code == 0
+
+
+def login(paas: Paas, url: str, *given: str) -> Ran:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.stdin", io.StringIO("let-me-in\n"))
+        return paas("login", url, *given)
+
+
+@contextmanager
+def https(authority: trustme.CA, answer: bytes) -> Iterator[str]:
+    """A server that answers this to everything, with a certificate of this authority; its URL."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_: object) -> None:
+            """Quiet."""
+
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(tls)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as found:
+        found.socket = tls.wrap_socket(found.socket, server_side=True, do_handshake_on_connect=False)
+        thread = threading.Thread(target=found.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        yield f"https://localhost:{found.server_address[1]}"
+        found.shutdown()
+        thread.join(10)
 
 
 def test_contexts_are_listed_used_and_removed_without_their_tokens(paas: Paas) -> None:
