@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 from paas.build import sizes
 from paas.build.tables import Table, seconds
 from paas.model import schedule
+from paas.model.metrics import SLOWEST
 from paas.model.scaling import (
     DEFAULT,
     SIGNALS,
@@ -35,6 +36,8 @@ _FOLLOWED = tuple(name for name in SIGNALS if name not in ("healthy", "unhealthy
 
 _OF_WEB = ("requests", "in_flight", "p50", "p95", "p99")
 """Signals that the router tells, of the one process that it leads requests to."""
+
+_LATENCIES = ("p50", "p95", "p99")
 
 _LONGEST, _FINE = 86_400.0, 3000.0
 """Seconds that a step looks back at most, and those with periods of less than a minute: of what is older than an hour
@@ -81,7 +84,7 @@ def amount(metric: str, value: object, *, share: bool | None = None) -> float:
     text = str(value).strip()
     share = signal(metric).share if share is None else share
     try:
-        if metric in ("p50", "p95", "p99"):
+        if metric in _LATENCIES:
             found = sizes.seconds(value if isinstance(value, (int, float)) else text)
         elif share and text.endswith("%"):
             found = float(text[:-1]) / 100
@@ -89,10 +92,16 @@ def amount(metric: str, value: object, *, share: bool | None = None) -> float:
             found = math.nan if isinstance(value, bool) else float(text)
     except ValueError:
         found = math.nan
-    if not (math.isfinite(found) and found > 0) or (share and found > 1):
-        rule = 'a share above 0 and up to 1, such as 0.7 or "70%"' if share else "a number above 0"
-        raise ValueError(f"{metric}: expected {rule}, not {text}")
+    slow = metric in _LATENCIES and found >= SLOWEST
+    if not (math.isfinite(found) and found > 0) or (share and found > 1) or slow:
+        raise ValueError(f"{metric}: expected {_kind(metric, share=share)}, not {text}")
     return found
+
+
+def _kind(metric: str, *, share: bool) -> str:
+    if metric in _LATENCIES:
+        return f"a time above 0 and below {SLOWEST:g} s, the longest that is measured, such as 300ms"
+    return 'a share above 0 and up to 1, such as 0.7 or "70%"' if share else "a number above 0"
 
 
 def _threshold(metric: str, value: object) -> float:
@@ -113,6 +122,10 @@ def answerable(process: str, rules: Autoscale) -> None:
 
 def target(metric: str, value: object, own: Iterable[str] = ()) -> TargetRule:
     """A target rule; `own` are the signals that the app declares. Raises ValueError."""
+    if metric in SIGNALS and metric not in _FOLLOWED:
+        raise ValueError(
+            f"{metric} cannot be kept near a value, as more replicas do not lower it: a step can look at it"
+        )
     return TargetRule(metric=known(metric, (*_FOLLOWED, *own)), target=amount(metric, value))
 
 
@@ -141,6 +154,13 @@ def _no_switch(value: object) -> object:
     return value
 
 
+def _no_zero(value: object) -> object:
+    if value == 0 and not isinstance(value, bool):
+        raise ValueError("expected 1 or more, not 0: with [sleep] an app that nobody asks for runs nothing")
+    return value
+
+
+Least = Annotated[Number | None, BeforeValidator(_no_zero)]
 Threshold = Annotated[float | str | None, BeforeValidator(_no_switch)]
 
 
@@ -285,9 +305,15 @@ class TriggerTable(Table):
         if kind == "bytes" and self.Statistic != "Sum":
             factor /= _DATAPOINT
         bounds = (self.UpperThreshold, self.LowerThreshold)
+        if bounds == (None, None):
+            raise ValueError("give UpperThreshold, LowerThreshold, or both")
         upper, lower = (None if one is None else one * factor for one in bounds)
         if kind == "share" and (upper or 0) > 1:
             raise ValueError(f"UpperThreshold {self.UpperThreshold:g}: {self.MeasureName} is 100 Percent at most")
+        if kind == "time" and (upper or 0) >= SLOWEST:
+            raise ValueError(
+                f"UpperThreshold is {upper:g} s: latencies are measured up to {SLOWEST:g} s (is Unit right?)"
+            )
         return _ordered(
             StepRule(
                 metric=metric,
@@ -312,7 +338,7 @@ def _trigger(value: TriggerTable) -> TriggerTable:
 class AutoscaleTable(Table):
     """`[processes.NAME.autoscale]`. Without targets, steps and trigger: CPU is kept near 87 % of the limit."""
 
-    min: Number | None = None
+    min: Least = None
     """The least replicas there are, 1 to 100. Else 1."""
     max: Number | None = None
     """The most. Else 10."""
@@ -373,7 +399,15 @@ class AutoscaleTable(Table):
 
 def consistent(table: AutoscaleTable) -> AutoscaleTable:
     """The table, if its parts fit together. Raises ValueError."""
+    if trigger := table.trigger:
+        _same("min", table.min, "MinSize", trigger.MinSize)
+        _same("max", table.max, "MaxSize", trigger.MaxSize)
     _order(*table.bounds())
     if words := schedule.fight([one.rule() for one in table.schedule]):
         raise ValueError(words)
     return table
+
+
+def _same(name: str, one: int | None, other_name: str, other: int | None) -> None:
+    if one is not None and other is not None and one != other:
+        raise ValueError(f"{name} is {one} and {other_name} is {other}: give one of them")

@@ -32,6 +32,14 @@ def set_rules(
         list[str] | None,
         typer.Option("--step", metavar="KEY=VALUE;…", help="metric=p95; upper=800ms; add=2; period=1m; or none."),
     ] = None,
+    trigger: Annotated[
+        str,
+        typer.Option(
+            "--trigger",
+            metavar="KEY=VALUE;…",
+            help="MeasureName=CPUUtilization; UpperThreshold=60, as in .ebextensions.",
+        ),
+    ] = "",
     schedule: Annotated[
         list[str] | None,
         typer.Option("--schedule", metavar="KEY=VALUE;…", help="cron=0 8 * * mon-fri; min=4; lasts=10h; or none."),
@@ -58,7 +66,8 @@ def set_rules(
 
     said: dict[str, Any] = {
         "min": least, "max": most, "targets": _targets(target), "step": _tables(step, "--step"),
-        "schedule": _tables(schedule, "--schedule"), "in_window": in_window or None, "out_window": out_window or None,
+        "trigger": key_values(trigger, "--trigger") or None, "schedule": _tables(schedule, "--schedule"),
+        "in_window": in_window or None, "out_window": out_window or None,
         "tolerance": tolerance, "warm_up": warm_up or None, "max_alarm": max_alarm or None, "scale_in": scale_in,
     }  # fmt: skip
     given = {name: value for name, value in said.items() if value is not None}

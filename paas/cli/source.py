@@ -207,7 +207,7 @@ name = "{name}"
 # UpperBreachScaleIncrement = 1
 # LowerBreachScaleIncrement = -1
 # MinSize = 1
-# MaxSize = 4
+# MaxSize = 10
 # Cooldown = 360
 
 # [scripts]                          # each runs once, in a container of its own

@@ -18,6 +18,9 @@ ABSOLUTE = {"cpu_cores": "cores", "memory_bytes": "bytes"}
 BOOT = "boot"
 """Seconds from a replica's start until it was healthy: in the first sample after that, the mean of those that were."""
 
+SLOWEST = 30
+"""Seconds: what took longer is counted, and its latency taken as this."""
+
 PEAKS = ("cpu", "memory", "cpu_cores", "memory_bytes")
 """Values whose highest is kept beside the average when samples are taken together, as `memory_bytes_max`."""
 

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from paas.model.metrics import SLOWEST
 from paas.model.route import Traffic
 from paas.routers.traefik import render
 
 BUCKETS = (
     0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.65, 0.8,
-    1, 1.5, 2, 3, 5, 10, 30,
+    1, 1.5, 2, 3, 5, 10, SLOWEST,
 )  # fmt: skip
 """Seconds between which Traefik tells latencies apart: a half more each, so that a percentile is off by less than that
 where it lies between two, and nothing where a target is one of them."""

@@ -53,7 +53,7 @@ above = 0
         ("[alerts.a]\nmetric = 'p96'\nabove = 1", "there is no metric 'p96', did you mean p9"),
         ("[alerts.a]\nmetric = 'p95'", "give above, below, or both"),
         ("[alerts.a]\nabove = 1", "metric"),
-        ("[alerts.a]\nmetric = 'p95'\nabove = 'soon'", "p95: expected a number above 0, not soon"),
+        ("[alerts.a]\nmetric = 'p95'\nabove = 'soon'", "p95: expected a time above 0 and below 30 s"),
         ("[alerts.a]\nmetric = 'requests'\nabove = -1", "requests: expected a number above 0, not -1"),
         ("[alerts.a]\nmetric = 'requests'\nabove = nan", "requests: expected a number above 0, not nan"),
         ("[alerts.a]\nmetric = 'requests'\nabove = inf", "requests: expected a number above 0, not inf"),

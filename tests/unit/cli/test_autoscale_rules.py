@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from paas.model.autoscaling import Recorded
 from paas.model.custom_signal import Reading, Standing
-from paas.model.scaling import Decision, Sample
-from paas.requests.autoscale import ExplainAutoscale, ListAutoscale
-from paas.usecases.autoscale import AppRules, Explained
+from paas.model.scaling import Decision, Sample, StepRule
+from paas.requests.autoscale import ExplainAutoscale, ListAutoscale, SetAutoscale
+from paas.usecases.autoscale import AppRules, Explained, parsed
 from tests.unit.cli.conftest import Paas
 from tests.unit.server.stub import Running
 
@@ -40,3 +40,19 @@ def test_explain_ends_with_what_is_wrong_now(paas: Paas, server: Running) -> Non
         "signal mail has no value: web.1: GET /m answered 500, not 200",
         "signal part is read in part: 1 of 2 replicas gave no number; web.2: x",
     ]
+
+
+def test_a_trigger_of_elastic_beanstalk_is_sent_as_its_fields_say(paas: Paas, server: Running) -> None:
+    server.door.answers[SetAutoscale] = AppRules(app="shop", processes=())
+    said = "MeasureName=CPUUtilization; UpperThreshold=62.5; LowerBreachScaleIncrement=-2; MaxSize=8"
+    ran = paas("autoscale", "set", "web", "--trigger", said, "-a", "shop")
+    assert ran.code == 0, ran.err
+    (sent,) = [one for one, *_ in server.door.seen if isinstance(one, SetAutoscale)]
+    assert sent.table == {
+        "trigger": {
+            "MeasureName": "CPUUtilization", "UpperThreshold": "62.5", "LowerBreachScaleIncrement": -2, "MaxSize": 8,
+        }
+    }  # fmt: skip
+    assert parsed(sent.table).rules == (StepRule(
+        metric="cpu", upper=0.625, period=300.0, breach=300.0, remove=2, cooldown=360.0,
+    ),)  # fmt: skip
