@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
+from collections.abc import Sequence
 from itertools import pairwise
 from statistics import median_high
 from typing import Annotated, Any
@@ -32,6 +33,18 @@ _SHOWN = {
 }  # fmt: skip
 """What is drawn where it is known, in this order: label and lines of a terminal. Signals of the app's own follow."""
 
+_LABELS = {
+    **{key: label for key, (label, _) in _SHOWN.items()}, "p50": "p50, s", "p99": "p99, s", "boot": "boot, s",
+    "network_in": "net in, kB/s", "network_out": "net out, kB/s", "disk_read": "read, kB/s",
+    "disk_write": "written, kB/s", "memory_bytes": "memory, MB",
+}  # fmt: skip
+
+_FACTORS = {
+    "cpu": 100.0, "memory": 100.0, "memory_bytes": 1 / (1 << 20),
+    **dict.fromkeys(("network_in", "network_out", "disk_read", "disk_write"), 0.001),
+}  # fmt: skip
+"""What a value is multiplied by, to be in the unit of its label."""
+
 
 @app.command()
 def metrics(
@@ -42,6 +55,10 @@ def metrics(
         str, typer.Option("--process", metavar="NAME", help="One process or replica: web, web.1; else all processes.")
     ] = "",
     last: Annotated[str, typer.Option("--last", metavar="TIME", help="How far back: 10m, 1h, 7d.")] = "1h",
+    signals: Annotated[
+        list[str] | None,
+        typer.Option("--signal", metavar="NAME", help="Draw this: network_in, 5xx, unhealthy; again for more."),
+    ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Draw it again every few seconds.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -62,7 +79,7 @@ def metrics(
         elif as_json:
             put_json(answer)
         else:
-            _drawn(answer, clear=watch and sys.stdout.isatty())
+            _drawn(answer, signals or (), clear=watch and sys.stdout.isatty())
         if not watch:
             return
         time.sleep(EVERY)
@@ -88,7 +105,8 @@ def _line(answer: dict[str, Any]) -> None:
     print(json.dumps(answer), flush=True)
 
 
-def _drawn(answer: dict[str, Any], *, clear: bool) -> None:
+def _drawn(answer: dict[str, Any], chosen: Sequence[str] = (), *, clear: bool) -> None:
+    _known(answer, chosen)
     if clear:
         print("\x1b[H\x1b[2J", end="")
     if not any(one["samples"] for one in answer["series"]):
@@ -96,29 +114,45 @@ def _drawn(answer: dict[str, Any], *, clear: bool) -> None:
         return
     for one in answer["series"]:
         if one["samples"]:
-            _series(answer, one)
+            _series(answer, one, chosen)
     for line in troubled(answer["signals"]):
         put(line)
     sys.stdout.flush()
 
 
-def _series(answer: dict[str, Any], one: dict[str, Any]) -> None:
+def _known(answer: dict[str, Any], chosen: Sequence[str]) -> None:
+    """Raises UsageError for a signal that there is nothing of, naming those there are."""
+    there = sorted({key for one in answer["series"] for sample in one["samples"] for key in sample["values"]})
+    for name in chosen:
+        if there and name not in there:
+            raise UsageError(f"nothing was measured of {name!r} in that time", hint=f"known are {', '.join(there)}")
+
+
+def _series(answer: dict[str, Any], one: dict[str, Any], chosen: Sequence[str]) -> None:
     from paas.cli import plot
-    from paas.model.metrics import is_custom
 
     now = one["samples"][-1]
     put(f"{answer['app']} {one['name']}: {_now(now)}")
     columns = _columns(one["samples"], answer["since"], answer["until"])
-    replicas = "replicas", [_of(column, "") for column in columns], 2
-    named = [(label, key, height) for key, (label, height) in _SHOWN.items()]
-    own = sorted({key for sample in one["samples"] for key in sample["values"] if is_custom(key)})
-    named += [(key, key, 2) for key in own if not key.endswith("_max")]
-    drawn = [(label, [_of(column, key) for column in columns], height) for label, key, height in named]
-    for label, values, height in [replicas, *drawn] if "." not in one["name"] else drawn:
+    drawn = [(key, 3) for key in chosen] or _usual(one)
+    for key, height in drawn:
+        values = [_of(column, key) for column in columns]
         if not all(math.isnan(value) for value in values):
-            for line in plot.rows(label, values, height):
+            for line in plot.rows(_LABELS.get(key, key or "replicas"), values, height):
                 put(line)
     put(f"{'':>16} {time.strftime('%H:%M', time.localtime(answer['since']))}{'now':>{plot.WIDTH - 5}}")
+
+
+def _usual(one: dict[str, Any]) -> list[tuple[str, int]]:
+    """What is drawn of a process or replica where nothing is chosen; the empty key is the number of replicas."""
+    from paas.model.metrics import is_custom
+
+    own = sorted({key for sample in one["samples"] for key in sample["values"] if is_custom(key)})
+    replicas = [] if "." in one["name"] else [("", 2)]
+    return [
+        *replicas, *((key, height) for key, (_, height) in _SHOWN.items()),
+        *((key, 2) for key in own if not key.endswith("_max")),
+    ]  # fmt: skip
 
 
 def _columns(samples: list[dict[str, Any]], since: float, until: float) -> list[list[dict[str, Any]]]:
@@ -144,10 +178,10 @@ def _filled(columns: list[list[dict[str, Any]]]) -> list[list[dict[str, Any]]]:
 
 
 def _of(column: list[dict[str, Any]], key: str) -> float:
-    """The highest value of a column; shares in percent, replicas without a key; NaN: not known."""
+    """The highest value of a column, in the unit of its label; replicas without a key; NaN: not known."""
     values = [sample["values"].get(key) if key else sample["replicas"] for sample in column]
     known = [float(value) for value in values if value is not None]
-    return max(known, default=math.nan) * (100 if key in ("cpu", "memory") else 1)
+    return max(known, default=math.nan) * _FACTORS.get(key.removesuffix("_max"), 1.0)
 
 
 def _now(sample: dict[str, Any]) -> str:

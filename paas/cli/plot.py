@@ -41,12 +41,16 @@ def grouped(points: Sequence[Point], width: int) -> list[Sequence[Point]]:
 def rows(label: str, values: Sequence[float], height: int) -> Iterator[str]:
     """Bars `height` lines tall, eight steps a line; the highest value beside the first line. NaN: nothing known."""
     known = [value for value in values if not math.isnan(value)]
-    top = max(known, default=0.0) or 1.0
-    eighths = [0 if math.isnan(value) else math.ceil(value / top * height * 8 - 1e-9) for value in values]
+    top = max(known, default=0.0)
+    eighths = [0 if math.isnan(value) else math.ceil(value / (top or 1.0) * height * 8 - 1e-9) for value in values]
     for line in range(height - 1, -1, -1):
         bars = "".join(_BARS[min(8, max(0, one - line * 8))] for one in eighths)
-        side = f"{label} {top:.3g}" if line == height - 1 else ""
-        yield f"{side:>{_SIDE}} {bars}".rstrip()
+        side = f"{label} {_number(top)}" if known else label
+        yield f"{side if line == height - 1 else '':>{_SIDE}} {bars}".rstrip()
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
 
 
 def _length(seconds: float) -> str:

@@ -19,6 +19,8 @@ LONGEST = 100
 """Digits of a number that a query answers; those of a double are some 20."""
 SERIES = 1000
 """Lines of one metric that are looked at: more of them are no number to go by."""
+LINE = 16_384
+"""Characters of one of them: the parser's time grows with the square of that, ten seconds for a line of `LARGEST`."""
 
 
 def value_of(signal: CustomSignal, answer: bytes) -> float:
@@ -37,11 +39,13 @@ def of_prometheus(text: str, series: str) -> float:
     from prometheus_client.parser import text_string_to_metric_families
 
     name, _, labels = series.partition("{")
-    own = re.compile(re.escape(name) + r"[\s{]")
+    own = re.compile(r"[ \t]*" + re.escape(name) + r"[\s{]")
     # Only what is asked for: nothing else of the text can do harm.
     lines = [line for line in text.split("\n") if own.match(line)]
     if len(lines) > SERIES:
         raise ValueError(f"there are more than {SERIES} series of {name}")
+    if any(len(line) > LINE for line in lines):
+        raise ValueError(f"a line of {name} is longer than {LINE} characters")
     try:
         wanted = _labels(labels)
         families = list(text_string_to_metric_families("\n".join(lines) + "\n"))

@@ -69,4 +69,19 @@ def test_nothing_measured_is_said(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_rows_show_what_is_not_known_as_nothing() -> None:
     assert list(plot.rows("x", [math.nan, 1.0, math.nan], 1)) == [f"{'x 1':>16}  █"]
-    assert list(plot.rows("x", [math.nan], 1)) == [f"{'x 1':>16}"]
+    assert list(plot.rows("x", [math.nan], 1)) == [f"{'x':>16}"]
+
+
+def test_rows_say_what_the_highest_value_is() -> None:
+    assert list(plot.rows("x", [0.0, 0.0], 1)) == [f"{'x 0':>16}"]
+    assert list(plot.rows("x", [12_345.6], 1)) == [f"{'x 12346':>16} █"]
+
+
+def test_what_is_chosen_is_drawn_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    found = answer(3, cpu=0.5, network_out=25_000.0, memory_bytes=64 << 20, **{"5xx": 2.0})
+    metrics._drawn(found, ["5xx", "network_out", "memory_bytes"], clear=False)
+    lines = capsys.readouterr().out.splitlines()[1:-1]
+    assert [line[:16].strip() for line in lines if line[:16].strip()] == ["5xx 2", "net out, kB/s 25", "memory, MB 64"]
+    with pytest.raises(UsageError, match="nothing was measured of 'netork'") as refused:
+        metrics._drawn(found, ["netork"], clear=False)
+    assert refused.value.hint == "known are 5xx, cpu, memory_bytes, network_out"

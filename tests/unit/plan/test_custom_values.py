@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paas.model.custom_signal import Combine, CustomSignal
-from paas.plan.custom_values import LARGEST, SERIES, combined, of_json, of_prometheus, of_query, value_of
+from paas.plan.custom_values import LARGEST, LINE, SERIES, combined, of_json, of_prometheus, of_query, value_of
 
 TEXT = """# HELP jobs_waiting Jobs.
 # TYPE jobs_waiting gauge
 jobs_waiting{queue="mail"} 3
 jobs_waiting{queue="bills",of="ann \\"a\\" \\\\ b"} 4.5 1795424021000
-jobs_waiting_total 99
+  jobs_waiting_total\t99 \r
 other{queue="mail"} NaN
 this line is no metric at all }}}
 """
@@ -47,7 +47,8 @@ def test_a_series_is_found_by_name_and_labels_and_several_add_up(series: str, va
         ("waiting 1e308\nwaiting{a='b'} 1e308\n", "cannot be read"),
         ('waiting{a="b 3\n', "cannot be read"),
         ("waiting three\n", "cannot be read"),
-        ("waiting{" + '"' * 100_000, "cannot be read"),
+        ("waiting{" + '"' * (LINE - 8), "cannot be read"),
+        ("waiting{" + ",".join(f'a{at}="b"' for at in range(LINE // 6)) + "} 1", f"longer than {LINE} characters"),
         ("".join(f'waiting{{a="{i}"}} 1\n' for i in range(SERIES + 1)), f"more than {SERIES}"),
     ],
 )
