@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import NamedTuple
 
 from paas.errors import Denied, NotFound, PaasError
@@ -57,7 +58,8 @@ class Door:
     def of(cls, context: Context) -> Door:
         """The door of a wired platform."""
         journals = Journals(context.settings.home / "operations")
-        return cls(context, journals, AuditLog(context), Logins(context))
+        presence = Presence(partial(_pinned, context))
+        return cls(context, journals, AuditLog(context), Logins(context), presence)
 
     def run(self, request: Request, actor: Actor | str, emit: Emit, operation: str = "") -> object:
         """The answer: a dataclass, a tuple of them, or an iterator for a stream. Raises PaasError.
@@ -274,6 +276,15 @@ class Door:
             data={"request": type(request).__name__, **facts},
         )
         self.context.store.add_event(event, app_id, operation, who.name)
+
+
+def _pinned(context: Context, request: Request) -> Request:
+    """The request with its app's id for the name: what is open belongs to that app, also when it is renamed."""
+    name = str(getattr(request, "app", ""))
+    try:
+        return replace(request, app=context.store.app(name).id) if name else request  # type: ignore[type-var]
+    except NotFound:
+        return request
 
 
 def as_actor(actor: Actor | str) -> Actor:

@@ -25,17 +25,22 @@ class Visit:
     ended: bool = False
 
 
+def _as_it_is(request: Request) -> Request:
+    return request
+
+
 @dataclass(slots=True)
 class Presence:
-    """The visits that are open."""
+    """The visits that are open. `pinned` makes the thing itself of a name in a request: names change hands."""
 
+    pinned: Callable[[Request], Request] = _as_it_is
     _visits: set[Visit] = field(default_factory=set)
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
     @contextmanager
     def here(self, actor: Actor, request: Request, end: Callable[[], None]) -> Iterator[Visit]:
         """While it is open. The platform's own owner is never asked again."""
-        visit = Visit(actor, request, end)
+        visit = Visit(actor, self.pinned(request), end)
         with self._guard:
             self._visits.add(visit)
         try:

@@ -13,9 +13,9 @@ from paas.errors import Denied, NotLoggedIn, ServerUnavailable
 from paas.model.app import Operation
 from paas.model.events import Event
 from paas.model.people import Grant
-from paas.requests import git, platform
+from paas.requests import apps, git, platform
 from paas.requests.addons import FetchBackup
-from tests.unit.permissions.world import MINE, Waiting, World, client
+from tests.unit.permissions.world import BOSS, MINE, Waiting, World, ask, client
 from tests.unit.server.stub import eventually
 
 LARGE = 64 << 20
@@ -55,6 +55,30 @@ def test_an_open_session_ends_with_the_role_that_allowed_it(server: World) -> No
     person.join(20)
     terminal.left.set()
     assert [type(error) for error in ended] == [NotLoggedIn]
+
+
+def test_a_rename_keeps_nobody_in_whose_role_goes(server: World) -> None:
+    user, ended = server.user("zoe"), []
+    server.store.put_grant(Grant(app_id=MINE.id, role="deployer", user_id=user.id))
+    token, terminal = server.token(user), Waiting()
+
+    def fetch() -> None:
+        try:
+            client(server, token).session(git.GitSession(app="mine", service="upload-pack"), terminal)
+        except NotLoggedIn as error:
+            ended.append(error)
+
+    person = threading.Thread(target=fetch, daemon=True)
+    person.start()
+    eventually(lambda: b"0000" in terminal.shown)
+    ask(server, BOSS, apps.RenameApp(app="mine", name="other"))
+    server.door.review()
+    assert person.is_alive(), "the role is still there"
+    server.store.delete_grant(MINE.id, user_id=user.id)
+    server.door.review()
+    person.join(20)
+    terminal.left.set()
+    assert ended
 
 
 def test_an_open_stream_ends_with_the_token_or_the_user(server: World) -> None:
