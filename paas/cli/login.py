@@ -95,7 +95,7 @@ def whoami(as_json: JsonOption = False) -> None:
         put_json(answer)
         return
     limits = [] if answer["most"] == "owner" else [f"at most {answer['most']}"]
-    limits += [f"only {', '.join(answer['only']) or 'apps that are gone'}"] if answer["only"] is not None else []
+    limits += [f"only {', '.join(answer['only']) or 'apps not yours any more'}"] if answer["only"] is not None else []
     facts(
         [
             ("name", answer["name"]),

@@ -119,7 +119,6 @@ class RemoveMember(Request):
     """Take a user's or a team's role on an app away."""
 
     method, path, permission = "DELETE", "/apps/{app}/members", "owner"
-    team_fields: ClassVar[Mapping[str, Permission]] = {"team": "viewer"}
     app: Name
     user: str = ""
     team: str = ""

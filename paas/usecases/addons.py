@@ -6,7 +6,7 @@ Locks: the addon's first, then (inside `change_release`) the app's; never the ot
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -229,7 +229,7 @@ def detach_addon(context: Context, request: DetachAddon, act: Act) -> AddonBound
     with at.held(context, addon.id, f"{act.actor}: detach from {app.name}", act.emit):
         there = [found for found in context.store.attachments(app_id=app.id) if found.addon_id == addon.id]
         if not there:
-            apps = ", ".join(_app_names(context, addon)) or "no app"
+            apps = ", ".join(_told(context, app_ids(context.store, addon), act)) or "no app"
             raise Conflict(f"{addon.name} is not attached to {app.name}", hint=f"it is attached to: {apps}")
         release = _detach(context, addon, app, act)
     return _bound(addon, app, there[0].alias, release)
@@ -243,7 +243,7 @@ def destroy_addon(context: Context, request: DestroyAddon, act: Act) -> AddonDes
         raise UsageError(f"this destroys all data of {addon.name}", hint=f"confirm it: --confirm {addon.name}")
     with at.held(context, addon.id, f"{act.actor}: destroy", act.emit):
         addon = context.store.addon(addon.id)
-        refuse_in_use(context, addon)
+        refuse_in_use(context, addon, act)
         backup = _last_backup(context, addon, act) if request.backup else None
         for app_id in app_ids(context.store, addon):
             _detach(context, addon, context.store.app(app_id), act)
@@ -253,12 +253,14 @@ def destroy_addon(context: Context, request: DestroyAddon, act: Act) -> AddonDes
     return AddonDestroyed(name=addon.name, backup=backup)
 
 
-def refuse_in_use(context: Context, addon: Addon) -> None:
+def refuse_in_use(context: Context, addon: Addon, act: Act) -> None:
     """Raise Conflict while an app that does not own the addon uses it."""
-    others = [context.store.app(app_id).name for app_id in app_ids(context.store, addon) if app_id != addon.owner_app]
+    others = [app_id for app_id in app_ids(context.store, addon) if app_id != addon.owner_app]
     if others:
-        commands = "; ".join(f"paas addons detach {addon.name} --app {name}" for name in others)
-        raise Conflict(f"{addon.name} is in use by {', '.join(others)}", hint=f"detach it first: {commands}")
+        seen = [context.store.app(app_id).name for app_id in others if act.may(app_id)]
+        commands = "; ".join(f"paas addons detach {addon.name} --app {name}" for name in seen)
+        hint = f"detach it first: {commands}" if commands else "ask an owner of the platform to detach it"
+        raise Conflict(f"{addon.name} is in use by {', '.join(_told(context, others, act))}", hint=hint)
 
 
 def addon_shell(context: Context, request: AddonShell, act: Act, terminal: Terminal) -> int:
@@ -461,5 +463,7 @@ def _masked(addon: Addon, kind: AddonKind) -> str:
     return text
 
 
-def _app_names(context: Context, addon: Addon) -> list[str]:
-    return [context.store.app(app_id).name for app_id in app_ids(context.store, addon)]
+def _told(context: Context, ids: Collection[str], act: Act) -> list[str]:
+    """Names of apps, as far as who acts may see them."""
+    seen = [context.store.app(app_id).name for app_id in ids if act.may(app_id)]
+    return seen if len(seen) == len(ids) else [*seen, "an app of others"]

@@ -241,7 +241,7 @@ def destroy_app(context: Context, request: DestroyApp, act: Act) -> Destroyed:
     owned = [addon for addon in context.store.addons() if addon.owner_app == app.id]
     going = owned if request.addons else []
     for addon in going:
-        addons.refuse_in_use(context, addon)
+        addons.refuse_in_use(context, addon, act)
     scripts.predestroy(context, app, act, force=request.force)
     with context.locks.hold(app.id, f"{act.actor}: destroy", act.emit):
         context.store.want(app.id, 0)

@@ -115,7 +115,7 @@ class Logins:
         access = access_of(self.context, user) if user else _of_no_user(token)
         only = None if token.apps is None else _with_reviews(self.context, token.apps)
         limited = replace(access, most=token.role, only=only)
-        return _Known(token, limited, user.name if user else f"token {token.name}", changes)
+        return _Known(token, limited, user.name if user else name_of(token), changes)
 
     def _expired(self, token: Token) -> bool:
         return bool(token.expires_at) and token.expires_at <= self.context.clock.now()
@@ -143,6 +143,11 @@ def _with_reviews(context: Context, app_ids: tuple[str, ...]) -> frozenset[str]:
 def not_logged_in() -> NotLoggedIn:
     """One sentence for every cause: who guesses learns nothing."""
     return NotLoggedIn("not logged in", hint="paas login URL, or set PAAS_TOKEN; a token may have expired")
+
+
+def name_of(token: Token) -> str:
+    """Who acts by a token of no user. No user is called so."""
+    return f"token {token.name}"
 
 
 def _of_no_user(token: Token) -> Access:

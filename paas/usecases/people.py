@@ -99,7 +99,7 @@ class MemberLine:
 def who_am_i(context: Context, request: WhoAmI, act: Act) -> Me:
     """What the login is good for, as of now."""
     access = act.access
-    visible = {app.id: app.name for app in context.store.apps()}
+    visible = {app.id: app.name for app in context.store.apps() if access.on_app(app.id)}
     teams = {team.id: team.name for team in context.store.teams()}
     token = context.store.token(act.who.token_id) if act.who and act.who.token_id else None
     return Me(
@@ -113,7 +113,7 @@ def who_am_i(context: Context, request: WhoAmI, act: Act) -> Me:
         token_name=token.name if token else "",
         kind=token.kind if token else "",
         most=access.most,
-        only=None if access.only is None else tuple(sorted(visible.get(one, one) for one in access.only)),
+        only=None if access.only is None else tuple(sorted(visible[one] for one in access.only if one in visible)),
         expires_at=token.expires_at if token else 0.0,
     )
 
@@ -212,10 +212,11 @@ def show_team(context: Context, request: ShowTeam, act: Act) -> TeamShown:
 
 
 def destroy_team(context: Context, request: DestroyTeam, act: Act) -> TeamShown:
-    """Its apps stay; their owners stay owners."""
+    """Its apps stay; their owners stay owners. Raises Conflict when one of them would have none."""
     team = context.store.team(request.team)
     if request.confirm != team.name:
         raise UsageError(f"to destroy the team {team.name}, confirm with its name", hint=f"--confirm {team.name}")
+    _keep_owners(context, team, act)
     shown, members = _shown(context, team), _members(context, team.id)
     context.store.delete_team(team.id)
     _end_invites(context, members)
@@ -231,8 +232,10 @@ def put_team_member(context: Context, request: PutTeamMember, act: Act) -> TeamS
 
 
 def remove_team_member(context: Context, request: RemoveTeamMember, act: Act) -> TeamShown:
-    """What the user may by other ways stays."""
+    """What the user may by other ways stays. Raises Conflict for the last one of a team that alone owns an app."""
     team, user = context.store.team(request.team), context.store.user(request.user)
+    if _members(context, team.id) == {user.id}:
+        _keep_owners(context, team, act)
     context.store.delete_membership(team.id, user.id)
     _end_invites(context, {user.id})
     return _shown(context, team)
@@ -265,9 +268,12 @@ def put_member(context: Context, request: PutMember, act: Act) -> tuple[MemberLi
 
 
 def remove_member(context: Context, request: RemoveMember, act: Act) -> tuple[MemberLine, ...]:
-    """Raises Conflict when the app would have no owner left."""
+    """Raises Conflict when the app would have no owner left, NotFound for a team that has no role on it: which others
+    there are is for those who are in them."""
     app = context.store.app(request.app)
     user_id, team_id = _whose(context, request.user, request.team)
+    if team_id and not any(one.team_id == team_id for one in context.store.grants(app_id=app.id)):
+        raise words.nobody("team", request.team)
     _keep_an_owner(context, app, act, user_id=user_id, team_id=team_id)
     context.store.delete_grant(app.id, user_id=user_id, team_id=team_id)
     _end_invites(context, {user_id} if user_id else _members(context, team_id))
@@ -338,6 +344,13 @@ def _keep_an_owner(context: Context, app: App, act: Act, *, user_id: str = "", t
     mine = [one for one in owners if (one.user_id, one.team_id) == (user_id, team_id)]
     if mine and len(owners) == 1:
         raise Conflict(f"{app.name} would have no owner", hint="make somebody else owner first: paas members add")
+
+
+def _keep_owners(context: Context, team: Team, act: Act) -> None:
+    """Raise Conflict when an app is owned by nobody but this team, which goes or will be empty."""
+    for grant in context.store.grants(team_id=team.id):
+        if grant.role == "owner":
+            _keep_an_owner(context, context.store.app(grant.app_id), act, team_id=team.id)
 
 
 def _end_invites(context: Context, user_ids: Collection[str]) -> None:

@@ -36,7 +36,7 @@ from paas.store import words
 from paas.usecases.audit import note
 from paas.usecases.context import Act, Context
 from paas.usecases.domains import server_url
-from paas.usecases.logins import PREFIX
+from paas.usecases.logins import PREFIX, name_of
 from paas.usecases.people import new_user
 
 INVITE_PREFIX = "paasinvite"
@@ -126,7 +126,7 @@ def create_invite(context: Context, request: CreateInvite, act: Act) -> NewInvit
     invite_id, code, digest = new_secret(INVITE_PREFIX)
     now = context.clock.now()
     invite = Invite(
-        id=invite_id, digest=digest, name=name, created_by=act.actor, created_at=now,
+        id=invite_id, digest=digest, name=name, created_by=_inviter(act), created_at=now,
         expires_at=now + request.hours * 3600, role=request.role, user_id=known.id if known else "",
         app_id=app.id if app else "", app_role=request.app_role, team_id=team.id if team else "",
     )  # fmt: skip
@@ -139,7 +139,7 @@ def create_invite(context: Context, request: CreateInvite, act: Act) -> NewInvit
 
 
 def list_invites(context: Context, request: ListInvites, act: Act) -> tuple[InviteLine, ...]:
-    """Newest first; those that have expired are cleared away."""
+    """Newest first; those that have expired are cleared away. None for a token with limits."""
     apps = {app.id: app.name for app in context.store.apps()}
     teams = {team.id: team.name for team in context.store.teams()}
     _expire_invites(context)
@@ -149,7 +149,7 @@ def list_invites(context: Context, request: ListInvites, act: Act) -> tuple[Invi
             created_by=one.created_by, created_at=one.created_at, expires_at=one.expires_at,
         )
         for one in context.store.invites()
-        if _mine(one, act)
+        if _mine(one, act) and act.access.whole
     )  # fmt: skip
 
 
@@ -181,12 +181,13 @@ def accept_invite(context: Context, request: AcceptInvite, act: Act) -> NewToken
 
 
 def list_tokens(context: Context, request: ListTokens, act: Act) -> tuple[TokenLine, ...]:
-    """Newest first: one's own; of a user, or of all, for the platform's owner."""
+    """Newest first: one's own; of a user, or of all, for the platform's owner; a token with limits sees itself."""
     everything = act.access.on_platform() == "owner" and not (act.who and act.who.user_id and not request.user)
     if request.user and not everything:
         raise Denied("only an owner of the platform sees others' tokens")
     wanted = context.store.user(request.user).id if request.user else ("" if everything else _me(act))
-    found = context.store.tokens(user_id=wanted) if wanted or everything else _own(context, act)
+    listed = everything or (wanted and act.access.whole)
+    found = context.store.tokens(user_id=wanted) if listed else _itself(context, act)
     users = {user.id: user.name for user in context.store.users()}
     return tuple(_line(context, one, users.get(one.user_id, ""), act) for one in found)
 
@@ -210,20 +211,28 @@ def create_token(context: Context, request: CreateToken, act: Act) -> NewToken:
 
 
 def rotate_token(context: Context, request: RotateToken, act: Act) -> NewToken:
-    """The same token with another secret: what it may stays. Raises NotFound, also for others' tokens."""
-    token = _owned(context, request.token, act)
+    """The same token with another secret: what it may stays. Raises NotFound, also for others' tokens, UsageError for
+    one that has expired and would stay so."""
+    token, now = _owned(context, request.token, act), context.clock.now()
+    expires = now + request.days * DAY if request.days else token.expires_at
+    if expires and expires <= now:
+        raise UsageError("this token has expired", hint=f"say for how long: paas tokens rotate {token.id} --days 90")
     _, _, digest = fresh = new_secret(PREFIX)
     text = fresh[1].replace(fresh[0], token.id, 1)
-    expires = context.clock.now() + request.days * DAY if request.days else token.expires_at
     changed = replace(token, digest=digest, expires_at=expires)
     context.store.save_token(changed)
     user = context.store.user(token.user_id).name if token.user_id else ""
-    return _new(changed, text, user, _app_names(context, changed))
+    return _new(changed, text, user, _app_names(context, changed, act))
 
 
 def revoke_token(context: Context, request: RevokeToken, act: Act) -> None:
-    """It counts no more from now on; what it has open ends. Raises NotFound, also for others' tokens."""
-    context.store.delete_token(_owned(context, request.token, act).id)
+    """It counts no more from now on; what it has open ends, and what a token of no user invited. Raises NotFound, also
+    for others' tokens."""
+    token = _owned(context, request.token, act)
+    context.store.delete_token(token.id)
+    for invite in context.store.invites() if not token.user_id else ():
+        if invite.created_by == name_of(token):
+            context.store.delete_invite(invite.id)
 
 
 def logout(context: Context, request: Logout, act: Act) -> None:
@@ -293,8 +302,7 @@ def _owned(context: Context, token_id: str, act: Act) -> Token:
     return token
 
 
-def _own(context: Context, act: Act) -> tuple[Token, ...]:
-    """Of a token without a user: itself."""
+def _itself(context: Context, act: Act) -> tuple[Token, ...]:
     return (context.store.token(act.who.token_id),) if act.who and act.who.token_id else ()
 
 
@@ -302,8 +310,13 @@ def _me(act: Act) -> str:
     return act.who.user_id if act.who else ""
 
 
+def _inviter(act: Act) -> str:
+    """A user by name. Who is at the server's socket must not be taken for a user who is called the same."""
+    return f"{act.actor} at the server" if act.who and act.who.via == "socket" else act.actor
+
+
 def _mine(invite: Invite, act: Act) -> bool:
-    return act.access.on_platform() == "owner" or invite.created_by == act.actor
+    return act.access.on_platform() == "owner" or invite.created_by == _inviter(act)
 
 
 def _refuse_others(context: Context, invite: Invite, act: Act) -> None:
@@ -323,10 +336,11 @@ def _user(context: Context, name: str) -> User | None:
     return next((user for user in context.store.users() if user.name == name), None)
 
 
-def _app_names(context: Context, token: Token) -> tuple[str, ...] | None:
+def _app_names(context: Context, token: Token, act: Act) -> tuple[str, ...] | None:
+    """Those that who asks may see: a token may be for an app that its user has no role on any more."""
     if token.apps is None:
         return None
-    known = {app.id: app.name for app in context.store.apps()}
+    known = {app.id: app.name for app in context.store.apps() if act.may(app.id)}
     return tuple(known[one] for one in token.apps if one in known)
 
 
@@ -338,7 +352,7 @@ def _new(token: Token, text: str, user: str, apps: tuple[str, ...] | None) -> Ne
 
 def _line(context: Context, token: Token, user: str, act: Act) -> TokenLine:
     return TokenLine(
-        id=token.id, name=token.name, kind=token.kind, user=user, role=token.role, apps=_app_names(context, token),
+        id=token.id, name=token.name, kind=token.kind, user=user, role=token.role, apps=_app_names(context, token, act),
         created_by=token.created_by, created_at=token.created_at, expires_at=token.expires_at, used_at=token.used_at,
         used_from=token.used_from, current=act.who is not None and act.who.token_id == token.id,
     )  # fmt: skip
