@@ -222,11 +222,9 @@ def set_environment(context: Context, request: SetEnvironment, act: Act) -> Envi
     """Kept beside releases: nothing restarts. Raises UsageError for what cannot name an environment."""
     app = context.store.app(request.app)
     wanted = environment_name(request.environment) if request.environment else ""
-    with context.locks.hold(app.id, f"{act.actor}: set the environment", act.emit):
-        app = context.store.app(app.id)
-        before = context.store.setup(app.id)
-        context.store.put_setup(replace(before, environment=wanted))
-        counts = scripts.environment_of(context, app)
+    before = context.store.setup(app.id)
+    scripts.change_setup(context, app.id, environment=wanted)
+    counts = scripts.environment_of(context, app)
     return EnvironmentSet(app=app.name, environment=counts, said=wanted, changed=before.environment != wanted)
 
 

@@ -141,8 +141,7 @@ def _make_room(context: Context, original: _Original, name: str, act: Act) -> No
 
 def _made(context: Context, original: _Original, app: App, request: CloneApp, act: Act) -> Cloned:
     before = context.store.setup(original.app.id)
-    setup = Setup(app_id=app.id, environment=before.environment, cloning=original.app.id)
-    context.store.put_setup(setup)
+    context.store.put_setup(Setup(app_id=app.id, environment=before.environment, cloning=original.app.id))
     # A name of its own keeps the image for the clone, whatever becomes of the original.
     ref = _ref(context, app, original.release)
     context.builder.tag(original.release.image, ref)
@@ -151,7 +150,7 @@ def _made(context: Context, original: _Original, app: App, request: CloneApp, ac
     paused = _settings(context, original, app, act)
     release = _release(context, original, app, ref, act)
     # Data that was copied has had its postdeploy.
-    context.store.put_setup(replace(setup, cloning="", done=release.number if request.with_data else 0))
+    scripts.change_setup(context, app.id, cloning="", done=release.number if request.with_data else 0)
     _tell(context, original, app, act)
     fresh = context.store.app(app.id)
     return Cloned(
@@ -281,6 +280,6 @@ class ClonesLeft:
         if not setup.cloning or (release.image and release.status is ReleaseStatus.PENDING):
             return
         if release.kind is ReleaseKind.CLONE and release.status is ReleaseStatus.SUCCEEDED:
-            self.context.store.put_setup(replace(setup, cloning=""))
+            scripts.change_setup(self.context, app.id, cloning="")
             return
         _take_away(self.context, app, setup.cloning, Act("server", self.emit))

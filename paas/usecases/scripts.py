@@ -7,13 +7,14 @@ operation. The app's lock is not held meanwhile: what crashes is mended, what is
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from paas.errors import DeployFailed, PaasError, ScriptFailed
 from paas.execute import Lines
 from paas.model import shell
 from paas.model.app import App, ProcessSpec, Release, ReleaseStatus
-from paas.model.events import Event
-from paas.model.scripts import Scripts, chosen
+from paas.model.events import Event, silent
+from paas.model.scripts import Scripts, Setup, chosen
 from paas.model.service import HealthCheck, HealthKind, ServiceSpec
 from paas.plan.wanted import environment
 from paas.usecases.context import Act, Context
@@ -49,9 +50,13 @@ def scripts_of(context: Context, app: App, release: Release) -> Scripts:
     return chosen(release.scripts, environment_of(context, app))
 
 
-def lock_name(app_id: str) -> str:
-    """Held while an app's set-up is changed and `postdeploy` runs."""
-    return f"{POSTDEPLOY} {app_id}"
+def change_setup(context: Context, app_id: str, **changes: Any) -> Setup:
+    """Keep these changes of an app's set-up, and none that somebody else made meanwhile is lost: `postdeploy` may run
+    for minutes. Raises NotFound."""
+    with context.locks.hold(f"setup {app_id}", "a moment", silent):
+        done = replace(context.store.setup(app_id), **changes)
+        context.store.put_setup(done)
+        return done
 
 
 def postdeploy(context: Context, app: App, act: Act) -> ScriptRun | None:
@@ -59,7 +64,7 @@ def postdeploy(context: Context, app: App, act: Act) -> ScriptRun | None:
     and the next one runs it again. An app without one when it was first deployed has it behind it."""
     if context.store.setup(app.id).done:
         return None
-    with context.locks.hold(lock_name(app.id), f"{act.actor}: {POSTDEPLOY}", act.emit):
+    with context.locks.hold(f"{POSTDEPLOY} {app.id}", f"{act.actor}: {POSTDEPLOY}", act.emit):
         setup, app = context.store.setup(app.id), context.store.app(app.id)
         release = base_release(context.store, app)
         if setup.done or not _serves(release):
@@ -68,7 +73,7 @@ def postdeploy(context: Context, app: App, act: Act) -> ScriptRun | None:
         script = _Script(context, act, app, release, POSTDEPLOY)
         ran = script.run(command) if command else None
         if ran is None or not ran.failure:
-            context.store.put_setup(replace(setup, done=release.number))
+            change_setup(context, app.id, done=release.number)
     if ran is not None:
         script.tell(ran, f"v{release.number} serves; it runs again with the next deploy")
     return ran

@@ -24,7 +24,7 @@ from paas.usecases.config import change_config, checked
 from paas.usecases.context import Act, Context
 from paas.usecases.deploy import Deployed, Work, carried_out, prepared
 from paas.usecases.fetch import Fetched, fetched
-from paas.usecases.scripts import environment_of, lock_name
+from paas.usecases.scripts import change_setup, environment_of
 from paas.usecases.shape import Shape
 from paas.usecases.switch import base_release
 
@@ -110,11 +110,10 @@ def _made(context: Context, app: App | None, request: SetUpApp, act: Act) -> App
     if made is None:
         made = new_app(context, request.app, _coming_id(context, act), act)
         act.emit(Event(kind="note", app=made.name, message=f"created app {made.name}"))
-    if team is not None:
+    if team is not None and not context.store.grants(app_id=made.id, team_id=team.id):
         context.store.put_grant(Grant(app_id=made.id, role="deployer", team_id=team.id))
     if request.environment:
-        with context.locks.hold(lock_name(made.id), f"{act.actor}: set up", act.emit):
-            context.store.put_setup(replace(context.store.setup(made.id), environment=request.environment))
+        change_setup(context, made.id, environment=request.environment)
     return made
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -195,6 +196,19 @@ def test_an_app_that_is_there_is_given_another_environment_and_its_stages_back(p
     with pytest.raises(UsageError, match="cannot name an environment"):
         said("Not This")
     assert scripts.environment_of(platform.context, app) == "staging"
+
+
+def test_an_environment_that_is_set_while_postdeploy_runs_is_kept(platform: Parts) -> None:
+    class Meanwhile(dict[str, int]):
+        def get(self, process: str, default: int | None = None) -> Any:
+            if process == "postdeploy":
+                set_environment(platform.context, SetEnvironment(app="shop", environment="elsewhere"), platform.act)
+            return default
+
+    platform.engine.codes = Meanwhile()
+    deploy(platform, SEED)
+    app = platform.store.app("shop")
+    assert platform.store.setup(app.id) == Setup(app_id=app.id, environment="elsewhere", done=1)
 
 
 def test_an_environment_that_was_chosen_counts_before_the_stage(platform: Parts) -> None:

@@ -251,6 +251,9 @@ def test_a_team_gets_its_role_on_what_is_new(platform: Parts, repository: Reposi
     set_up(platform, repository, team="web")
     app = platform.store.app("shop")
     assert platform.store.grants(app_id=app.id) == (Grant(app_id=app.id, role="deployer", team_id="0web"),)
+    platform.store.put_grant(Grant(app_id=app.id, role="operator", team_id="0web"))
+    set_up(platform, repository, team="web")
+    assert platform.store.grants(app_id=app.id)[0].role == "operator", "given again it takes nothing away"
     with pytest.raises(NotFound):
         set_up(platform, repository, app="other", team="nobody")
 
