@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from paas.addons import kinds
 from paas.errors import Conflict, NotFound
 from paas.model.app import Addon, App, Attachment, Release, ReleaseKind
 from paas.model.events import Event, silent
@@ -20,7 +21,8 @@ from paas.usecases.config import check_size
 from paas.usecases.context import Act, Context
 from paas.usecases.pipelines import changing, place_of
 from paas.usecases.releases import change_release
-from paas.usecases.review_policy import bound_keys, seed_of
+from paas.usecases.review_policy import Seed, bound_keys, seeds_of
+from paas.usecases.scripts import change_setup
 from paas.usecases.steps import step
 from paas.usecases.switch import base_release
 
@@ -58,9 +60,8 @@ def _made(work: Preparation) -> App:
         if work.act.who is not None:
             note_new_app(context, work.act.who, app)
         context.store.add_app(app)
-    setup = context.store.setup(app.id)
-    if not setup.environment:
-        context.store.put_setup(replace(setup, environment=Stage.REVIEW.value))
+    if not context.store.setup(app.id).environment:
+        change_setup(context, app.id, environment=Stage.REVIEW.value)
     return app
 
 
@@ -132,16 +133,29 @@ def _seeded(work: Preparation, app: App) -> Review:
     context, review, parent = work.context, work.review, work.parent
     if not work.policy.seed or review.fork or review.seeded:
         return review
-    path, kind, name = seed_of(context, parent, work.policy)
-    own = [one for one in context.store.addons() if one.owner_app == app.id and one.kind == kind]
-    if not own:
-        raise Conflict(
-            f"the seed is of a {kind}, and {app.name} has none",
-            hint=f"attach one to {parent.name}, or leave out the seed: paas reviews enable -a {parent.name}",
-        )
-    with step(context, work.act.emit, f"seed {own[0].name} with {name}"):
-        restore_dump(context, own[0], path, name, work.act)
+    for seed in seeds_of(context, parent, work.policy):
+        own = _seeds(work, app, seed)
+        with step(context, work.act.emit, f"seed {own.name} with {seed.name}"):
+            restore_dump(context, own, seed.path, seed.name, work.act)
     return changed(context, review, seeded=True)
+
+
+def _seeds(work: Preparation, app: App, seed: Seed) -> Addon:
+    """Which addon of its own the seed is for: the one that stands for the addon it was taken of; else the one under the
+    usual alias of its kind, else any. Raises Conflict when there is none of that kind."""
+    store = work.context.store
+    fits = {one.id: one for one in store.addons() if one.owner_app == app.id and one.kind == seed.kind}
+    aliases = {one.alias: one.addon_id for one in store.attachments(app_id=app.id)}
+    model = [one.alias for one in store.attachments(app_id=work.parent.id) if one.addon_id == seed.addon_id]
+    for alias in (*sorted(model), kinds.kind(seed.kind).alias):
+        if (found := fits.get(aliases.get(alias, ""))) is not None:
+            return found
+    if fits:
+        return next(iter(fits.values()))
+    raise Conflict(
+        f"the seed is of a {seed.kind}, and {app.name} has none",
+        hint=f"attach one to {work.parent.name}, or leave out the seed: paas reviews enable -a {work.parent.name}",
+    )
 
 
 def changed(context: Context, review: Review, **changes: Any) -> Review:

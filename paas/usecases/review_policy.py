@@ -10,7 +10,7 @@ from paas.addons import kinds
 from paas.build.sizes import LEAST_MEMORY
 from paas.egress.policy import Policy
 from paas.errors import ConfigError, Conflict, NotFound, UsageError
-from paas.model.app import Addon, App, Release
+from paas.model.app import App, Release
 from paas.model.reviews import LATEST, UPLOADED, Cap, ReviewPolicy
 from paas.model.secret import Secret
 from paas.requests.reviews import DisableReviews, EnableReviews, ShowReviewPolicy
@@ -97,15 +97,26 @@ def seed_file(settings: Settings, app_id: str) -> Path:
     return settings.home / "seeds" / f"{app_id}.dump"
 
 
-def seed_of(context: Context, app: App, policy: ReviewPolicy) -> tuple[Path, str, str]:
-    """The dump, the kind of addon it is of, and what to call it. Raises NotFound when it is gone."""
-    mine = [one for one in context.store.addons() if one.owner_app == app.id]
-    if policy.seed == UPLOADED:
-        path = seed_file(context.settings, app.id)
-        if not path.is_file():
-            raise NotFound("the dump that was sent as seed is gone", hint=f"paas reviews enable -a {app.name} --seed …")
-        return path, _kind_of(path), UPLOADED
-    return _backup(context, app, mine, policy.seed)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seed:
+    """A dump to begin with: where it is, the kind of addon it is of, what to call it. `addon_id` is the parent's addon
+    it was taken of; empty for a dump that was sent."""
+
+    path: Path
+    kind: str
+    name: str
+    addon_id: str = ""
+
+
+def seeds_of(context: Context, app: App, policy: ReviewPolicy) -> tuple[Seed, ...]:
+    """What is restored: of `latest` the newest backup of each addon of the parent's own, else one. Raises NotFound when
+    it is gone."""
+    if policy.seed != UPLOADED:
+        return _backups(context, app, policy.seed)
+    path = seed_file(context.settings, app.id)
+    if not path.is_file():
+        raise NotFound("the dump that was sent as seed is gone", hint=f"paas reviews enable -a {app.name} --seed …")
+    return (Seed(path=path, kind=_kind_of(path), name=UPLOADED),)
 
 
 def bound_keys(release: Release) -> frozenset[str]:
@@ -136,18 +147,22 @@ def _check(context: Context, app: App, request: EnableReviews, own: Mapping[str,
     if request.upload and request.seed:
         raise UsageError("a seed is a backup or a dump, not both")
     if request.seed:
-        mine = [one for one in context.store.addons() if one.owner_app == app.id]
-        _backup(context, app, mine, request.seed)
+        _backups(context, app, request.seed)
 
 
-def _backup(context: Context, app: App, mine: list[Addon], wanted: str) -> tuple[Path, str, str]:
-    kept = [one for addon in mine for one in dumps_of(context, addon)]
-    kept.sort(key=lambda one: one[0].at, reverse=True)
-    for line, path in kept:
-        if wanted in (LATEST, line.id):
-            check_dump(line, path)
-            return path, line.kind, line.id
-    listed = ", ".join(line.id for line, _ in kept[:5])
+def _backups(context: Context, app: App, wanted: str) -> tuple[Seed, ...]:
+    mine = [one for one in context.store.addons() if one.owner_app == app.id]
+    kept = {addon.id: dumps_of(context, addon) for addon in mine}
+    chosen = [next(iter(dumps), None) for dumps in kept.values()] if wanted == LATEST else []
+    named = [one for dumps in kept.values() for one in dumps if one[0].id == wanted]
+    # Two addons may have been backed up in the same second, under the same id: each is what was asked for.
+    found = tuple(one for one in (*chosen, *named) if one is not None)
+    for line, path in found:
+        check_dump(line, path)
+    if found:
+        return tuple(Seed(path=path, kind=line.kind, name=line.id, addon_id=line.addon_id) for line, path in found)
+    newest = sorted((line.at, line.id) for dumps in kept.values() for line, _ in dumps)[:-6:-1]
+    listed = ", ".join(one for _, one in newest)
     raise NotFound(
         f"no backup {wanted[:80]!r} of the addons of {app.name}",
         hint=f"there are: {listed}" if listed else f"take one: paas db backup -a {app.name}",

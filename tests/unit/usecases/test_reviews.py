@@ -62,7 +62,8 @@ class Talking(MemoryEngine):
     ) -> int:
         code = super().exec(replica, command, Silent(), env)
         said = " ".join(command)
-        terminal.write(b"PGDMP of " + replica.encode() if "pg_dump" in said else b"{}")
+        magic = b"PGDMP" if "pg_dump" in said else b"REDIS" if "--rdb" in said else b""
+        terminal.write(magic + b" of " + replica.encode() if magic else b"{}")
         return code
 
 
@@ -151,7 +152,8 @@ def told(platform: Parts) -> list[str]:
 
 
 def database(platform: Parts, app: str = "shop", **changes: str) -> str:
-    return addons.create_addon(platform.context, CreateAddon(kind="postgres", app=app, **changes), platform.act).name
+    request = CreateAddon(**{"kind": "postgres", "app": app, **changes})
+    return addons.create_addon(platform.context, request, platform.act).name
 
 
 def test_what_keeps_one_from_being_opened_is_said_when_they_are_enabled(
@@ -395,6 +397,41 @@ def test_seeds_that_cannot_be_are_refused_when_they_are_named(platform: Parts, e
     with pytest.raises(ConfigError, match="no dump"):
         enable(upload=upload.finish())
     assert platform.store.review_policy("a1b2c3d4") is None
+
+
+def test_the_latest_backup_of_each_addon_goes_to_the_one_that_stands_for_it(
+    platform: Parts, enable: Callable[..., None]
+) -> None:
+    made = [database(platform), database(platform, alias="AAA_REPORTS"), database(platform, kind="redis")]
+    for name in (*made, made[1], made[0]):
+        platform.clock.sleep(10)
+        backups.backup_addon(platform.context, BackupAddon(addon=name), platform.act)
+    enable(seed="latest")
+    opened(platform)
+    review = platform.store.app("shop-better")
+    bound = {one.alias: platform.store.addon(one.addon_id).name for one in platform.store.attachments(app_id=review.id)}
+    newest = {
+        alias: said for alias in bound for said in platform.said("step") if said.startswith(f"seed {bound[alias]} ")
+    }
+    ids = {name: backups.backups_of(platform.context, name, platform.act)[0].id for name in made}
+    assert newest == {
+        "DATABASE": f"seed {bound['DATABASE']} with {ids[made[0]]}",
+        "AAA_REPORTS": f"seed {bound['AAA_REPORTS']} with {ids[made[1]]}",
+        "REDIS": f"seed {bound['REDIS']} with {ids[made[2]]}",
+    }
+
+
+def test_a_backup_of_the_second_database_goes_to_the_second(platform: Parts, enable: Callable[..., None]) -> None:
+    database(platform)
+    second = database(platform, alias="REPORTS")
+    kept = backups.backup_addon(platform.context, BackupAddon(addon=second), platform.act)
+    enable(seed=kept.id)
+    opened(platform)
+    review = platform.store.app("shop-better")
+    bound = {one.alias: platform.store.addon(one.addon_id).name for one in platform.store.attachments(app_id=review.id)}
+    assert [said for said in platform.said("step") if said.startswith("seed ")] == [
+        f"seed {bound['REPORTS']} with {kept.id}"
+    ]
 
 
 def test_a_seed_without_a_database_is_told(platform: Parts, enable: Callable[..., None]) -> None:
