@@ -33,8 +33,9 @@ class MemoryRuns(MemoryParts):
     def save_run(self, run: Run) -> None:
         if before := self.state.runs.runs.get(run.id):
             self.state.runs.runs[run.id] = replace(
-                before, status=run.status, release=run.release, due_at=run.due_at, started_at=run.started_at,
-                ended_at=run.ended_at, exit_code=run.exit_code, reason=run.reason, stopping=run.stopping,
+                before, status=run.status, release=run.release, command=run.command, time_limit=run.time_limit,
+                memory=run.memory, cpus=run.cpus, due_at=run.due_at, started_at=run.started_at, ended_at=run.ended_at,
+                exit_code=run.exit_code, reason=run.reason, stopping=run.stopping,
             )  # fmt: skip
 
     def run(self, app_id: str, run_id: str) -> Run:

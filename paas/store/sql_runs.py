@@ -20,7 +20,10 @@ KEPT_OF_PEOPLE = 200
 """And of an app's commands that people ran."""
 
 _OPEN = tuple(status.value for status in OPEN)
-_CHANGES = ("status", "release", "due_at", "started_at", "ended_at", "exit_code", "reason", "stopping")
+_CHANGES = (
+    "status", "release", "command", "time_limit", "memory", "cpus", "due_at", "started_at", "ended_at", "exit_code",
+    "reason", "stopping",
+)  # fmt: skip
 
 
 class SqlRuns(SqlFile):

@@ -128,6 +128,14 @@ def queued(app: App, job: CronJob, release: Release, *, actor: str, due_at: floa
     )  # fmt: skip
 
 
+def as_now(run: Run, job: CronJob, release: Release) -> Run:
+    """A run that waited, as the release that is wanted now says its job: command and limits belong to image and env."""
+    return replace(
+        run, command=what_runs(job, release), release=release.number, time_limit=job.time_limit, memory=job.memory,
+        cpus=job.cpus,
+    )  # fmt: skip
+
+
 def ask_to_end(context: Context, going: tuple[Run, ...], why: str) -> None:
     """Have these runs ended by whoever looks after them."""
     for run in going:

@@ -21,7 +21,7 @@ from paas.model.secret import Secret
 from paas.plan.due import LATE, Decision, upcoming, verdict
 from paas.usecases import run_output
 from paas.usecases.context import Context
-from paas.usecases.cron import ask_to_end, queued
+from paas.usecases.cron import as_now, ask_to_end, queued
 from paas.usecases.runs import GRACE, begin, deciding, spec_of, tell
 from paas.usecases.switch import base_release
 
@@ -209,12 +209,12 @@ class Scheduler:
             reason = f"v{release.number} has no job {run.job}"
             self._save(replace(run, status=RunStatus.SKIPPED, ended_at=now, reason=reason))
             return
-        running = replace(run, status=RunStatus.RUNNING, started_at=now, release=release.number)
+        running = replace(as_now(run, job, release), status=RunStatus.RUNNING, started_at=now)
         if not self._takes_turn(running):
             return
         env = {key: Secret(value) for key, value in job.env.items()}
-        command = shell.argv(run.command) if run.command else ()
-        spec = spec_of(self.context, app, release, run, command=command, env=env, process=job.process or "web")
+        command = shell.argv(running.command) if running.command else ()
+        spec = spec_of(self.context, app, release, running, command=command, env=env, process=job.process or "web")
         try:
             begin(self.context, running, spec)
         except PaasError as error:

@@ -66,10 +66,17 @@ def test_a_run_of_another_app_and_one_that_is_not_clear_are_refused(store: Store
 
 def test_only_what_becomes_of_a_run_changes(store: Store) -> None:
     store.add_run(run(1))
-    store.save_run(run(1, status=RunStatus.FAILED, exit_code=3, reason="why", ended_at=9.0, actor="eve", command="no"))
+    store.save_run(run(1, status=RunStatus.FAILED, exit_code=3, reason="why", ended_at=9.0, actor="eve", job="other"))
     kept = store.run(SHOP.id, "0001")
     assert (kept.status, kept.exit_code, kept.reason) == (RunStatus.FAILED, 3, "why")
-    assert (kept.actor, kept.command) == ("ann", "make 'it so'")
+    assert (kept.actor, kept.job) == ("ann", run(1).job)
+
+
+def test_a_run_that_waited_may_run_what_a_newer_release_says(store: Store) -> None:
+    store.add_run(run(1, status=RunStatus.QUEUED))
+    newer = run(1, status=RunStatus.RUNNING, release=7, command="make more", time_limit=9.0, memory=5, cpus=0.5)
+    store.save_run(newer)
+    assert store.run(SHOP.id, "0001") == newer
     store.save_run(run(77))
     assert len(store.runs()) == 1
 

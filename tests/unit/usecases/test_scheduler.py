@@ -88,6 +88,17 @@ def test_a_queued_firing_follows_the_run_before(platform: Parts, scheduler: Sche
     assert history(platform) == [("succeeded", 600.0), ("running", 1200.0)]
 
 
+def test_a_run_that_waits_begins_as_the_release_of_then_says(platform: Parts, scheduler: Scheduler) -> None:
+    job = replace(TIDY, overlap=Overlap.QUEUE, time_limit=3600)
+    deployed(platform, job, lasts=650.0)
+    passes(platform, scheduler, 1210, every=5)
+    deployed(platform, replace(job, command="make neat", memory=64 << 20, time_limit=60), lasts=650.0)
+    passes(platform, scheduler, 50, every=5)
+    (run, *_) = platform.store.runs(job="tidy")
+    assert (run.status, run.release, run.command) == (RunStatus.RUNNING, platform.store.app("shop").wanted, "make neat")
+    assert (run.memory, run.time_limit) == (64 << 20, 60)
+
+
 def test_a_replaced_run_ends_before_the_next_begins(platform: Parts, scheduler: Scheduler) -> None:
     deployed(platform, replace(TIDY, overlap=Overlap.REPLACE, time_limit=3600), lasts=None)
     passes(platform, scheduler, 1200, every=5)
