@@ -53,11 +53,6 @@ def send(
             with suppress(OSError):  # it is handed in, whatever becomes of the farewell
                 client.quit()
             return {recipient: code for recipient, (code, _) in refused.items()}
-        except smtplib.SMTPServerDisconnected as error:
-            # smtplib calls a socket that waited too long a server that hung up.
-            if isinstance(error.__context__, TimeoutError):
-                raise TimeoutError(str(error.__context__)) from error
-            raise
         finally:
             client.close()
 
