@@ -12,7 +12,7 @@ import pytest
 from paas.errors import Denied, NotLoggedIn, ServerUnavailable
 from paas.model.app import Operation
 from paas.model.events import Event
-from paas.model.people import Grant
+from paas.model.people import Grant, User
 from paas.requests import apps, git, platform
 from paas.requests.addons import FetchBackup
 from tests.unit.permissions.world import BOSS, MINE, Waiting, World, ask, client
@@ -34,9 +34,8 @@ class Slow(io.RawIOBase):
         return len(data)
 
 
-def test_an_open_session_ends_with_the_role_that_allowed_it(server: World) -> None:
-    user, ended = server.user("zoe"), []
-    server.store.put_grant(Grant(app_id=MINE.id, role="deployer", user_id=user.id))
+def fetching(server: World, user: User, ended: list[Denied]) -> tuple[threading.Thread, Waiting]:
+    """Somebody who fetches, and goes on until what they see ends; how it is refused then comes into `ended`."""
     token, terminal = server.token(user), Waiting()
 
     def fetch() -> None:
@@ -48,6 +47,13 @@ def test_an_open_session_ends_with_the_role_that_allowed_it(server: World) -> No
     person = threading.Thread(target=fetch, daemon=True)
     person.start()
     eventually(lambda: b"0000" in terminal.shown)
+    return person, terminal
+
+
+def test_an_open_session_ends_with_the_role_that_allowed_it(server: World) -> None:
+    user, ended = server.user("zoe"), list[Denied]()
+    server.store.put_grant(Grant(app_id=MINE.id, role="deployer", user_id=user.id))
+    person, terminal = fetching(server, user, ended)
     server.door.review()
     assert person.is_alive(), "nothing has changed"
     server.store.put_grant(Grant(app_id=MINE.id, role="viewer", user_id=user.id))
@@ -58,19 +64,9 @@ def test_an_open_session_ends_with_the_role_that_allowed_it(server: World) -> No
 
 
 def test_a_rename_keeps_nobody_in_whose_role_goes(server: World) -> None:
-    user, ended = server.user("zoe"), []
+    user, ended = server.user("zoe"), list[Denied]()
     server.store.put_grant(Grant(app_id=MINE.id, role="deployer", user_id=user.id))
-    token, terminal = server.token(user), Waiting()
-
-    def fetch() -> None:
-        try:
-            client(server, token).session(git.GitSession(app="mine", service="upload-pack"), terminal)
-        except NotLoggedIn as error:
-            ended.append(error)
-
-    person = threading.Thread(target=fetch, daemon=True)
-    person.start()
-    eventually(lambda: b"0000" in terminal.shown)
+    person, terminal = fetching(server, user, ended)
     ask(server, BOSS, apps.RenameApp(app="mine", name="other"))
     server.door.review()
     assert person.is_alive(), "the role is still there"
@@ -78,7 +74,7 @@ def test_a_rename_keeps_nobody_in_whose_role_goes(server: World) -> None:
     server.door.review()
     person.join(20)
     terminal.left.set()
-    assert ended
+    assert [type(error) for error in ended] == [NotLoggedIn]
 
 
 def test_an_open_stream_ends_with_the_token_or_the_user(server: World) -> None:
