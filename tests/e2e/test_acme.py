@@ -43,13 +43,21 @@ def certificate(platform: Platform, host: str) -> dict[str, Any]:
     return next((one for one in platform.json("certs") if one["host"] == host), {})
 
 
-def valid(platform: Platform, host: str) -> None:
-    """Wait until it has one."""
+def valid(platform: Platform, pebble: Pebble, host: str) -> None:
+    """Wait until it has one, and is answered with it: the router serves a certificate a moment after it wrote it."""
 
     def there() -> bool:
         return certificate(platform, host).get("status") in ("valid", "expiring")
 
+    def served() -> bool:
+        try:
+            connected(platform, host, ssl.create_default_context(cadata=pebble.roots())).close()
+        except ssl.SSLCertVerificationError:
+            return False
+        return True
+
     eventually(there, seconds=90, what=f"a certificate of {host}")
+    eventually(served, seconds=15, what=f"https with the certificate of {host}")
 
 
 def connected(platform: Platform, host: str, trust: ssl.SSLContext) -> http.client.HTTPSConnection:
@@ -100,7 +108,7 @@ def told(platform: Platform, kind: str, host: str) -> list[dict[str, Any]]:
 
 
 def test_the_platforms_host_gets_a_certificate_by_http_and_answers_by_https(served: Platform, pebble: Pebble) -> None:
-    valid(served, HOST)
+    valid(served, pebble, HOST)
     status, body = asked(served, pebble, HOST, "/health")
     assert (status, '"status":"ok"' in body.replace(" ", "")) == (200, True)
     assert served.json("status")["server"] == f"https://{HOST}:{served.tls_port}"
@@ -109,7 +117,7 @@ def test_the_platforms_host_gets_a_certificate_by_http_and_answers_by_https(serv
 
 
 def test_nobody_reaches_the_server_under_another_name_or_without_the_router(served: Platform, pebble: Pebble) -> None:
-    valid(served, HOST)
+    valid(served, pebble, HOST)
     status, _ = asked(served, pebble, HOST, "/apps", Host="evil.example.com")
     assert status in (404, 421)
     status, body = asked(served, pebble, HOST, "/apps", Paas_Router="x" * 64, X_Forwarded_For="1.2.3.4")
@@ -127,15 +135,15 @@ def test_nobody_reaches_the_server_under_another_name_or_without_the_router(serv
 def test_an_apps_domain_gets_one_too_and_only_then_http_redirects(served: Platform, pebble: Pebble) -> None:
     said = served.run("domains", "add", SHOP, "-a", "shop")
     assert "is asked for" in said.out + said.err, said.said
-    valid(served, SHOP)
+    valid(served, pebble, SHOP)
     status, _ = asked(served, pebble, SHOP)
     assert status == 200
     eventually(lambda: served.get(SHOP).status == 302, what="the redirect")
     assert any(one["tls"] for one in served.json("domains", "-a", "shop") if one["host"] == SHOP)
 
 
-def test_what_traefik_got_only_its_owner_can_read(served: Platform) -> None:
-    valid(served, HOST)
+def test_what_traefik_got_only_its_owner_can_read(served: Platform, pebble: Pebble) -> None:
+    valid(served, pebble, HOST)
     for path in (Path(served.environ["PAAS_HOME"]) / "traefik" / "issued").rglob("*"):
         assert path.stat().st_mode & 0o077 == 0, path
 
@@ -152,13 +160,13 @@ def test_a_refused_request_leaves_http_as_it_was_is_told_and_is_asked_again_when
     assert f"none of {BROKEN} could be had" in found.out
     pebble.forget(BROKEN)
     served.ok("certs", "request")
-    valid(served, BROKEN)
+    valid(served, pebble, BROKEN)
 
 
 def test_a_host_is_proven_by_tls_alone(served: Platform, pebble: Pebble) -> None:
     served.ok("certs", "auto", "on", "--challenge", "tls")
     served.ok("domains", "add", BY_TLS, "-a", "shop")
-    valid(served, BY_TLS)
+    valid(served, pebble, BY_TLS)
     assert asked(served, pebble, BY_TLS)[0] == 200
     served.ok("certs", "auto", "on", "--email", "b@example.com")
     assert 'acme = "tls"' in (Path(served.environ["PAAS_HOME"]) / "paas.conf.toml").read_text(), "it stays"
@@ -167,7 +175,7 @@ def test_a_host_is_proven_by_tls_alone(served: Platform, pebble: Pebble) -> None
 def test_a_renewal_that_fails_leaves_the_old_certificate_in_use_and_is_an_alarm(
     served: Platform, pebble: Pebble
 ) -> None:
-    valid(served, SHOP)
+    valid(served, pebble, SHOP)
     before = serial(served, SHOP)
     pebble.stop()
     try:

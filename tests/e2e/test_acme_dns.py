@@ -51,8 +51,8 @@ def zone(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 def test_one_wildcard_that_is_proven_by_dns_serves_all_apps(zone: Zone) -> None:
     platform = zone.platform
-    valid(platform, f"shop.{DOMAIN}")
-    valid(platform, f"blog.{DOMAIN}")
+    valid(platform, zone.pebble, f"shop.{DOMAIN}")
+    valid(platform, zone.pebble, f"blog.{DOMAIN}")
     assert certificate(platform, f"shop.{DOMAIN}")["names"] == [f"*.{DOMAIN}"]
     for app in ("shop", "blog"):
         assert asked(platform, zone.pebble, f"{app}.{DOMAIN}")[0] == 200
@@ -63,7 +63,7 @@ def test_one_wildcard_that_is_proven_by_dns_serves_all_apps(zone: Zone) -> None:
 
 def test_the_providers_password_is_where_its_owner_alone_can_read_it(zone: Zone) -> None:
     platform = zone.platform
-    valid(platform, f"shop.{DOMAIN}")
+    valid(platform, zone.pebble, f"shop.{DOMAIN}")
     traefik = f"{platform.instance}-traefik"
     seen = subprocess.run(["docker", "inspect", traefik], capture_output=True, text=True, check=True).stdout
     logs = subprocess.run(["docker", "logs", traefik], capture_output=True, text=True, check=True)
@@ -76,7 +76,7 @@ def test_the_providers_password_is_where_its_owner_alone_can_read_it(zone: Zone)
 
 def test_a_provider_that_refuses_leaves_what_there_is_and_is_told(zone: Zone) -> None:
     platform = zone.platform
-    valid(platform, f"shop.{DOMAIN}")
+    valid(platform, zone.pebble, f"shop.{DOMAIN}")
     before = serial(platform, f"shop.{DOMAIN}")
     zone.provider.closed = True
     platform.ok("domains", "add", OTHER, "-a", "shop")
@@ -87,5 +87,5 @@ def test_a_provider_that_refuses_leaves_what_there_is_and_is_told(zone: Zone) ->
     assert PASSWORD not in certificate(platform, OTHER)["message"]
     zone.provider.closed = False
     platform.ok("certs", "request")
-    valid(platform, OTHER)
+    valid(platform, zone.pebble, OTHER)
     assert asked(platform, zone.pebble, OTHER)[0] == 200
