@@ -201,7 +201,8 @@ def reconcile_addons(context: Context, emit: Emit, *, mend: bool = False, patien
     for addon in context.store.addons():
         try:
             with context.locks.try_hold(lock_name(addon.id), "reconcile", patience) as mine:
-                if mine:
+                # It may have been destroyed since the list was made.
+                if mine and addon.id in {known.id for known in context.store.addons()}:
                     _heal(context, addon, seen.get(spec_of(context, addon).key), emit, mend=mend)
         except PaasError as error:
             emit(Event(kind="warning", message=f"addon {addon.name}: {error.message}", data={"addon": addon.name}))

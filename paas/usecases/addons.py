@@ -196,13 +196,16 @@ def create_addon(context: Context, request: CreateAddon, act: Act) -> AddonBound
     name = _new_name(context, kind, app, request.name)
     alias = _new_alias(context, kind, name, app, request.alias) if app else ""
     base = context.stack.answer(Runtime(kind.runtime, request.version))
-    with context.locks.hold(f"addon name {name}", f"{act.actor}: create addon {name}", act.emit):
+    planned = _planned(context, kind, name, app, base.version)
+    reason = f"{act.actor}: create addon {name}"
+    # The addon's own lock, from beginning to end: whoever repairs must not start it while it is taken away again.
+    with context.locks.hold(f"addon name {name}", reason, act.emit), at.held(context, planned.id, reason, act.emit):
         _refuse_taken(context, name)
-        addon = _made(context, _planned(context, kind, name, app, base.version), base, act)
         try:
+            addon = _made(context, planned, base, act)
             release = _attach(context, addon, app, alias, act) if app else None
         except BaseException:
-            _unmake(context, addon, act)
+            _unmake(context, planned, act)
             raise
     return _bound(addon, app, alias, release)
 
@@ -284,18 +287,12 @@ def _planned(context: Context, kind: AddonKind, name: str, app: App | None, vers
 
 
 def _made(context: Context, planned: Addon, base: Base, act: Act) -> Addon:
-    """It, running, set up, and in the store. Nothing of it is left when a step fails."""
-    addon = planned
-    try:
-        with at.held(context, addon.id, f"{act.actor}: create", act.emit):
-            addon = replace(planned, image=at.prepared(context, planned, base, act))
-            with step(context, act.emit, f"start {addon.kind} {addon.version} as {addon.name}"):
-                replica = at.start(context, at.spec_of(context, addon, joining=addon.owner_app), act.emit)
-                at.run_all(context, addon, replica, kinds.kind(addon.kind).setup)
-            context.store.add_addon(addon)
-    except BaseException:
-        _unmake(context, addon, act)
-        raise
+    """It, running, set up, and in the store."""
+    addon = replace(planned, image=at.prepared(context, planned, base, act))
+    with step(context, act.emit, f"start {addon.kind} {addon.version} as {addon.name}"):
+        replica = at.start(context, at.spec_of(context, addon, joining=addon.owner_app), act.emit)
+        at.run_all(context, addon, replica, kinds.kind(addon.kind).setup)
+    context.store.add_addon(addon)
     return addon
 
 
