@@ -17,6 +17,8 @@ from paas.usecases.processes import deployed
 from paas.usecases.runs import RunShown, deciding, new_id, shown, what_runs
 from paas.usecases.switch import base_release
 
+BY_SCHEDULE = "cron"
+"""The actor of a run that nobody asked for."""
 NEXT = 5
 """Firings that are shown ahead."""
 

@@ -30,6 +30,8 @@ GRACE = 10.0
 """Seconds between SIGTERM and SIGKILL of a run that is ended."""
 MOST_AT_ONCE = 20
 """Detached commands of people that go on at once in an app."""
+MOST_OF_ONE = 40
+"""Those of one person, in all apps together: nobody gets the machine by having many apps."""
 LONGEST = 4000
 """Characters of a command that are kept."""
 HIDDEN = "(a command)"
@@ -74,12 +76,23 @@ def start_run(context: Context, request: StartRun, act: Act) -> RunShown:
     )  # fmt: skip
     spec = spec_of(context, app, release, run, command=argv(request.command), env=env)
     with deciding(context, app.id, act):
-        going = [one for one in context.store.runs(app_id=app.id, job="", open=True, limit=0) if one.detached]
-        if len(going) >= MOST_AT_ONCE:
-            raise Conflict(f"{len(going)} commands of {app.name} go on already", hint="end one: paas runs stop RUN")
-        context.store.add_run(run)
+        _add(context, app, run, act)
         begin(context, run, spec)
     return shown(app, run)
+
+
+def _add(context: Context, app: App, run: Run, act: Act) -> None:
+    """Write the run down, unless as many go on as may. Counting and writing is one at a time on the whole platform."""
+    with context.locks.hold("detached runs", "a moment", act.emit):
+        going = [one for one in context.store.runs(job="", open=True, limit=0) if one.detached]
+        here = sum(one.app_id == app.id for one in going)
+        if here >= MOST_AT_ONCE:
+            raise Conflict(f"{here} commands of {app.name} go on already", hint="end one: paas runs stop RUN")
+        own = sum(one.actor == run.actor for one in going)
+        if own >= MOST_OF_ONE:
+            message = f"{own} commands that {run.actor} started go on already"
+            raise Conflict(message, hint="end one: paas runs lists those of an app, paas runs stop RUN ends one")
+        context.store.add_run(run)
 
 
 def list_runs(context: Context, request: ListRuns, act: Act) -> tuple[RunShown, ...]:

@@ -21,7 +21,7 @@ from paas.model.secret import Secret
 from paas.plan.due import LATE, Decision, upcoming, verdict
 from paas.usecases import run_output
 from paas.usecases.context import Context
-from paas.usecases.cron import as_now, ask_to_end, queued
+from paas.usecases.cron import BY_SCHEDULE, as_now, ask_to_end, queued
 from paas.usecases.runs import GRACE, begin, deciding, spec_of, tell
 from paas.usecases.switch import base_release
 
@@ -184,7 +184,7 @@ class Scheduler:
     def _decided(
         self, app: App, release: Release, job: CronJob, decision: Decision, *, mark: CronMark, going: tuple[Run, ...]
     ) -> None:
-        run = queued(app, job, release, actor="cron", due_at=decision.due_at, why=decision.why)
+        run = queued(app, job, release, actor=BY_SCHEDULE, due_at=decision.due_at, why=decision.why)
         if decision.act == "skip":
             run = replace(run, status=RunStatus.SKIPPED, ended_at=self.context.clock.now())
         if decision.act == "replace":
@@ -205,8 +205,10 @@ class Scheduler:
         if run.due_at > now:
             return
         job = next((one for one in release.cron if one.name == run.job), None)
-        if job is None:
-            reason = f"v{release.number} has no job {run.job}"
+        by_itself = run.actor == BY_SCHEDULE or run.attempt > 1
+        paused = self._paused_by(app, run.job) if by_itself else ""
+        if job is None or paused:
+            reason = f"paused by {paused}" if paused else f"v{release.number} has no job {run.job}"
             self._save(replace(run, status=RunStatus.SKIPPED, ended_at=now, reason=reason))
             return
         running = replace(as_now(run, job, release), status=RunStatus.RUNNING, started_at=now)
@@ -266,11 +268,21 @@ class Scheduler:
         job = next((one for one in self._jobs_of(app) if one.name == run.job), None)
         if job is None or run.attempt > job.retries or run.status is RunStatus.INTERRUPTED:
             return
+        if self._paused_by(app, run.job) or self._waits(app, run.job):
+            return  # what waits already is the next try; one at most waits
         release = base_release(self.context.store, app)
         wait = RETRY * 2 ** (run.attempt - 1)
         again = queued(app, job, release, actor=run.actor, due_at=self.context.clock.now() + wait)
         again = replace(again, attempt=run.attempt + 1, reason=f"again after {run.id} failed")
         self.context.store.add_run(again)
+
+    def _paused_by(self, app: App, job: str) -> str:
+        """Who paused the job; empty: nobody."""
+        return next((mark.paused_by for mark in self.context.store.marks(app.id) if mark.job == job), "")
+
+    def _waits(self, app: App, job: str) -> bool:
+        open_runs = self.context.store.runs(app_id=app.id, job=job, open=True, limit=0)
+        return any(run.status is RunStatus.QUEUED for run in open_runs)
 
     # --- the hands ----------------------------------------------------------------------------------------------
 

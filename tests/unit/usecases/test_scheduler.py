@@ -12,12 +12,15 @@ from paas.engines.memory import Behaviour
 from paas.errors import Conflict, DeployFailed, NotFound
 from paas.model.app import App, ReleaseKind
 from paas.model.cron import CronJob, Missed, Overlap
+from paas.model.events import silent
 from paas.model.runs import Run, RunStatus
 from paas.requests.cron import ListCron, PauseCron, ResumeCron, RunCron, ShowCron
 from paas.requests.runs import ListRuns, ReadRunLogs, ShowRun, StartRun, StopRun
 from paas.requests.sessions import RunCommand
 from paas.usecases import cron, runs
+from paas.usecases.context import Act
 from paas.usecases.releases import change_release
+from paas.usecases.runs import MOST_AT_ONCE, MOST_OF_ONE
 from paas.usecases.scheduler import MOST_JOBS, Scheduler
 from paas.usecases.sessions import run_command
 from tests.unit.usecases.parts import GOOD, Parts, Screen
@@ -124,6 +127,41 @@ def test_a_failed_run_is_told_and_tried_again_only_where_that_is_asked(platform:
     told = [event for _, event in platform.store.events() if event.kind == "cron.failed"]
     assert len(told) == 3
     assert "tidy failed: it exited with code 4" in [event.message for event in told]
+
+
+def test_a_retry_gives_way_to_a_firing_that_waits_already(platform: Parts, scheduler: Scheduler) -> None:
+    job = replace(TIDY, overlap=Overlap.QUEUE, retries=3, time_limit=3600)
+    deployed(platform, job, lasts=650.0, once=4)
+    passes(platform, scheduler, 1270, every=5)
+    assert history(platform) == [("failed", 600.0), ("running", 1200.0)]
+
+
+def test_a_firing_that_waits_is_not_begun_once_its_job_is_paused(platform: Parts, scheduler: Scheduler) -> None:
+    job = replace(TIDY, overlap=Overlap.QUEUE, retries=3, time_limit=3600)
+    deployed(platform, job, lasts=650.0)
+    passes(platform, scheduler, 1240, every=5)
+    pause(platform, "tidy")
+    passes(platform, scheduler, 30, every=5)
+    assert history(platform) == [("succeeded", 600.0), ("skipped", 1200.0)]
+    assert platform.store.runs(job="tidy")[0].reason == "paused by ann"
+
+
+def test_a_retry_that_waits_is_not_begun_once_its_job_is_paused(platform: Parts, scheduler: Scheduler) -> None:
+    deployed(platform, replace(TIDY, retries=3), once=4)
+    passes(platform, scheduler, 610, every=5)
+    assert history(platform)[0] == ("failed", 600.0)
+    pause(platform, "tidy")
+    passes(platform, scheduler, 300, every=5)
+    assert [run.status.value for run in platform.store.runs(job="tidy")] == ["skipped", "failed"]
+
+
+def test_a_paused_job_is_run_by_hand_and_not_tried_again(platform: Parts, scheduler: Scheduler) -> None:
+    deployed(platform, replace(TIDY, retries=3), once=4)
+    passes(platform, scheduler, 1)
+    pause(platform, "tidy")
+    cron.run_cron(platform.context, RunCron(app="shop", job="tidy"), platform.act)
+    passes(platform, scheduler, 300, every=5)
+    assert [run.status.value for run in platform.store.runs(job="tidy")] == ["failed"]
 
 
 def test_a_run_that_ran_out_of_memory_says_so(platform: Parts, scheduler: Scheduler) -> None:
@@ -277,6 +315,34 @@ def test_a_detached_command_is_stopped_by_whoever_asks(platform: Parts, schedule
         runs.stop_run(platform.context, StopRun(app="shop", run=run.id), platform.act)
 
 
+def test_no_more_commands_of_an_app_go_on_at_once_than_may(platform: Parts, scheduler: Scheduler) -> None:
+    deployed(platform, lasts=10)
+    request = StartRun(app="shop", command=("x",))
+    for number in range(MOST_AT_ONCE):
+        runs.start_run(platform.context, request, Act(f"user-{number}", silent))
+    with pytest.raises(Conflict, match="20 commands of shop go on already"):
+        runs.start_run(platform.context, request, platform.act)
+    assert platform.engine.calls.count("begin run") == MOST_AT_ONCE == len(platform.store.runs(limit=0))
+    passes(platform, scheduler, 12)
+    runs.start_run(platform.context, request, platform.act)
+
+
+def test_nobody_has_more_commands_going_on_than_may_whatever_the_apps(platform: Parts, scheduler: Scheduler) -> None:
+    deployed(platform, lasts=10)
+    names = ("shop", "kiosk", "stall")
+    for number, name in enumerate(names[1:]):
+        platform.release(platform.app(name, f"0000000{number}", web=0))
+    allowed = [name for name in names for _ in range(MOST_AT_ONCE)][:MOST_OF_ONE]
+    for name in allowed:
+        runs.start_run(platform.context, StartRun(app=name, command=("x",)), platform.act)
+    request = StartRun(app="stall", command=("x",))
+    with pytest.raises(Conflict, match="40 commands that ann started go on already"):
+        runs.start_run(platform.context, request, platform.act)
+    runs.start_run(platform.context, request, Act("bob", silent))
+    passes(platform, scheduler, 12)
+    runs.start_run(platform.context, request, platform.act)
+
+
 def test_a_command_that_cannot_start_is_history_too(platform: Parts) -> None:
     deployed(platform)
 
@@ -309,6 +375,10 @@ def test_a_destroyed_app_ends_its_jobs_and_leaves_no_output(platform: Parts, sch
     platform.store.delete_app(app.id)
     scheduler.tidy()
     assert not folder.exists()
+
+
+def pause(platform: Parts, job: str) -> None:
+    cron.pause_cron(platform.context, PauseCron(app="shop", job=job), platform.act)
 
 
 def settled(scheduler: Scheduler) -> None:
