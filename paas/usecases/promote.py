@@ -27,7 +27,7 @@ from paas.usecases.switch import base_release
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promoted:
-    """What became of one target. `changed` False: it ran just that already, no release was made. `postdeploy` is what
+    """What became of one target. `changed` False: it runs just that already, no release was made. `postdeploy` is what
     became of that script (None: it was not to run)."""
 
     app: str
@@ -110,11 +110,20 @@ def _own_limits(process: ProcessSpec, base: Release) -> ProcessSpec:
 def _running(context: Context, app: App) -> Release:
     _refuse_review(context, app)
     release = base_release(context.store, app)
+    if release.image and release.status is ReleaseStatus.PENDING:
+        raise Conflict(
+            f"v{release.number} of {app.name} does not serve yet",
+            hint=f"promote it when it does: paas operations -a {app.name}",
+        )
     if not release.image or release.status is not ReleaseStatus.SUCCEEDED:
         raise Conflict(f"nothing runs in {app.name} that could be promoted", hint=f"paas deploy -a {app.name}")
+    _refuse_gone(context, app, release)
+    return release
+
+
+def _refuse_gone(context: Context, app: App, release: Release) -> None:
     if context.builder.find(release.image) is None:
         raise Conflict(f"the image of {app.name} v{release.number} is gone", hint=f"paas deploy -a {app.name} --force")
-    return release
 
 
 def _refuse_review(context: Context, app: App) -> None:
@@ -157,7 +166,7 @@ def _targets(context: Context, app: App, named: tuple[str, ...], act: Act, role:
 def _promoted(context: Context, app: App, running: Release, target: App, act: Act) -> Promoted:
     base = base_release(context.store, target)
     if _same(running, base):
-        return Promoted(app=target.name, release=target.wanted, url=app_url(context, target), changed=False)
+        return _unchanged(context, target)
     _check_config(app, running, target, base)
     if lacking := sorted(running.config.keys() - base.config.keys()):
         message = f"{target.name} has no {', '.join(lacking)}, which {app.name} has"
@@ -165,7 +174,10 @@ def _promoted(context: Context, app: App, running: Release, target: App, act: Ac
     ref = f"{context.settings.instance}/{target.id}:{running.image.removeprefix('sha256:')[:12]}"
 
     def change(base: Release) -> Release:
+        if _same(running, base):
+            raise _Done  # somebody else promoted it while this waited for its turn
         _check_config(app, running, target, base)
+        _refuse_gone(context, app, running)
         # A name of its own keeps the image for the target when the source collects or goes away. It is given under the
         # target's lock: a deploy there that ends meanwhile would collect a name that no release has.
         context.builder.tag(running.image, ref)
@@ -184,10 +196,21 @@ def _promoted(context: Context, app: App, running: Release, target: App, act: Ac
             change=change,
             release_command=True,
         )
+    except _Done:
+        return _unchanged(context, target)
     finally:
         images.collect(context, target, act.emit, operation=act.operation)
     ran = scripts.postdeploy(context, target, act)
     return Promoted(app=target.name, release=release.number, url=app_url(context, target), postdeploy=ran)
+
+
+class _Done(Exception):
+    """The target runs just that already."""
+
+
+def _unchanged(context: Context, target: App) -> Promoted:
+    fresh = context.store.app(target.id)
+    return Promoted(app=fresh.name, release=fresh.wanted, url=app_url(context, fresh), changed=False)
 
 
 def _check_config(app: App, running: Release, target: App, base: Release) -> None:
@@ -215,9 +238,11 @@ def _same(running: Release, base: Release) -> bool:
 
 
 def _stage_differences(context: Context, app: App, target: App) -> tuple[Difference, ...]:
-    """Of the releases, and of what is attached: by alias, kind and version. Which addon it is, is each app's own."""
+    """Of what the target would run, of config vars by key, and of what is attached: by alias, kind and version. Which
+    addon it is, is each app's own."""
     before, after = (base_release(context.store, one) for one in (target, app))
-    found = differences(_comparable(before), _comparable(after))
+    coming = replace(promotion(after, before, before.image_ref), config=after.config)
+    found = differences(_comparable(before), _comparable(coming))
     lacking = [key for key in after.requires if key not in before.config]
     required = [Difference(what=f"requires config {key}", before="", after="not set there") for key in lacking]
     old, new = _attached(context, target), _attached(context, app)

@@ -8,10 +8,11 @@ Releases happen in the order in which the lock is taken, not in the order in whi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from paas.errors import Conflict, NotFound
 from paas.model.app import App, ProcessSpec, Release, ReleaseKind, ReleaseStatus
+from paas.model.scaling import Autoscale, ScheduleRule, StepRule, TargetRule
 from paas.plan import alerts
 from paas.requests.deploys import ListReleases, Rollback, ShowRelease
 from paas.usecases.bindings import bound
@@ -201,7 +202,8 @@ def rollback(context: Context, request: Rollback, act: Act) -> Changed:
 
 
 def differences(before: Release | None, after: Release) -> tuple[Difference, ...]:
-    """What `after` changed: image, source version, port, processes, limits, config keys, domains, addons."""
+    """What `after` changed: image, source version, port, processes, limits, rules of autoscaling, config keys, domains,
+    addons."""
     old, new = _facts(before), _facts(after)
     found = [
         Difference(what=key, before=old.get(key, ""), after=new.get(key, ""))
@@ -236,7 +238,24 @@ def _facts(release: Release | None) -> dict[str, str]:
             f"{process.name} health": _health(process.health.kind.value, process.health.path, process.health.command),
             f"{process.name} stop_grace": f"{process.stop_grace:g} s",
         }
+        if process.autoscale:
+            facts[f"{process.name} autoscale"] = _rules(process.autoscale)
     return facts
+
+
+def _rules(rules: Autoscale) -> str:
+    """`1 to 7, requests 20`: bounds, targets, and whatever else is not as it is by default."""
+    targets = [f"{rule.metric} {rule.target:g}" for rule in rules.rules if isinstance(rule, TargetRule)]
+    steps = [f"step ({_unusual(rule)})" for rule in rules.rules if isinstance(rule, StepRule)]
+    schedules = [f"schedule ({_unusual(rule)})" for rule in rules.schedules]
+    others = _unusual(replace(rules, least=1, most=10, rules=(), schedules=()))
+    return ", ".join(filter(None, (f"{rules.least} to {rules.most}", *targets, *steps, *schedules, others)))
+
+
+def _unusual(rule: Autoscale | StepRule | ScheduleRule) -> str:
+    """Its fields that are not as they are by default."""
+    said = ((one, getattr(rule, one.name)) for one in fields(rule))
+    return ", ".join(f"{one.name} {value}" for one, value in said if value != one.default)
 
 
 def _config_differences(before: Release | None, after: Release) -> tuple[Difference, ...]:

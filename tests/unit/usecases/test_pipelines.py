@@ -5,16 +5,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from paas.errors import ConfigError, Conflict, Denied, DeployFailed, NotFound, PaasError, UsageError
-from paas.model.app import Addon, App, Attachment, ReleaseKind, ReleaseStatus
+from paas.model.app import Addon, App, Attachment, ProcessSpec, ReleaseKind, ReleaseStatus
 from paas.model.events import silent
 from paas.model.people import Access, Actor
 from paas.model.pipeline import Place, Stage
 from paas.model.reviews import Review
+from paas.model.scaling import Autoscale, TargetRule
+from paas.model.secret import Secret
 from paas.model.service import Limits
+from paas.model.sleep import Sleep
 from paas.requests.apps import DestroyApp
 from paas.requests.config import ChangeConfig
 from paas.requests.pipelines import (
@@ -31,6 +35,7 @@ from paas.usecases.apps import destroy_app
 from paas.usecases.config import change_config
 from paas.usecases.context import Act
 from paas.usecases.promote import diff_pipeline, promote_app
+from paas.usecases.releases import Difference
 from paas.usecases.switch import ENDED, command_progress
 from tests.unit.usecases.parts import BAD, BETTER, GOOD, Parts
 
@@ -51,6 +56,17 @@ def stages(platform: Parts) -> tuple[App, App]:
 
 def set_config(platform: Parts, app: App, **values: str) -> None:
     change_config(platform.context, ChangeConfig(app=app.name, set=values), platform.act)
+
+
+def released(platform: Parts, app: App, **changes: Any) -> None:
+    """A release that serves, which differs from the last in this."""
+    changed = replace(platform.store.releases(app.id)[0], status=ReleaseStatus.PENDING, **changes)
+    platform.store.save_release(replace(platform.store.add_release(changed), status=ReleaseStatus.SUCCEEDED))
+
+
+def diffed(platform: Parts) -> tuple[Difference, ...]:
+    (found,) = diff_pipeline(platform.context, DiffPipeline(app="tried"), platform.act)
+    return found.changes
 
 
 def promote(platform: Parts, *to: str) -> None:
@@ -83,6 +99,15 @@ def test_limits_of_the_target_stay(platform: Parts, stages: tuple[App, App]) -> 
     platform.release(tried, BETTER)
     promote(platform)
     assert platform.store.release(live.id, 3).processes[0].limits == mine
+
+
+def test_sleep_of_each_app_stays_its_own(platform: Parts, stages: tuple[App, App]) -> None:
+    tried, live = stages
+    platform.store.put_sleep(Sleep(app_id=tried.id, after=60.0, since=1.0, by_file=True))
+    platform.release(tried)
+    promote(platform)
+    assert platform.store.sleep(live.id) is None
+    assert platform.running(live) == {"web v1": 1}
 
 
 def test_the_release_command_runs_at_the_target(platform: Parts, stages: tuple[App, App]) -> None:
@@ -144,6 +169,85 @@ def test_differences_name_config_vars_and_never_show_values(platform: Parts, sta
     assert {"image", "config TRACE", "web command"} <= {change.what for change in found.changes}
     assert "config MODE" not in {change.what for change in found.changes}
     assert "hidden" not in repr(found)
+
+
+def test_differences_are_those_that_a_promotion_makes_and_no_others(platform: Parts, stages: tuple[App, App]) -> None:
+    tried, live = stages
+    platform.release(live)
+    platform.release(tried)
+    roomy = replace(platform.store.release(tried.id, 1).processes[0], limits=Limits(memory=123_000_000))
+    ruled = replace(roomy, autoscale=Autoscale(most=7, rules=(TargetRule(metric="requests", target=20),)))
+    released(platform, tried, processes=(ruled, ProcessSpec(name="worker", command="run worker")))
+    before = {change.what: change for change in diffed(platform)}
+    assert before["web autoscale"].after == "1 to 7, requests 20"
+    assert "worker command" in before
+    assert "web memory" not in before, "limits of what is there already stay"
+    promote(platform)
+    assert diffed(platform) == ()
+
+
+def test_differences_of_config_are_left_to_the_target_after_a_promotion_too(
+    platform: Parts, stages: tuple[App, App]
+) -> None:
+    tried, live = stages
+    set_config(platform, tried, MODE="test", TRACE="1")
+    set_config(platform, live, MODE="live", OWN="1")
+    platform.release(tried)
+    promote(platform)
+    assert [(change.what, bool(change.before), bool(change.after)) for change in diffed(platform)] == [
+        ("config OWN", True, False), ("config TRACE", False, True),
+    ]  # fmt: skip
+
+
+def test_what_is_on_its_way_is_not_promoted(platform: Parts, stages: tuple[App, App]) -> None:
+    tried, live = stages
+    platform.release(tried)
+    platform.store.add_release(replace(platform.store.release(tried.id, 1), status=ReleaseStatus.PENDING))
+    with pytest.raises(Conflict, match="v2 of tried does not serve yet") as caught:
+        promote(platform)
+    assert caught.value.hint == "promote it when it does: paas operations -a tried"
+    assert platform.store.releases(live.id) == ()
+
+
+def test_an_image_that_goes_while_a_promotion_waits_for_its_turn_is_missed_in_words(
+    platform: Parts, stages: tuple[App, App]
+) -> None:
+    tried, live = stages
+    platform.release(live, BETTER)
+    ref = platform.release(tried).image_ref
+    with platform.context.locks.hold(live.id, "a deploy", silent):
+        aside = Aside(lambda act: promote_app(platform.context, PromoteApp(app="tried"), act))
+        assert aside.waits.wait(30)
+        platform.builder.remove(ref)
+    error = aside.end()
+    assert isinstance(error, Conflict)
+    assert error.message == "the image of tried v1 is gone"
+    assert (platform.serving(live), platform.store.app("live").wanted) == ({BETTER}, 1)
+
+
+def test_the_second_of_two_who_promote_the_same_finds_it_done(platform: Parts, stages: tuple[App, App]) -> None:
+    tried, live = stages
+    platform.release(tried)
+    with platform.context.locks.hold(live.id, "a promotion", silent):
+        asides = [Aside(lambda act: promote_app(platform.context, PromoteApp(app="tried"), act)) for _ in range(2)]
+        assert all(aside.waits.wait(30) for aside in asides)
+    assert [aside.end() for aside in asides] == [None, None]
+    assert [release.number for release in platform.store.releases(live.id)] == [1]
+
+
+def test_a_promotion_that_waits_for_a_deploy_there_builds_on_what_that_left(
+    platform: Parts, stages: tuple[App, App]
+) -> None:
+    tried, live = stages
+    platform.release(live, BETTER)
+    platform.release(tried)
+    with platform.context.locks.hold(live.id, "a deploy", silent):
+        aside = Aside(lambda act: promote_app(platform.context, PromoteApp(app="tried"), act))
+        assert aside.waits.wait(30)
+        released(platform, live, config={"SET": Secret("meanwhile")}, domains=("shop.example",))
+    assert aside.end() is None
+    last = platform.store.releases(live.id)[0]
+    assert (last.number, last.image, last.domains, set(last.config)) == (3, GOOD, ("shop.example",), {"SET"})
 
 
 def test_what_the_source_requires_must_be_set_at_the_target(platform: Parts, stages: tuple[App, App]) -> None:
