@@ -133,6 +133,10 @@ class Platform:
         wanted = [f"label=paas.instance={self.instance}", *filters]
         return self._docker("ps", "-a", "--format", "{{.Names}}", wanted=wanted).split()
 
+    def volumes(self) -> set[str]:
+        """Names of this platform's volumes."""
+        return set(self._docker("volume", "ls", "-q", wanted=[f"label=paas.instance={self.instance}"]).split())
+
     def close(self) -> None:
         """Take away every app, the platform, and whatever carries its label on the Engine."""
         for app in json.loads(self.run("apps", "--json").out or "[]"):

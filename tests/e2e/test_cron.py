@@ -28,7 +28,16 @@ name = "long"
 schedule = "0 0 1 1 *"
 command = "echo began; sleep 300"
 time_limit = "200s"
+""" + "".join(
+    f"""
+[[cron]]
+name = "{policy}"
+schedule = "0 0 1 1 *"
+command = "echo began; sleep 300"
+overlap = "{policy}"
 """
+    for policy in ("skip", "queue", "replace")
+)
 
 
 @pytest.fixture(scope="module")
@@ -95,3 +104,32 @@ def test_a_run_goes_on_while_the_server_is_killed_and_is_found_again(timed: Plat
     done = ended(timed, run_id)
     assert (done["status"], done["reason"].partition(" by ")[0]) == ("stopped", "stopped")
     assert timed.ok("cron", "logs", run_id, "-a", APP) == "began\n"
+
+
+def test_a_run_meets_the_one_before_as_its_job_says(timed: Platform) -> None:
+    first = {policy: begun(timed, policy) for policy in ("skip", "queue", "replace")}
+    assert "skip goes on" in timed.fails(4, "cron", "run", "skip", "-a", APP)
+    second = {policy: timed.ok("cron", "run", policy, "-a", APP).strip() for policy in ("queue", "replace")}
+    assert ended(timed, first["replace"])["reason"].startswith("replaced: ")
+    eventually(lambda: run(timed, second["replace"])["status"] == "running", seconds=60)
+    assert [run(timed, one)["status"] for one in (first["queue"], second["queue"])] == ["running", "queued"]
+    assert "one run of queue waits already" in timed.fails(4, "cron", "run", "queue", "-a", APP)
+    timed.ok("runs", "stop", first["queue"], "-a", APP)
+    eventually(lambda: run(timed, second["queue"])["status"] == "running", seconds=60)
+    for one in (first["skip"], second["queue"], second["replace"]):
+        timed.ok("runs", "stop", one, "-a", APP)
+        assert ended(timed, one)["status"] == "stopped"
+
+
+def test_an_app_is_destroyed_while_commands_of_it_go_on(timed: Platform) -> None:
+    begun(timed, "skip")
+    timed.ok("run", "-a", APP, "--detach", "--", "sleep 300")
+    timed.ok("destroy", APP, "--confirm", APP)
+    assert [name for name in timed.containers() if f"-{APP}-" in name] == []
+
+
+def begun(platform: Platform, job: str) -> str:
+    """A run of the job that has said so."""
+    run_id = platform.ok("cron", "run", job, "-a", APP).strip()
+    eventually(lambda: "began" in platform.ok("runs", "logs", run_id, "-a", APP), seconds=60, what=job)
+    return run_id

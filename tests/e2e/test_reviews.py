@@ -142,6 +142,22 @@ def test_a_branch_is_opened_by_hand_and_goes_with_the_branch(
     eventually(lambda: status(platform, name) == "gone", seconds=120, what="its end")
 
 
+def test_one_whose_time_is_over_goes_with_its_database_while_a_command_of_it_runs(
+    platform: Platform, work: Work, hook: dict[str, Any]
+) -> None:
+    before = platform.volumes()
+    work.git("branch", "--force", "short", "main")
+    platform.ok("reviews", "open", "short", "-a", "shop", timeout=600)
+    assert len(platform.volumes()) > len(before)
+    platform.ok("run", "--detach", "-a", "shop-short", "--", "sleep 600")
+    platform.ok("reviews", "extend", "shop-short", "--by", "1m", "-a", "shop")
+    eventually(lambda: status(platform, "shop-short") == "gone", seconds=150, what="its end")
+    assert platform.volumes() == before
+    assert [name for name in platform.containers() if "shop-short" in name] == []
+    told = [event["kind"] for event in platform.json("events", "-a", "shop") if event["kind"].startswith("review.")]
+    assert told[-3:] == ["review.expires", "review.expired", "review.closed"]
+
+
 def test_a_strangers_code_is_not_built(platform: Platform, hook: dict[str, Any], work: Work) -> None:
     fork = about("opened", work.head(), 9)
     fork["pull_request"]["head"]["repo"] = {"full_name": "stranger/shop"}
