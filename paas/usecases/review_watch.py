@@ -1,8 +1,13 @@
-"""Closes review apps whose time is over, announces it before, and finishes what a killed server left half closed."""
+"""Closes review apps whose time is over, announces it before, and finishes what a killed server left half closed.
+
+Each is closed in a thread of its own: its `predestroy`, or whatever else holds it, may take as long as its files say,
+and other people's review apps end meanwhile.
+"""
 
 from __future__ import annotations
 
 import logging
+import threading
 from dataclasses import dataclass, field
 
 from paas.errors import PaasError
@@ -20,6 +25,8 @@ PERIOD = 15.0
 """Seconds between two looks."""
 AGAIN, LONGEST = 60.0, 3600.0
 """Seconds until the next try of one that could not be closed: after the first failure, and at most."""
+MOST_AT_ONCE = 4
+"""Review apps of one app that are closed at once."""
 
 log = logging.getLogger("paas.reviews")
 
@@ -37,15 +44,18 @@ class ReviewWatch:
 
     context: Context
     _trouble: dict[str, _Trouble] = field(default_factory=dict)
+    _closing: dict[str, str] = field(default_factory=dict)
+    """The parents of those that are being closed, by id. Of this and `_trouble` a thread changes its own entry alone."""
 
     def __call__(self) -> None:
         """One look. One that cannot be closed keeps no other from it, and is tried again, less and less often."""
         there = self.context.store.reviews()
         parents = {app.id for app in self.context.store.apps()}
-        self._trouble = {one.app_id: self._trouble[one.app_id] for one in there if one.app_id in self._trouble}
+        for gone in set(tuple(self._trouble)) - {one.app_id for one in there}:
+            self._trouble.pop(gone, None)
         for review in there:
             if why := self._end(review, parents):
-                self._close(review, why)
+                self._begin(review, why)
             elif self._soon(review):
                 self._warn(review)
         self._tidy()
@@ -72,10 +82,26 @@ class ReviewWatch:
         changed(self.context, review, warned=True)
         tell(self.context, review, "review.expires", message, self._act(), hours=int(left // 3600))
 
-    def _close(self, review: Review, why: str) -> None:
-        trouble = self._trouble.get(review.app_id)
+    def _begin(self, review: Review, why: str) -> None:
+        """Close it, unless that is being done, is to be tried later, or is done to as many as may."""
+        closing, trouble = self._closing, self._trouble.get(review.app_id)
+        if review.app_id in closing or list(closing.values()).count(review.parent_id) >= MOST_AT_ONCE:
+            return
         if trouble and self.context.clock.monotonic() < trouble.at:
             return
+        closing[review.app_id] = review.parent_id
+
+        def work() -> None:
+            try:
+                self._close(review, why, trouble)
+            except Exception:
+                log.exception("closing %s met a bug", review.name)
+            finally:
+                closing.pop(review.app_id)
+
+        threading.Thread(target=work, name=f"review-{review.name}", daemon=True).start()
+
+    def _close(self, review: Review, why: str, trouble: _Trouble | None) -> None:
         with try_turn(self.context, review) as mine:
             latest = self.context.store.review(review.app_id) if mine else None
             if latest is None or latest.expires_at != review.expires_at:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -15,7 +16,7 @@ from paas.engines.memory import MemoryEngine
 from paas.errors import ConfigError, Conflict, Denied, NotFound, PaasError, UsageError
 from paas.interfaces import Terminal
 from paas.model.app import App, ReleaseKind
-from paas.model.events import Event
+from paas.model.events import Event, silent
 from paas.model.people import Access, Actor, Token, new_secret
 from paas.model.pipeline import Place, Stage
 from paas.model.reviews import DAY, Review, ReviewStatus
@@ -664,7 +665,7 @@ def test_closing_that_was_cut_short_anywhere_is_finished_by_the_platform(
         reviews.close_review(dying, CloseReview(app="shop", review="shop-better"), platform.act)
     if (part, name, after) == ("store", "put_review", False):
         closed(platform)  # it had not even begun
-    ReviewWatch(platform.context)()
+    looked(ReviewWatch(platform.context))
     assert platform.store.reviews() == ()
     assert [one.name for one in platform.store.apps()] == ["shop"]
     assert [one.name for one in platform.store.addons()] == ["shop-postgres"]
@@ -690,11 +691,22 @@ def test_one_that_was_being_closed_is_opened_as_another_app(platform: Parts, ena
 
 
 @pytest.fixture
-def watch(platform: Parts) -> ReviewWatch:
-    return ReviewWatch(platform.context)
+def watch(platform: Parts) -> Callable[[], None]:
+    """One look, and the end of what it began."""
+    return partial(looked, ReviewWatch(platform.context))
 
 
-def test_its_end_is_announced_and_then_comes(platform: Parts, enable: Callable[..., None], watch: ReviewWatch) -> None:
+def looked(watch: ReviewWatch) -> None:
+    watch()
+    for thread in threading.enumerate():
+        if thread.name.startswith("review-"):
+            thread.join(30)
+            assert not thread.is_alive()
+
+
+def test_its_end_is_announced_and_then_comes(
+    platform: Parts, enable: Callable[..., None], watch: Callable[[], None]
+) -> None:
     enable(ttl=5 * DAY)
     opened(platform)
     watch()
@@ -711,7 +723,7 @@ def test_its_end_is_announced_and_then_comes(platform: Parts, enable: Callable[.
 
 
 def test_extended_it_lives_on_and_is_announced_again(
-    platform: Parts, enable: Callable[..., None], watch: ReviewWatch
+    platform: Parts, enable: Callable[..., None], watch: Callable[[], None]
 ) -> None:
     enable(ttl=2 * DAY)
     opened(platform)
@@ -730,7 +742,7 @@ def test_extended_it_lives_on_and_is_announced_again(
     assert there(platform)[0].expires_at > until, "a deploy never shortens it"
 
 
-def test_one_without_its_parent_goes(platform: Parts, enable: Callable[..., None], watch: ReviewWatch) -> None:
+def test_one_without_its_parent_goes(platform: Parts, enable: Callable[..., None], watch: Callable[[], None]) -> None:
     enable()
     opened(platform)
     apps.destroy_app(platform.context, DestroyApp(app="shop", confirm="shop"), platform.act)
@@ -739,7 +751,7 @@ def test_one_without_its_parent_goes(platform: Parts, enable: Callable[..., None
 
 
 def test_one_that_somebody_destroyed_is_forgotten(
-    platform: Parts, enable: Callable[..., None], watch: ReviewWatch
+    platform: Parts, enable: Callable[..., None], watch: Callable[[], None]
 ) -> None:
     enable()
     opened(platform)
@@ -749,7 +761,7 @@ def test_one_that_somebody_destroyed_is_forgotten(
 
 
 def test_one_that_cannot_be_closed_is_told_once_and_keeps_no_other(
-    platform: Parts, enable: Callable[..., None], watch: ReviewWatch
+    platform: Parts, enable: Callable[..., None], watch: Callable[[], None]
 ) -> None:
     database(platform)
     enable(ttl=DAY)
@@ -771,8 +783,32 @@ def test_one_that_cannot_be_closed_is_told_once_and_keeps_no_other(
     assert platform.store.reviews() == ()
 
 
+def test_one_whose_end_takes_long_keeps_no_other_waiting(platform: Parts, enable: Callable[..., None]) -> None:
+    enable(ttl=DAY)
+    opened(platform)
+    opened(platform, "feature/login")
+    slow = platform.store.app("shop-better")
+    platform.clock.sleep(2 * DAY)
+    watch = ReviewWatch(platform.context)
+    with platform.context.locks.hold(slow.id, "a script of it that takes long", silent):
+        for _ in range(3):
+            watch()
+        eventually(lambda: [one.name for one in there(platform)] == ["shop-better"])
+    eventually(lambda: there(platform) == ())
+    assert told(platform).count("review.closed") == 2
+
+
+def eventually(done: Callable[[], bool]) -> None:
+    """Reviews are closed in threads of their own."""
+    for _ in range(2000):
+        if done():
+            return
+        threading.Event().wait(0.005)
+    raise AssertionError("it did not happen")
+
+
 def test_one_that_is_being_worked_on_is_left_alone(
-    platform: Parts, enable: Callable[..., None], watch: ReviewWatch
+    platform: Parts, enable: Callable[..., None], watch: Callable[[], None]
 ) -> None:
     enable(ttl=DAY)
     opened(platform)
