@@ -45,13 +45,13 @@ class ReviewWatch:
     context: Context
     _trouble: dict[str, _Trouble] = field(default_factory=dict)
     _closing: dict[str, str] = field(default_factory=dict)
-    """The parents of those that are being closed, by id. Of this and `_trouble` a thread changes its own entry alone."""
+    """The parents of those being closed, by id. Each thread changes its own entry alone, also of `_trouble`."""
 
     def __call__(self) -> None:
         """One look. One that cannot be closed keeps no other from it, and is tried again, less and less often."""
         there = self.context.store.reviews()
         parents = {app.id for app in self.context.store.apps()}
-        for gone in set(tuple(self._trouble)) - {one.app_id for one in there}:
+        for gone in set(self._trouble) - {one.app_id for one in there}:
             self._trouble.pop(gone, None)
         for review in there:
             if why := self._end(review, parents):
