@@ -8,9 +8,7 @@ from paas.errors import Conflict
 from paas.model.runs import OPEN, CronMark, Run
 from paas.store import words
 from paas.store.memory_parts import MemoryParts, transaction
-
-KEPT_OF_JOB = 50
-KEPT_OF_PEOPLE = 200
+from paas.store.words import KEPT_JOBS, KEPT_OF_JOB, KEPT_OF_PEOPLE
 
 
 class MemoryRuns(MemoryParts):
@@ -26,8 +24,15 @@ class MemoryRuns(MemoryParts):
             self.state.runs.marks[mark.app_id, mark.job] = mark
         same = [one for one in self.state.runs.runs.values() if (one.app_id, one.job) == (run.app_id, run.job)]
         ended = [one.id for one in same if one.status not in OPEN]
-        for gone in ended[: -(KEPT_OF_JOB if run.job else KEPT_OF_PEOPLE)]:
+        for gone in (*ended[: -(KEPT_OF_JOB if run.job else KEPT_OF_PEOPLE)], *self._of_old_jobs(run.app_id)):
             del self.state.runs.runs[gone]
+
+    def _of_old_jobs(self, app_id: str) -> list[str]:
+        """Ended runs of jobs that ran before the last KEPT_JOBS."""
+        of_jobs = [one for one in self.state.runs.runs.values() if one.app_id == app_id and one.job]
+        newest_first = dict.fromkeys(reversed([one.job for one in of_jobs]))
+        kept = set(list(newest_first)[:KEPT_JOBS])
+        return [one.id for one in of_jobs if one.job not in kept and one.status not in OPEN]
 
     @transaction
     def save_run(self, run: Run) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from sqlalchemy import Connection, RowMapping, delete, insert, select, update
+from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
 
 from paas.errors import Conflict
 from paas.model.runs import OPEN, CronMark, Run, RunStatus
@@ -13,11 +13,7 @@ from paas.store.file import SqlFile, first, rows_of
 from paas.store.rows import readable
 from paas.store.tables import apps
 from paas.store.tables_runs import cron_marks, runs
-
-KEPT_OF_JOB = 50
-"""Ended runs kept of a scheduled job."""
-KEPT_OF_PEOPLE = 200
-"""And of an app's commands that people ran."""
+from paas.store.words import KEPT_JOBS, KEPT_OF_JOB, KEPT_OF_PEOPLE
 
 _OPEN = tuple(status.value for status in OPEN)
 _CHANGES = (
@@ -88,11 +84,15 @@ def _put(db: Connection, mark: CronMark) -> None:
 
 
 def _prune(db: Connection, app_id: str, job: str) -> None:
-    """Forget the oldest ended runs of this job."""
+    """Forget the oldest ended runs of this job, and those of jobs that ran long ago."""
     ended = (runs.c.app_id == app_id) & (runs.c.job == job) & runs.c.status.not_in(_OPEN)
     kept = KEPT_OF_JOB if job else KEPT_OF_PEOPLE
     first_gone = select(runs.c.serial).where(ended).order_by(runs.c.serial.desc()).offset(kept).limit(1)
     db.execute(delete(runs).where(ended, runs.c.serial <= first_gone.scalar_subquery()))
+    of_jobs = (runs.c.app_id == app_id) & (runs.c.job != "")
+    newest_first = select(runs.c.job).where(of_jobs).group_by(runs.c.job).order_by(func.max(runs.c.serial).desc())
+    kept_jobs = newest_first.limit(KEPT_JOBS)
+    db.execute(delete(runs).where(of_jobs, runs.c.status.not_in(_OPEN), runs.c.job.not_in(kept_jobs)))
 
 
 @readable

@@ -1,4 +1,4 @@
-"""What the stores say when they refuse: the same sentences from every store."""
+"""What all stores have in common: what they say when they refuse, and how many runs they keep."""
 
 from __future__ import annotations
 
@@ -7,6 +7,13 @@ from collections.abc import Iterable, Sequence
 
 from paas.errors import Conflict, NotFound, UsageError
 from paas.model.runs import Run
+
+KEPT_OF_JOB = 50
+"""Ended runs kept of a scheduled job."""
+KEPT_JOBS = 100
+"""Jobs of an app of which any are kept: those that ran last, also when they are there no more."""
+KEPT_OF_PEOPLE = 200
+"""And of an app's commands that people ran."""
 
 
 def no_app(wanted: str, names: Iterable[str]) -> NotFound:

@@ -15,6 +15,7 @@ from paas.model.cron import CronJob, Missed, Overlap
 from paas.model.runs import CronMark, Run, RunStatus
 from paas.store.memory import MemoryStore
 from paas.store.sql import SqlStore
+from paas.store.words import KEPT_JOBS
 
 SHOP, BLOG = App(id="0a0a0a0a", name="shop", created_at=1.0), App(id="0b0b0b0b", name="blog", created_at=1.0)
 MARK = CronMark(app_id=SHOP.id, job="tidy", timing="0 * * * * UTC", seen_at=5.5, paused_by="ann", paused_at=6.0)
@@ -106,6 +107,17 @@ def test_the_oldest_ended_runs_of_a_job_are_forgotten_and_none_that_goes_on(stor
     kept = store.runs(app_id=SHOP.id, limit=0)
     assert len(kept) == 51
     assert kept[-1].id == run(1).id
+
+
+def test_jobs_that_are_renamed_again_and_again_keep_a_bounded_history(store: Store) -> None:
+    store.add_run(run(0, status=RunStatus.SUCCEEDED))
+    store.add_run(run(1, job="job-1"))
+    for number in range(2, KEPT_JOBS + 20):
+        store.add_run(run(number, job=f"job-{number}", status=RunStatus.SUCCEEDED))
+    store.add_run(run(0, id="other", app_id=BLOG.id, job="job-0", status=RunStatus.SUCCEEDED))
+    kept = [int(one.id[:4]) for one in store.runs(app_id=SHOP.id, limit=0)]
+    assert kept == [*reversed(range(20, KEPT_JOBS + 20)), 1, 0], "none that goes on is forgotten, none of people"
+    assert len(store.runs(app_id=BLOG.id)) == 1
 
 
 def test_a_firing_is_decided_with_its_run_or_not_at_all(store: Store) -> None:
