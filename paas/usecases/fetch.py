@@ -38,8 +38,8 @@ def fetched(
     context: Context, ref: SourceRef, emit: Emit, *, app_id: str = "", who: Actor | None = None
 ) -> Iterator[Fetched]:
     """The source, as long as the block lasts; upload and folder are removed after it. A commit is one of the repository
-    of `app_id`. `who` asks: at this machine's socket any git URL may be named. Raises UsageError, Denied, NotFound,
-    ConfigError for a source that must not be unpacked."""
+    of `app_id`, of a review app also of its parent's. `who` asks: at this machine's socket any git URL may be named.
+    Raises UsageError, Denied, NotFound, ConfigError for a source that must not be unpacked."""
     given = [name for name in ("upload", "git", "image", "commit") if getattr(ref, name)]
     if len(given) != 1:
         raise UsageError("a source is exactly one of an upload, a git URL, an image and a commit that was pushed")
@@ -71,7 +71,7 @@ def _into(
         return sources.pushed(
             ref.commit,
             folder,
-            objects=repository.objects(settings, app_id, ref.incoming),
+            objects=_objects(context, app_id, ref.incoming),
             emit=emit,
             origin=ref.origin or "git push",
             limit=settings.upload_limit,
@@ -96,3 +96,13 @@ def _into(
     return Source(
         kind=ref.kind, id=content_id, version=ref.version or content_id[:12], origin=ref.origin, message=ref.message
     )
+
+
+def _objects(context: Context, app_id: str, incoming: str) -> tuple[Path, ...]:
+    """Whoever has a role on the parent has the same one on its review apps, so its code may be asked for there."""
+    review = None if incoming else context.store.review(app_id)
+    if review is None:
+        return repository.objects(context.settings, app_id, incoming)
+    own = repository.path_of(context.settings, app_id).is_dir()
+    theirs = repository.objects(context.settings, review.parent_id, "")
+    return (*(repository.objects(context.settings, app_id, "") if own else ()), *theirs)

@@ -139,6 +139,16 @@ def commit_of(repository: Path, branch: str) -> str:
         return ""
 
 
+def commit_named(repository: Path, name: str) -> str:
+    """The full id of the commit that a branch, a tag or (a part of) an id names; empty when it is not there."""
+    for asked in (f"{BRANCHES}{name}", name):
+        try:
+            return gittree.run(repository, "rev-parse", "--verify", "--quiet", f"{asked}^{{commit}}").decode().strip()
+        except gittree.GitFailed:
+            continue
+    return ""
+
+
 def can_be(repository: Path, branch: str) -> bool:
     """Whether git takes this for a branch's name."""
     if branch.startswith("-") or not branch.isprintable():

@@ -17,7 +17,7 @@ from paas.requests.reviews import DisableReviews, EnableReviews, ShowReviewPolic
 from paas.settings import Settings
 from paas.sources import redacted
 from paas.sources.clone import check_address
-from paas.usecases import uploads
+from paas.usecases import repository, uploads
 from paas.usecases.backups import check_dump, dumps_of
 from paas.usecases.bindings import key
 from paas.usecases.config import checked
@@ -198,5 +198,11 @@ def _shown(context: Context, app: App) -> PolicyShown:
         app=app.name, enabled=True, ttl=policy.ttl, most=policy.most, memory=cap.memory, cpus=cap.cpus,
         replicas=cap.replicas, inherit=policy.inherit, config=tuple(sorted(policy.config)),
         source=redacted(policy.source.reveal()), seed=policy.seed, addons=policy.addons,
-        lacks="" if policy.source.reveal() or context.store.deploy_hooks(app.id) else no_source(app),
+        lacks="" if _known(context, app, policy) else no_source(app),
     )  # fmt: skip
+
+
+def _known(context: Context, app: App, policy: ReviewPolicy) -> bool:
+    """Whether there is a repository that the code can come from: one that was named, or the app's own."""
+    named = policy.source.reveal() or context.store.deploy_hooks(app.id)
+    return bool(named) or repository.has_refs(repository.path_of(context.settings, app.id))

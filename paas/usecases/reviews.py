@@ -22,6 +22,7 @@ from paas.requests.apps import DestroyApp
 from paas.requests.deploys import DeployApp, SourceRef
 from paas.requests.reviews import CloseReview, ExtendReview, ListReviews, OpenReview, ShowReview
 from paas.sources.clone import is_ref
+from paas.usecases import repository
 from paas.usecases.apps import destroy_app, new_id
 from paas.usecases.context import Act, Context
 from paas.usecases.deploy import deploy_app
@@ -77,14 +78,14 @@ def open_review(context: Context, request: OpenReview, act: Act) -> ReviewShown:
     parent = context.store.app(request.app)
     policy = policy_of(context, parent)
     _check(request)
-    url = _source(context, parent, policy, request)
+    source = _source(context, parent, policy, request)
     key = review_key(request.branch, request.pull_request)
     with _turn(context, parent.id, key, act):
         review = _begun(context, parent, policy, request, act)
         try:
             review = prepared(Preparation(context, act, review, parent, policy))
             name = context.store.app(review.app_id).name
-            deployed = deploy_app(context, DeployApp(app=name, source=SourceRef(git=url), create=False), act)
+            deployed = deploy_app(context, DeployApp(app=name, source=source, create=False), act)
         except Exception as error:
             _failed(context, review, error, act)
             raise
@@ -161,7 +162,7 @@ def _check(request: OpenReview) -> None:
             raise UsageError(f"{name[:80]!a} cannot name a branch or a commit")
 
 
-def _source(context: Context, parent: App, policy: ReviewPolicy, request: OpenReview) -> str:
+def _source(context: Context, parent: App, policy: ReviewPolicy, request: OpenReview) -> SourceRef:
     """Where the code is, with what is to be taken of it. Of a payload only branch, number and commit are used.
 
     A fork's commits are in no branch of the repository: hosts keep them under the number of the pull request.
@@ -172,15 +173,31 @@ def _source(context: Context, parent: App, policy: ReviewPolicy, request: OpenRe
     if request.hook and hook is None:
         raise NotFound(f"{parent.name} has no deploy hook {request.hook!r}")
     source = policy.source if not request.hook and policy.source.reveal() else hook.source if hook else policy.source
-    if not source.reveal():
-        raise Conflict(
-            no_source(parent),
-            hint=f"paas reviews enable -a {parent.name} --source https://HOST/OWNER/NAME.git",
-        )
+    if not (url := source.reveal()):
+        return _pushed(context, parent, request)
     if request.pull_request and (request.fork or not (request.branch or request.commit)):
         group = "merge-requests" if hook is not None and hook.provider is Provider.GITLAB else "pull"
-        return f"{source.reveal()}#refs/{group}/{request.pull_request}/head"
-    return f"{source.reveal()}#{request.commit or request.branch}"
+        return SourceRef(git=f"{url}#refs/{group}/{request.pull_request}/head")
+    return SourceRef(git=f"{url}#{request.commit or request.branch}")
+
+
+def _pushed(context: Context, parent: App, request: OpenReview) -> SourceRef:
+    """What was pushed to the parent's own repository, where nobody named another one."""
+    path = repository.path_of(context.settings, parent.id)
+    if not repository.has_refs(path):
+        raise Conflict(
+            no_source(parent),
+            hint=f"git push paas {request.branch or 'BRANCH'}; or where it is: paas reviews enable -a {parent.name} "
+            "--source https://HOST/OWNER/NAME.git",
+        )
+    commit = repository.commit_named(path, request.commit or request.branch) if not _foreign(request) else ""
+    if not commit:
+        what = request.commit or request.branch or f"pull request {request.pull_request}"
+        raise NotFound(
+            f"{what[:80]!a} was not pushed to {parent.name}",
+            hint=f"git push paas {request.branch or 'BRANCH'}, then open it again",
+        )
+    return SourceRef(commit=commit, kind="git", origin=f"git push {request.branch or request.commit}")
 
 
 def _begun(context: Context, parent: App, policy: ReviewPolicy, request: OpenReview, act: Act) -> Review:

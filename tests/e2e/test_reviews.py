@@ -142,6 +142,24 @@ def test_a_branch_is_opened_by_hand_and_goes_with_the_branch(
     eventually(lambda: status(platform, name) == "gone", seconds=120, what="its end")
 
 
+def test_a_branch_that_was_pushed_to_the_app_itself_is_opened(
+    platform: Platform, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    own = Work(platform, tmp_path_factory.mktemp("pushed") / "tea", "teahouse")
+    own.commit("black")
+    own.git("push", "--quiet", "paas", "main")
+    own.git("checkout", "--quiet", "-b", "green")
+    own.commit("green")
+    own.git("push", "--quiet", "paas", "green")
+    said = platform.run("reviews", "enable", "-a", "teahouse")
+    assert "nobody said where" not in said.said
+    platform.ok("reviews", "open", "green", "-a", "teahouse", timeout=600)
+    assert platform.get("teahouse-green").body == "green"
+    assert platform.get("teahouse").body == "black"
+    platform.ok("reviews", "close", "teahouse-green", "-a", "teahouse", timeout=120)
+    assert status(platform, "teahouse-green") == "gone"
+
+
 def test_one_whose_time_is_over_goes_with_its_database_while_a_command_of_it_runs(
     platform: Platform, work: Work, hook: dict[str, Any]
 ) -> None:

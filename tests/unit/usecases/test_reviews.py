@@ -25,6 +25,7 @@ from paas.requests.addons import AttachAddon, BackupAddon, CreateAddon
 from paas.requests.apps import DestroyApp
 from paas.requests.config import ChangeConfig
 from paas.requests.deploy_hooks import AddDeployHook
+from paas.requests.deploys import DeployApp, SourceRef
 from paas.requests.reviews import (
     CloseReview,
     DisableReviews,
@@ -36,8 +37,10 @@ from paas.requests.reviews import (
     ShowReviewPolicy,
 )
 from paas.usecases import addons, apps, backups, deploy_hooks, review_policy, reviews, uploads
+from paas.usecases import repository as repositories
 from paas.usecases.config import change_config
 from paas.usecases.context import Act, Context, Locks
+from paas.usecases.deploy import deploy_app
 from paas.usecases.door import Door
 from paas.usecases.logins import PREFIX, Logins
 from paas.usecases.review_watch import ReviewWatch
@@ -521,6 +524,37 @@ def test_nobody_said_where_the_code_is(platform: Parts, enable: Callable[..., No
     enable(source="")
     with pytest.raises(Conflict, match="nobody said where the code"):
         opened(platform)
+
+
+def test_the_code_comes_from_what_was_pushed_where_nobody_said_where_else(
+    platform: Parts, parent: App, enable: Callable[..., None], repository: Path
+) -> None:
+    """A branch, a commit of it by a part of its id; what was not pushed is told, as is a pull request by number."""
+    own = repositories.prepared(platform.context.settings, parent.id)
+    git(repository, "push", "--quiet", str(own), "main", "better")
+    enable(source="")
+    commit = git(repository, "rev-parse", "better")
+    assert opened(platform).commit == commit
+    first = git(repository, "rev-parse", "main")
+    assert opened(platform, commit=first[:12]).commit == first
+    with pytest.raises(NotFound, match="'nowhere' was not pushed to shop"):
+        opened(platform, "nowhere")
+    with pytest.raises(NotFound, match="pull request 7"):
+        opened(platform, "", pull_request=7)
+    with pytest.raises(NotFound, match="'better' was not pushed"):
+        opened(platform, pull_request=7, fork=True)
+    assert [one.name for one in there(platform)] == ["shop-better"]
+
+
+def test_a_commit_of_the_parents_is_for_its_review_apps_alone(
+    platform: Parts, parent: App, enable: Callable[..., None], repository: Path
+) -> None:
+    own = repositories.prepared(platform.context.settings, parent.id)
+    git(repository, "push", "--quiet", str(own), "main", "better")
+    other = platform.app("other", "0c0c0c0c", web=1)
+    source = SourceRef(commit=git(repository, "rev-parse", "better"))
+    with pytest.raises(NotFound, match="nothing was ever pushed"):
+        deploy_app(platform.context, DeployApp(app=other.name, source=source, create=False), platform.act)
 
 
 # --- who may ------------------------------------------------------------------------------------------------------
