@@ -55,6 +55,8 @@ class Locks:
     room: threading.Lock = field(default_factory=threading.Lock)
     """Held from the look at the memory that is left until what is promised of it is stored: two apps may not both get
     the last of it."""
+    starting: dict[str, int] = field(default_factory=dict)
+    """Bytes, by app, that replicas which are being started may use: nobody sees them in the memory that is free yet."""
     _locks: dict[str, _Lock] = field(default_factory=dict)
     _guard: threading.Lock = field(default_factory=threading.Lock)
 

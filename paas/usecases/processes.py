@@ -128,16 +128,18 @@ def change_formation(context: Context, app: App, release: Release, counts: Mappi
     if after == before:
         return False
     with context.locks.room:
-        room.check(context, release, wanted_counts(app, release), after)
+        context.locks.starting[app.id] = room.check(context, release, wanted_counts(app, release), after)
         context.store.save_app(replace(app, formation=after))
-    awaken(context, app.id)
-    app = context.store.app(app.id)
     try:
+        awaken(context, app.id)
+        app = context.store.app(app.id)
         reconcile(world(context), app, release, emit)
     except Exception:
         context.store.save_app(replace(context.store.app(app.id), formation=before))
         _clear_up(context, app.id, release, emit)
         raise
+    finally:
+        context.locks.starting.pop(app.id, None)
     return True
 
 

@@ -4,7 +4,7 @@ Two rules, both after a reserve of a twentieth of the machine (128 MiB at least)
 
 * promised: the memory limits of everything the platform runs, the new replicas included, come to no more than
   `PAAS_MEMORY_OVERCOMMIT` times what is left (1.5);
-* free: what is available right now holds the new replicas at their full limits.
+* free: what is available right now holds the new replicas at their full limits, and those that are being started.
 
 So replicas that are started can fill up to their limits without taking memory that a neighbour uses now. With an
 overcommit of 1, all of them can do so for ever.
@@ -60,22 +60,27 @@ class Room:
 def look(context: Context) -> Room:
     """The room there is now. Raises EngineUnavailable."""
     machine = context.engine.info().memory
+    free, starting = available(machine), sum(tuple(context.locks.starting.values()))
     return Room(
         machine=machine,
-        free=available(machine),
+        free=None if free is None else max(0, free - starting),
         promised=_promised(context),
         overcommit=max(0.1, context.settings.memory_overcommit),
     )
 
 
-def check(context: Context, release: Release, before: Mapping[str, int], after: Mapping[str, int]) -> None:
-    """Raise Conflict, with numbers, when there is no room for the replicas that `after` has more than `before`."""
+def check(context: Context, release: Release, before: Mapping[str, int], after: Mapping[str, int]) -> int:
+    """Bytes that the replicas which `after` has more than `before` may use. Raises Conflict, with numbers, when there
+    is no room for them."""
+    size = 0
     for more in _more(context, release, before, after):
         if more.fits < more.count:
             raise Conflict(
                 f"there is no memory for {more.count} more of {more.process}: {in_words(more.room, more.size)}",
                 hint=_advice(more.process, before.get(more.process, 0) + more.fits, more.fits),
             )
+        size += more.size * more.count
+    return size
 
 
 def fitting(context: Context, release: Release, before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:

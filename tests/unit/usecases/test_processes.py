@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from paas.engines.memory import Behaviour
 from paas.errors import Conflict, DeployFailed, NotFound, UsageError
 from paas.model.app import App
+from paas.model.events import Event
 from paas.requests.processes import ListReplicas, Restart, Scale, SetLimits
 from paas.requests.sessions import ExecCommand, RunCommand
 from paas.usecases import room
@@ -93,9 +95,10 @@ def test_two_apps_that_ask_at_once_are_not_given_the_same_room(
     for app in apps:
         platform.release(app)
 
-    def slow(*of: Any, check: Callable[..., None] = room.check) -> None:
-        check(*of)
+    def slow(*of: Any, check: Callable[..., int] = room.check) -> int:
+        size = check(*of)
         time.sleep(0.05)  # for the other one to look, too
+        return size
 
     monkeypatch.setattr(room, "check", slow)
 
@@ -119,6 +122,28 @@ def test_two_processes_are_not_given_the_same_room(platform: Parts) -> None:
     assert platform.running(app) == {"web v1": 1}
     scale(platform.context, Scale(app="shop", counts={"web": 12, "worker": 8}), platform.act)
     assert platform.running(app) == {"web v1": 12, "worker v1": 8}
+
+
+def test_replicas_that_are_being_started_have_their_part_of_what_is_free(
+    platform: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = platform.app("blog", "b1b2b3b4", web=1), platform.app(web=1)
+    for app in (first, second):
+        platform.release(app)
+    monkeypatch.setattr(room, "available", lambda machine: 4 << 30)
+    refused: list[str] = []
+
+    def meanwhile(event: Event) -> None:
+        if event.kind == "step" and not refused:
+            with pytest.raises(Conflict) as caught:
+                scale(platform.context, Scale(app="shop", counts={"web": 5}), platform.act)
+            refused.append(f"{caught.value.message} {caught.value.hint}")
+
+    scale(platform.context, Scale(app="blog", counts={"web": 5}), replace(platform.act, emit=meanwhile))
+    assert "2048 MiB of it free" in refused[0]
+    assert "paas scale web=4" in refused[0]
+    assert platform.running(second) == {"web v1": 1}
+    scale(platform.context, Scale(app="shop", counts={"web": 5}), platform.act)
 
 
 def test_what_is_free_now_counts_and_an_engine_elsewhere_has_no_meminfo_here(tmp_path: Path) -> None:
