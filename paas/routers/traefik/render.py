@@ -232,7 +232,8 @@ def services_of(route: Route, resting: Collection[str] = ()) -> dict[str, Servic
         # Small pieces leave at once: server-sent events and progress output are not held back.
         "responseForwarding": {"flushInterval": "10ms"},
     }
-    if route.health_path and route.servers:
+    # Of one server alone a check that fails could only make errors of answers that are late.
+    if route.health_path and len(set(route.servers)) > 1:
         balancer["healthCheck"] = {
             "path": quote(route.health_path, safe="/?&=%:@!$'()*+,;~.-_"),
             "interval": f"{route.health_interval:g}s",

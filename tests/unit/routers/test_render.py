@@ -52,6 +52,16 @@ def test_the_static_configuration_is_the_golden_one(pytestconfig: pytest.Config)
     assert text == golden.read_text()
 
 
+def test_traefik_asks_servers_that_have_others_beside_them_and_none_that_is_alone() -> None:
+    def asked(*servers: str) -> bool:
+        route = replace(SHOP, health_path="/up", servers=servers)
+        return "healthCheck" in render.services_of(route)["app-0a0a0a0a"]["loadBalancer"]
+
+    assert asked("10.0.0.1:1", "10.0.0.2:1")
+    assert not asked("10.0.0.1:1")
+    assert not asked("10.0.0.1:1", "10.0.0.1:1")
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_a_file_is_read_back_as_it_was_made(case: str) -> None:
     routes, files, facts = CASES[case]
