@@ -27,6 +27,9 @@ PATIENCE, FALLEN = 10.0, 0.97
 """Within so many seconds a server that rests has come down to this share of its requests, again and again. One that
 has not is not behind: what it holds are upgraded connections, or answers that last."""
 
+SETTLING = 5.0
+"""Seconds from the start of a rest in which a server may still get more: a router that has much to do obeys late."""
+
 
 @dataclass(slots=True)
 class Easing:
@@ -34,6 +37,7 @@ class Easing:
 
     _until: dict[str, float] = field(default_factory=dict)
     _fell: dict[str, tuple[float, int]] = field(default_factory=dict)
+    _began: dict[str, float] = field(default_factory=dict)
     _held: set[str] = field(default_factory=set)
 
     def applied(self, before: Route | None, now: Route, at: float) -> None:
@@ -50,15 +54,17 @@ class Easing:
         """The servers that rest from now on, by the requests in flight of each server of these apps."""
         flying = {server: count for servers in apps for server, count in servers.items()}
         found = frozenset[str]().union(*(resting(servers, self._fell) for servers in apps))
+        self._began = {server: self._began.get(server, at) for server in found}
         self._fell = {server: self._progress(server, flying[server], at) for server in found}
         self._held = {server for server in self._held if server in found}
         self._held |= {server for server, (since, _) in self._fell.items() if at - since > PATIENCE}
         return found - self._held
 
     def _progress(self, server: str, count: int, at: float) -> tuple[float, int]:
-        """When it last came down, and to what."""
+        """When it last came down, and to what; while it still gets more, from where it will have to."""
         since, before = self._fell.get(server, (at, count))
-        return (at, count) if count <= before * FALLEN else (since, before)
+        grew = count > before and at - self._began[server] <= SETTLING
+        return (at, count) if grew or count <= before * FALLEN else (since, before)
 
 
 def grown(before: Route | None, now: Route) -> bool:

@@ -76,6 +76,21 @@ def test_one_whose_requests_do_not_end_is_not_behind() -> None:
     assert easing.look([{A: 498, B: 0}], PATIENCE + 1) == frozenset()
 
 
+def test_one_that_still_got_more_when_its_rest_began_has_to_come_down_from_there() -> None:
+    easing = Easing()
+    counts = [*range(1000, 1480, 120), *range(1480, 400, -40)]  # Traefik obeys after four seconds; 40 are answered each
+    found = [easing.look([{A: count, B: 5}], float(second)) for second, count in enumerate(counts)]
+    assert found == [{A}] * len(counts)
+
+
+def test_requests_that_do_not_end_are_told_from_a_queue_although_some_more_came_at_first() -> None:
+    easing = Easing()
+    for second in range(5):
+        assert easing.look([{A: 500 + second, B: 0}], float(second)) == {A}
+    found = [easing.look([{A: 500 + second, B: 0}], float(second)) for second in range(5, 20)]
+    assert found[-1] == frozenset(), "ever more are no reason to wait for ever"
+
+
 def test_one_that_gets_on_rests_for_as_long_as_it_takes() -> None:
     easing = Easing()
     found = [easing.look([{A: 1200 - 5 * second, B: 5}], float(second)) for second in range(230)]
