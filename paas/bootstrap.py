@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -131,9 +132,12 @@ def wire(
     sleeping = Loop("sleep", SLEEP_PERIOD, Sleeper(context, waker))
     cron = Loop("cron", scheduler.period, scheduler.step)
     own = CustomSignals(context, replicas.fetch)
-    sampling = Loop("signals", settings.sample, Sampler(context, signals, own.values))
+    sampled = threading.Event()
+    sampling = Loop("signals", settings.sample, Sampler(context, signals, own.values, sampled.set))
+    # A decision that waited for its own turn would be made from what was measured up to a period before.
+    scaling = Loop("autoscale", autoscaling.PERIOD, autoscaling.Autoscaler(context), sampled)
     reading = Loop("custom-signals", custom_signals.PERIOD, own)
-    again = Loops((*loops(context, operations), cron, sleeping, sampling, reading))
+    again = Loops((*loops(context, operations), cron, sleeping, sampling, scaling, reading))
     return Platform(
         context=context,
         door=door,
@@ -155,7 +159,6 @@ def loops(context: Context, operations: Operations) -> tuple[Loop, ...]:
         Loop("deploy-hooks", hook_receiver.SECONDS, hook_receiver.Dispatcher(context, operations.start).step),
         Loop("clones", 10.0, ClonesLeft(context, operations.keep)),
         Loop("reviews", REVIEW_PERIOD, ReviewWatch(context)),
-        Loop("autoscale", autoscaling.PERIOD, autoscaling.Autoscaler(context)),
         Loop("easing", 1.0, context.router.ease),
         Loop("alerts", alerts.PERIOD, alerts.AlertWatch(context)),
     )

@@ -15,11 +15,13 @@ log = logging.getLogger("paas.loops")
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """`step` is called every `period` seconds, the first time at once; one that takes longer delays the next."""
+    """`step` is called every `period` seconds, the first time at once; one that takes longer delays the next. With
+    `news` it is called as soon as somebody sets that, and after `period` seconds without any."""
 
     name: str
     period: float
     step: Callable[[], None]
+    news: threading.Event | None = None
 
 
 @dataclass(slots=True)
@@ -40,6 +42,9 @@ class Loops:
     def stop(self, seconds: float = 5.0) -> None:
         """Begin no further step, and give those that run `seconds` together to end."""
         self._stop.set()
+        for loop in self.loops:
+            if loop.news:
+                loop.news.set()
         for thread in self._threads:
             thread.join(seconds)
 
@@ -57,4 +62,10 @@ class Loops:
                 if repr(error) != told:
                     log.exception("%s failed", loop.name)
                 told = repr(error)
+            self._wait(loop)
+
+    def _wait(self, loop: Loop) -> None:
+        if loop.news is None:
             self._stop.wait(loop.period)
+        elif loop.news.wait(loop.period) and not self._stop.is_set():
+            loop.news.clear()

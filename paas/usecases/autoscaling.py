@@ -31,8 +31,8 @@ from paas.usecases.switch import in_words
 
 log = logging.getLogger("paas.autoscaling")
 
-PERIOD = 5.0
-"""Seconds between two looks."""
+PERIOD = 6.0
+"""Seconds between two looks where nothing new is measured; else each measurement is followed by one."""
 LONGEST = 90_000.0
 """Seconds of samples that a decision sees at most."""
 SHOWN = 6
@@ -129,7 +129,7 @@ class Autoscaler:
         return known
 
     def _trouble(self, app: App, error: Exception) -> None:
-        """Once a cause, and not every five seconds."""
+        """Once a cause, and not at every look."""
         words = in_words(error)
         if self._troubles.get(app.id) != words:
             self._troubles[app.id] = words

@@ -30,14 +30,19 @@ def _none(app_id: str) -> Mapping[str, float]:
     return {}
 
 
+def _nothing() -> None:
+    pass
+
+
 @dataclass(slots=True)
 class Sampler:
-    """One look a call; `own` are the values of an app's own signals. A router that does not answer costs its signals,
-    an engine that does not all of them."""
+    """One look a call; `taken` hears that its samples are there. `own` are the values of an app's own signals. A router
+    that does not answer costs its signals, an engine that does not all of them."""
 
     context: Context
     kept: Kept
     own: Callable[[str], Mapping[str, float]] = _none
+    taken: Callable[[], None] = _nothing
     _looks: deque[Look] = field(default_factory=deque)
     _machine: Machine | None = None
     _silent: str = ""
@@ -52,6 +57,7 @@ class Sampler:
         self._looks.append(look)
         found = samples(tuple(self._looks), machine)
         self.kept.add({series: self._with_own(series, sample) for series, sample in found.items()}, look)
+        self.taken()
 
     def _with_own(self, series: Series, sample: Sample) -> Sample:
         """The sample of a process, with what its app itself says."""

@@ -52,3 +52,25 @@ def test_nothing_is_called_after_stop() -> None:
     calls = step.calls
     threading.Event().wait(0.05)
     assert step.calls == calls
+
+
+def test_one_that_waits_for_news_is_called_at_once_when_there_is_some_and_stops_at_once() -> None:
+    news, called = threading.Event(), threading.Semaphore(0)
+    loops = Loops([Loop("autoscale", 1000.0, called.release, news)])
+    loops.start()
+    assert called.acquire(timeout=WAIT), "the first time at once"
+    for _ in range(3):
+        assert not called.acquire(blocking=False)
+        news.set()
+        assert called.acquire(timeout=WAIT)
+    loops.stop(WAIT)
+    assert not any(thread.is_alive() for thread in loops._threads)
+    assert not called.acquire(blocking=False)
+
+
+def test_one_that_waits_for_news_is_called_without_any_after_its_period() -> None:
+    step = Step(PlatformError("no disk"))
+    loops = Loops([Loop("autoscale", 0.001, step, threading.Event())])
+    loops.start()
+    assert step.done.wait(WAIT)
+    loops.stop()

@@ -55,6 +55,19 @@ def test_every_look_adds_a_sample_of_each_process_and_replica(place: Context, ri
     assert set(answer.units) == {key for one in answer.series[0].samples for key in one.values}
 
 
+def test_who_waits_for_samples_hears_when_they_are_there(place: Context, ring: Ring, platform: Parts) -> None:
+    heard: list[int] = []
+
+    def taken() -> None:
+        heard.append(len(ring.recent(platform.store.app("shop").id, "web", 3600)))
+
+    sampler = Sampler(place, ring, taken=taken)
+    for _ in range(2):
+        platform.clock.sleep(5)
+        sampler()
+    assert heard == [1, 2]
+
+
 def test_a_replica_can_be_asked_for(place: Context, ring: Ring, platform: Parts) -> None:
     look(place, ring, platform, 2)
     answer = show_metrics(place, ShowMetrics(app="shop", process="web.2"), platform.act)
