@@ -85,6 +85,7 @@ def started(lab: DockerLab, replicas: int) -> None:
             app_id=app_id, app_name=f"app{number}", process="web", release=1, image=lab.image,
             command=("sleep", "100000"), limits=Limits(memory=32 << 20, cpus=0.5, pids=16),
             health=HealthCheck(kind=HealthKind.RUNNING), stop_grace=0.0, networks=(f"{lab.instance}-{app_id}",),
+            port=8000,  # where nobody listens: it makes them servers, whose requests in flight are looked for
         )  # fmt: skip
         lab.engine.apply(spec, min(AN_APP, replicas - first), silent)
 
@@ -99,18 +100,31 @@ def measure(lab: DockerLab, ring: Ring, replicas: int, report: Report) -> None:
     sampler = Sampler(context, ring)
     sampler()
     sampler()
-    report.section(f"sampling {len(lab.engine.measure())} replicas, one look in {period:g} s")
+    found = sum(one.used is not None for one in lab.engine.measure())
+    if found != replicas or not engine_seconds():
+        raise SystemExit(f"{found} of {replicas} replicas can be measured, or no dockerd is seen: this would cost less")
+    report.section(f"sampling {found} replicas, one look in {period:g} s")
     begun, engine, wall = time.process_time(), engine_seconds(), time.perf_counter()
     for _ in range(LOOKS):
         sampler()
     ours, theirs = (time.process_time() - begun) / LOOKS, (engine_seconds() - engine) / LOOKS
     wall = (time.perf_counter() - wall) / LOOKS
+    kept(ring, replicas)
     report.count("this process", ours / period * 100, BOUND, "% of one core")
     report.count("with the Engine", (ours + theirs) / period * 100, BOUND, "% of one core")
     report.note(
         f"a look takes {wall * 1000:.0f} ms: {ours * 1000:.0f} ms of CPU here, {theirs * 1000:.0f} ms the Engine's"
     )
     files(lab, report)
+
+
+def kept(ring: Ring, replicas: int) -> None:
+    """Raise SystemExit unless every look left a sample of every replica, with what it used."""
+    for number in range(replicas):
+        app_id, name = f"{number // AN_APP:08x}", f"web.{number % AN_APP + 1}"
+        found = ring.recent(app_id, name, 3600.0)
+        if len(found) < LOOKS or not {"cpu", "memory", "network_in", "in_flight"} <= found[-1].values.keys():
+            raise SystemExit(f"{len(found)} samples of {name} in {app_id} after {LOOKS} looks: {found[-1:]}")
 
 
 def files(lab: DockerLab, report: Report) -> None:

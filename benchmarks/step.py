@@ -1,8 +1,9 @@
 """`python -m benchmarks.step [noise]`: a real step in the load, 10 → 200 requests/s, on an app of which one replica
 serves 40. How soon enough replicas are routed, when the p95 is good again, what failed, and when it is back at one.
 
-A few requests go on while replicas are let go, and must not fail either. A request that failed counts as one that took
-for ever, and five seconds in which none was sent count as bad. A replica is routed when Traefik finds it up.
+Each part begins when one replica is routed, and not before. While replicas are let go there are still as many requests
+as one of them serves at its target, and none may fail either. A request that failed counts as one that took for ever,
+and five seconds in which none was sent count as bad. A replica is routed when Traefik finds it up.
 
 `noise`: the load varies by ± 30 % every second; how often the number changes its direction, and how close together.
 """
@@ -22,20 +23,21 @@ from typing import Any
 
 from benchmarks.lab import Lab, lab
 from benchmarks.report import Report
-from paas.requests.autoscale import ListAutoscale
+from paas.requests.autoscale import ExplainAutoscale, ListAutoscale
 
 APP = Path(__file__).parent / "queue"
 HOST = "queue.localhost"
-LOW, HIGH, CAPACITY, AFTER = 10.0, 200.0, 40.0, 5.0
-"""Requests/s: before, in, and after the step; and what one replica serves."""
+LOW, HIGH, CAPACITY, AFTER, NOISY = 10.0, 200.0, 40.0, 25.0, 100.0
+"""Requests/s: before, in, and after the step; what one replica serves; and the middle of the noise."""
 ENOUGH = math.ceil(HIGH / CAPACITY)
-BEFORE, STEP, NOISE, CLIMB = 60.0, 150.0, 600.0, 60.0
-"""Seconds at the low load, and at the high one; of noise, and of its beginning that does not count."""
+BEFORE, STEP, NOISE, CLIMB = 60.0, 150.0, 360.0, 60.0
+"""Seconds at the low load, and at the high one; of noise, and of its beginning, in which replicas climb from one."""
 WINDOW = 5.0
 """Seconds of which there is one p95."""
 TARGET = 0.5
 """A p95 that is good, seconds."""
-IN_WINDOW = 120.0
+GRACE = 30.0
+"""Seconds beyond the window of a scale-in until one replica is left."""
 MOST = 8000
 """Requests that are open at once."""
 TIMEOUT = 60.0
@@ -48,7 +50,7 @@ class Seen:
     took: list[tuple[float, float]] = field(default_factory=list)
     failed: list[tuple[float, str]] = field(default_factory=list)
     replicas: list[tuple[float, int, int]] = field(default_factory=list)
-    """Time, wanted, routed."""
+    """Time, wanted, routed; the first one is from before the load."""
 
     @property
     def sent(self) -> int:
@@ -109,17 +111,34 @@ async def watch(here: Lab, begin: float, seen: Seen, stop: asyncio.Event) -> Non
         await asyncio.sleep(1.0)
 
 
+def rules(here: Lab) -> Any:
+    """The rules that hold, and how many replicas are wanted."""
+    (line,) = here.ask(ListAutoscale(app="queue"))["processes"]
+    return line
+
+
 def count(here: Lab) -> tuple[int, int]:
     """Replicas wanted, and servers that Traefik finds up."""
-    (line,) = here.ask(ListAutoscale(app="queue"))["processes"]
     services: Any = here.traefik("/api/http/services")
     up = [state for one in services if one["name"].startswith("app-") for state in one["serverStatus"].values()]
-    return int(line["replicas"]), up.count("UP")
+    return int(rules(here)["replicas"]), up.count("UP")
+
+
+def at_rest(here: Lab) -> tuple[int, int]:
+    """Wait until one replica is wanted and routed. Raises SystemExit: from elsewhere nothing could be measured."""
+    deadline = time.perf_counter() + rules(here)["in_window"] + BEFORE + GRACE
+    while (found := count(here)) != (1, 1):
+        if time.perf_counter() > deadline:
+            raise SystemExit(f"not at one replica before the load: {found[0]} wanted, {found[1]} routed")
+        time.sleep(1.0)
+    return found
 
 
 async def run(here: Lab, rate: Callable[[float], float], seconds: float, until_one: float = 0) -> Seen:
     """Load for `seconds`; watched all the while, and ended earlier once one replica is left after `until_one`."""
-    seen, stop, begin = Seen(), asyncio.Event(), time.perf_counter()
+    seen, stop, rest = Seen(), asyncio.Event(), await asyncio.to_thread(at_rest, here)
+    begin = time.perf_counter()
+    seen.replicas.append((0.0, *rest))
     watching = asyncio.create_task(watch(here, begin, seen, stop))
 
     def done(at: float) -> bool:
@@ -137,13 +156,9 @@ def good_again(seen: Seen, since: float, until: float) -> float:
     return max(bad) + WINDOW - since if bad else 0.0
 
 
-def turns(seen: Seen, since: float) -> list[float]:
+def turns(seen: Seen) -> list[float]:
     """When the direction of the wanted number changed."""
-    changes = [
-        (at, after - before)
-        for (_, before, _), (at, after, _) in pairwise(seen.replicas)
-        if after != before and at >= since
-    ]
+    changes = [(at, after - before) for (_, before, _), (at, after, _) in pairwise(seen.replicas) if after != before]
     return [at for (_, before), (at, after) in pairwise(changes) if (before > 0) != (after > 0)]
 
 
@@ -153,21 +168,24 @@ def first(seen: Seen, since: float, good: Callable[[int, int], bool]) -> float:
 
 
 def step(here: Lab, report: Report) -> None:
-    """10 → 200 → 5 requests/s."""
-    report.section("a step from 10 to 200 requests/s, one replica serves 40")
-    end = BEFORE + STEP
+    """10 → 200 → 25 requests/s."""
+    report.section(f"a step from {LOW:g} to {HIGH:g} requests/s, one replica serves {CAPACITY:g}")
+    window, end = rules(here)["in_window"], BEFORE + STEP
 
     def rate(at: float) -> float:
         return LOW if at < BEFORE else HIGH if at < end else AFTER
 
-    seen = asyncio.run(run(here, rate, end + IN_WINDOW + 90, until_one=end))
+    seen = asyncio.run(run(here, rate, end + window + 90, until_one=end))
+    early = sum((wanted, routed) != (1, 1) for at, wanted, routed in seen.replicas if at < BEFORE)
+    report.count("looks before the step that found more than one replica", early, 0, "")
     report.count(f"{ENOUGH} replicas are routed", first(seen, BEFORE, lambda _, routed: routed >= ENOUGH), 30, "s")
-    report.count("p95 is within its target again", good_again(seen, BEFORE, end), 45, "s")
+    again = good_again(seen, BEFORE, end)
+    report.count("p95 is within its target again", again, 45, "s")
+    report.count("steps that one replica was enough for", int(not again), 0, "")
     report.count("requests that failed", len(seen.failed), 0, f"of {seen.sent}")
     back = first(seen, end, lambda wanted, routed: (wanted, routed) == (1, 1))
-    report.count("back at one replica", back, IN_WINDOW + 30, "s")
-    report.note(f"most replicas: {max(wanted for _, wanted, _ in seen.replicas)}")
-    told(report, seen)
+    report.count(f"back at one replica, at {AFTER:g} requests/s", back, window + GRACE, "s")
+    steady(here, report, seen)
     for start in range(int(BEFORE), int(BEFORE + 60), int(WINDOW)):
         took = max((took for at, took in seen.took if start <= at < start + WINDOW), default=0.0)
         report.note(
@@ -176,27 +194,47 @@ def step(here: Lab, report: Report) -> None:
 
 
 def noise(here: Lab, report: Report) -> None:
-    """100 requests/s ± 30 % every second. The climb from one replica is not counted."""
-    report.section(f"100 requests/s, ± 30 % every second, for {NOISE / 60:.0f} minutes")
+    """100 requests/s ± 30 % every second. The climb from one replica is in it, but for the numbers of what serves."""
+    report.section(f"{NOISY:g} requests/s, ± 30 % every second, for {NOISE / 60:.0f} minutes")
     random.seed(4)
-    rates = [100 * random.uniform(0.7, 1.3) for _ in range(int(NOISE) + 1)]
+    rates = [NOISY * random.uniform(0.7, 1.3) for _ in range(int(NOISE) + 1)]
     seen = asyncio.run(run(here, lambda at: rates[int(at)], NOISE))
-    found = turns(seen, CLIMB)
-    closest = min((after - before for before, after in pairwise(found)), default=math.inf)
-    report.count("changes of direction", len(found), (NOISE - CLIMB) / IN_WINDOW, "")
-    report.count("closer together than the window", int(closest < IN_WINDOW), 0, "")
-    report.note(f"the closest two are {closest:.0f} s apart" if len(found) > 1 else "never two of them")
+    report.count("changes of direction", len(turns(seen)), NOISE / rules(here)["in_window"], "")
     report.count("requests that failed", len(seen.failed), 0, f"of {seen.sent}")
-    told(report, seen)
+    few = sum(routed * CAPACITY < NOISY for at, _, routed in seen.replicas if at > CLIMB)
+    report.count("looks with fewer replicas than the load needs, after the climb", few, 0, "")
+    slow = [start for start in range(int(CLIMB), int(NOISE), int(WINDOW)) if seen.p95(start) > TARGET]
+    report.note(f"seconds over the target p95, after the climb: {len(slow) * WINDOW:g}")
+    steady(here, report, seen)
 
 
-def told(report: Report, seen: Seen) -> None:
-    """The line of time, and what went wrong."""
+def steady(here: Lab, report: Report, seen: Seen) -> None:
+    """What holds of every load: within the bounds, and no two changes of direction within one window."""
+    line = rules(here)
+    numbers = [one for _, *both in seen.replicas for one in both]
+    beyond = sum(not line["least"] <= one <= line["most"] for one in numbers)
+    report.count(f"numbers seen outside {line['least']} to {line['most']}", beyond, 0, f"of {len(numbers)}")
+    for name, of in (("wanted", 1), ("routed", 2)):
+        found = [look[of] for look in seen.replicas]
+        report.note(f"{name}: {min(found)} to {max(found)}")
+    apart = [after - before for before, after in pairwise(turns(seen))]
+    report.count("changes of direction within a window", sum(one < line["in_window"] for one in apart), 0, "")
+    report.note(f"the closest two are {min(apart):.0f} s apart" if apart else "never two changes of direction")
+    told(here, report, seen)
+
+
+def told(here: Lab, report: Report, seen: Seen) -> None:
+    """The line of time, how old the samples were that decided, and what went wrong."""
     last: tuple[int, int] | None = None
     for at, wanted, routed in seen.replicas:
         if (wanted, routed) != last:
             report.note(f"{at:5.0f} s: {wanted} wanted, {routed} routed")
         last = wanted, routed
+    for one in here.ask(ExplainAutoscale(app="queue", limit=30))["decisions"]:
+        decision, samples = one["decision"], one["samples"]
+        if decision["wanted"] != decision["replicas"] and samples:
+            age = decision["at"] - samples[-1]["at"]
+            report.note(f"{decision['replicas']} → {decision['wanted']} was decided {age:.2f} s after its last sample")
     for at, text in seen.failed[:5]:
         report.note(f"failed at {at:.1f} s: {text}")
 
