@@ -82,6 +82,7 @@ def test_a_client_in_the_apps_network_logs_in_with_the_url_and_only_with_the_pas
             client.remove(force=True, v=True)
 
     assert answered(url) == (0, b"42\n")
+    assert answered(f"{url}?sslmode=require") == (0, b"42\n"), "as apps ask that were written for a hosted database"
     code, said = answered(url.replace(database.secrets["password"].reveal(), "guess"))
     assert code
     assert b"password authentication failed" in said

@@ -156,7 +156,7 @@ def test_a_branch_that_was_pushed_to_the_app_itself_is_opened(
     platform.ok("reviews", "open", "green", "-a", "teahouse", timeout=600)
     assert platform.get("teahouse-green").body == "green"
     assert platform.get("teahouse").body == "black"
-    platform.ok("reviews", "close", "teahouse-green", "-a", "teahouse", timeout=120)
+    platform.ok("reviews", "close", "teahouse-green", "-a", "teahouse", "--confirm", "teahouse-green", timeout=120)
     assert status(platform, "teahouse-green") == "gone"
 
 

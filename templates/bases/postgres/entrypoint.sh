@@ -38,6 +38,14 @@ make_database() {
     mv "$new" "$PGDATA"
 }
 
+# Clients that insist on TLS (`sslmode=require`, as hosted databases want it) get it, with a certificate that says
+# nothing about who answers: made here, by this database alone. One that is incomplete is made anew.
+make_certificate() {
+    (umask 077 && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 36500 \
+        -subj "/CN=postgres" -keyout "$1.key.new" -out "$1.crt" 2> /dev/null && mv "$1.key.new" "$1.key") \
+        || fail "no certificate could be made"
+}
+
 [ "${1:-postgres}" = postgres ] || exec "$@"
 [ $# -eq 0 ] || shift
 
@@ -45,6 +53,9 @@ make_database() {
 found=$(cat "$PGDATA/PG_VERSION")
 [ "$found" = "$PG_MAJOR" ] || fail "$PGDATA was made by PostgreSQL $found, this is $PG_MAJOR: dump it there, restore it here"
 
+tls=$PGDATA/paas
+[ -s "$tls.key" ] || make_certificate "$tls"
+
 # The password is in the database now; nothing that runs in this container needs it.
 unset POSTGRES_PASSWORD
-exec postgres -D "$PGDATA" -c listen_addresses='*' "$@"
+exec postgres -D "$PGDATA" -c listen_addresses='*' -c ssl=on -c ssl_cert_file="$tls.crt" -c ssl_key_file="$tls.key" "$@"
