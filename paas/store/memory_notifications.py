@@ -22,18 +22,18 @@ class MemoryNotifications(MemoryParts):
     def add_target(self, target: Target) -> None:
         if target.app_id and target.app_id not in self.state.apps:
             raise words.no_app(target.app_id, ())
-        if any(one.name == target.name for one in self._told.targets.values()):
+        if any((one.app_id, one.name) == (target.app_id, target.name) for one in self._told.targets.values()):
             raise words.target_taken(target.name)
         self._told.targets[target.id] = target
 
-    def target(self, name: str) -> Target:
+    def target(self, name: str, app_id: str = "") -> Target:
         for one in list(self._told.targets.values()):
-            if one.name == name:
+            if (one.app_id, one.name) == (app_id, name):
                 return one
-        raise words.no_target(name)
+        raise words.no_target(name, app_id)
 
     def targets(self) -> tuple[Target, ...]:
-        return tuple(sorted(self._told.targets.values(), key=lambda one: one.name))
+        return tuple(sorted(self._told.targets.values(), key=lambda one: (one.name, one.id)))
 
     @transaction
     def save_target(self, target: Target) -> None:

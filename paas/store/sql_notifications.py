@@ -19,6 +19,7 @@ from paas.store.tables_notifications import notification_targets, notifications
 
 PLACE = "notifications"
 READ = "notified"
+BY_NAME = (notification_targets.c.name, notification_targets.c.id)
 DOCUMENT = ("at", "topic", "message", "app", "facts")
 
 
@@ -29,23 +30,20 @@ class SqlNotifications(SqlFile):
         with self._write() as db:
             if target.app_id and first(db, select(apps.c.id).where(apps.c.id == target.app_id)) is None:
                 raise words.no_app(target.app_id, ())
-            if (
-                first(db, select(notification_targets.c.id).where(notification_targets.c.name == target.name))
-                is not None
-            ):
+            if first(db, select(notification_targets.c.id).where(_named(target.name, target.app_id))) is not None:
                 raise words.target_taken(target.name)
             db.execute(insert(notification_targets).values(**_target_values(target, self._vault)))
 
-    def target(self, name: str) -> Target:
+    def target(self, name: str, app_id: str = "") -> Target:
         with self._read() as db:
-            row = first(db, select(notification_targets).where(notification_targets.c.name == name))
+            row = first(db, select(notification_targets).where(_named(name, app_id)))
             if row is None:
-                raise words.no_target(name)
+                raise words.no_target(name, app_id)
             return _target(row, self._vault)
 
     def targets(self) -> tuple[Target, ...]:
         with self._read() as db:
-            found = rows_of(db, select(notification_targets).order_by(notification_targets.c.name))
+            found = rows_of(db, select(notification_targets).order_by(*BY_NAME))
             return tuple(_target(row, self._vault) for row in found)
 
     def save_target(self, target: Target) -> None:
@@ -107,6 +105,10 @@ class SqlNotifications(SqlFile):
 
 
 _notifications = notifications
+
+
+def _named(name: str, app_id: str) -> Any:
+    return (notification_targets.c.name == name) & (notification_targets.c.app_id.is_not_distinct_from(app_id or None))
 
 
 def _waiting(target_id: str) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Column, Float, ForeignKey, Index, Integer, String, Table, Text
+from sqlalchemy import JSON, Column, Float, ForeignKey, Index, Integer, String, Table, Text, UniqueConstraint, text
 
 from paas.store.tables import metadata
 
@@ -10,7 +10,7 @@ notification_targets = Table(
     "notification_targets",
     metadata,
     Column("id", String(40), primary_key=True),
-    Column("name", String(63), nullable=False, unique=True),
+    Column("name", String(63), nullable=False),
     Column("kind", String(20), nullable=False),
     Column("app_id", String(40), ForeignKey("apps.id", ondelete="CASCADE"), nullable=True, index=True),
     Column("created_at", Float, nullable=False),
@@ -20,6 +20,9 @@ notification_targets = Table(
     Column("failures", Integer, nullable=False),
     Column("retry_at", Float, nullable=False),
     Column("disabled", Text, nullable=False),
+    UniqueConstraint("app_id", "name"),
+    # SQLite takes one NULL for another as different.
+    Index("ix_notification_targets_of_all", "name", unique=True, sqlite_where=text("app_id IS NULL")),
 )
 
 notifications = Table(

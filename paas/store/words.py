@@ -113,13 +113,17 @@ def review_taken(what: str, name: str) -> Conflict:
 
 
 def target_taken(name: str) -> Conflict:
-    """A target of notifications has that name."""
+    """The app, or all apps, have a target of that name."""
     return Conflict(f"there is a target {name!r} already", hint="choose another name")
 
 
-def no_target(name: str) -> NotFound:
+def no_target(name: str, app_id: str) -> NotFound:
     """No target of that name. Names no others: who asks may not know them."""
-    return NotFound(f"no target {name[:80]!r}", hint="`paas notifications` lists them")
+    if not app_id:
+        return NotFound(
+            f"no target {name[:80]!r} of all apps", hint="`paas notifications` lists them; those of one app: -a APP"
+        )
+    return NotFound(f"no target {name[:80]!r}", hint="`paas notifications -a APP` lists them")
 
 
 def _nearest(wanted: str, names: Iterable[str], listing: str) -> str:

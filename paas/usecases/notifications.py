@@ -21,7 +21,6 @@ from paas.requests.notifications import (
     RemoveNotification,
     TestNotification,
 )
-from paas.store import words
 from paas.usecases.context import Act, Context
 from paas.usecases.notify import sent
 from paas.webhooks.outgoing import TOPICS
@@ -147,10 +146,7 @@ def _check_reach(app: str, act: Act) -> None:
 def _found(context: Context, app: str, name: str, act: Act) -> Target:
     """The target, of the app that was named: whose operator asks may not know of others."""
     _check_reach(app, act)
-    target = context.store.target(name)
-    if app and target.app_id != context.store.app(app).id:
-        raise words.no_target(name)
-    return target
+    return context.store.target(name, context.store.app(app).id if app else "")
 
 
 def _topics(given: tuple[str, ...]) -> tuple[str, ...]:

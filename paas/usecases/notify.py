@@ -108,7 +108,7 @@ class Notifier:
                 message=outgoing.sentence(event.message), app=names.get(happened.app_id, event.app), facts=told,
             )
             for target in targets
-            if outgoing.wanted(target, topic, happened.app_id) and event.data.get("target") != target.name
+            if outgoing.wanted(target, topic, happened.app_id) and not _about(happened, target)
         ]  # fmt: skip
 
     def _verb(self, happened: Happened) -> str:
@@ -185,6 +185,12 @@ class Notifier:
 
     def _send(self, target: Target, one: Notification) -> Told:
         return sent(self.context, target, one)
+
+
+def _about(happened: Happened, target: Target) -> bool:
+    """Whether it is about the target itself."""
+    event = happened.event
+    return event.kind == OURS and (happened.app_id, event.data.get("target")) == (target.app_id, target.name)
 
 
 def sent(context: Context, target: Target, one: Notification) -> Told:

@@ -7,18 +7,21 @@ import random
 import shutil
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
 import paas.store.migrations
-from paas.errors import PaasError, PlatformError
+from paas.errors import Conflict, PaasError, PlatformError
 from paas.model.app import Addon, App, Attachment, Release, ReleaseKind
 from paas.model.events import Event
+from paas.model.notification import Notification, Target, TargetKind
 from paas.model.route import Certificate
 from paas.model.secret import Secret
 from paas.store import schema
@@ -105,6 +108,50 @@ def test_an_older_schema_is_copied_and_then_upgraded_with_all_its_rows(kept: tup
     with closing(sqlite3.connect(path)) as database:
         counted = database.execute("SELECT count(*) FROM releases").fetchone()[0]
     assert counted == 3, "making a table anew must not cascade into the others"
+
+
+def as_of(revision: str, path: Path) -> None:
+    """Turn a closed store into what it was at that revision, with all its rows: their columns are still the same."""
+    older = path.with_name("older.db")
+    engine = create_engine(f"sqlite:///{older}")
+    with engine.begin() as connection:
+        config = schema._config(schema.MIGRATIONS)
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+    engine.dispose()
+    with closing(sqlite3.connect(older)) as database, database:
+        database.execute("ATTACH ? AS newer", (str(path),))
+        tables = database.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'").fetchall()
+        for (table,) in tables:
+            if table != "alembic_version" and not table.startswith("sqlite_"):
+                database.execute(f"INSERT INTO main.{table} SELECT * FROM newer.{table}")
+    older.replace(path)
+
+
+def test_targets_of_notifications_keep_their_names_and_what_waits_when_names_come_to_be_of_an_app(
+    tmp_path: Path,
+) -> None:
+    store = filled(tmp_path)
+    ops = Target(id="t1", name="ops", kind=TargetKind.SLACK, created_at=1.0, created_by="ann", topics=("crash",),
+                 secrets={"url": Secret("https://chat.example/x")}, failures=2, disabled="gone")  # fmt: skip
+    mine = replace(ops, id="t2", name="mine", app_id=SHOP.id)
+    store.add_target(mine)
+    store.add_target(ops)
+    store.queue_notifications(7, [Notification(id="m1", target_id="t2", at=1.0, topic="crash", message="x")])
+    store.close()
+    as_of("0018", tmp_path / "paas.db")
+    with closing(sqlite3.connect(tmp_path / "paas.db")) as before, pytest.raises(sqlite3.IntegrityError):
+        before.execute("UPDATE notification_targets SET name = 'ops'")
+    store = SqlStore.open(tmp_path)
+    assert store.targets() == (mine, ops)
+    assert [one.id for one in store.notifications("t2")] == ["m1"]
+    store.add_target(replace(ops, id="t3", app_id=SHOP.id))
+    for taken in (replace(ops, id="t4"), replace(mine, id="t4")):
+        with pytest.raises(Conflict):
+            store.add_target(taken)
+    store.delete_app(SHOP.id)
+    assert (store.targets(), store.notifications("t2")) == ((ops,), ())
+    store.close()
 
 
 def test_a_failing_upgrade_changes_nothing(kept: tuple[Path, str], tmp_path: Path) -> None:

@@ -49,16 +49,34 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 def test_targets_come_back_as_they_were(store: Store) -> None:
     assert store.targets() == (MAIL, HOOK)
     assert store.target("ops") == HOOK
+    assert store.target("mail", SHOP.id) == MAIL
 
 
 def test_a_name_is_taken_once_and_an_app_must_be_there(store: Store) -> None:
     with pytest.raises(Conflict, match="ops"):
         store.add_target(replace(HOOK, id="t3"))
+    with pytest.raises(Conflict, match="mail"):
+        store.add_target(replace(MAIL, id="t3"))
     with pytest.raises(NotFound):
         store.add_target(replace(HOOK, id="t3", name="new", app_id="nobody"))
     with pytest.raises(NotFound) as refused:
         store.target("oops")
     assert "ops" not in refused.value.hint.replace("oops", "")
+
+
+def test_every_app_and_the_platform_have_names_of_their_own(store: Store) -> None:
+    blog = App(id="0b0b0b0b", name="blog", created_at=1.0)
+    store.add_app(blog)
+    shops, blogs = replace(HOOK, id="t3", app_id=SHOP.id), replace(HOOK, id="t4", app_id=blog.id)
+    store.add_target(shops)
+    store.add_target(blogs)
+    found = (store.target("ops"), store.target("ops", SHOP.id), store.target("ops", blog.id))
+    assert found == (HOOK, shops, blogs)
+    for name, app_id in (("mail", ""), ("mail", blog.id), ("ops", "nobody")):
+        with pytest.raises(NotFound):
+            store.target(name, app_id)
+    store.delete_target("t3")
+    assert store.target("ops") == HOOK
 
 
 def test_only_how_it_went_is_changed(store: Store) -> None:

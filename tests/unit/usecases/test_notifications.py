@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from paas.errors import Denied, NotFound, UsageError
+from paas.errors import Conflict, Denied, NotFound, UsageError
 from paas.model.app import Addon, Operation
 from paas.model.events import Event
 from paas.model.notification import Notification, Target
@@ -169,6 +169,24 @@ def test_who_has_no_role_on_all_apps_has_not_all_of_them_told(platform: Parts) -
     assert notifications.add_notification(context, mine, act).app == "shop"
 
 
+def test_a_name_of_another_app_is_neither_taken_nor_told_of(platform: Parts) -> None:
+    platform.app("blog", "b1b2b3b4")
+    for app in ("", "shop", "blog"):
+        assert added(platform, "ops", app=app).app == app
+    with pytest.raises(Conflict):
+        added(platform, "ops", app="blog")
+    gone = RemoveNotification(target="ops", app="blog")
+    assert notifications.remove_notification(platform.context, gone, platform.act).app == "blog"
+    assert sorted(one.app_id for one in platform.store.targets()) == ["", "a1b2c3d4"]
+
+
+def test_without_an_app_the_target_of_all_apps_is_meant(platform: Parts) -> None:
+    added(platform, "ops", app="shop")
+    with pytest.raises(NotFound, match="of all apps") as refused:
+        notifications.remove_notification(platform.context, RemoveNotification(target="ops"), platform.act)
+    assert "-a APP" in refused.value.hint
+
+
 def test_one_app_cannot_take_all_the_room(platform: Parts) -> None:
     for number in range(20):
         added(platform, f"t{number}", app="shop")
@@ -260,6 +278,16 @@ def test_a_target_that_is_away_for_a_day_is_disabled_and_says_so_elsewhere(platf
     line.later(1e6)
     assert [name for name, _, _ in line.sent].count("ops") == 11
     assert line.status()[0] == "pending", "what happens meanwhile waits"
+
+
+def test_that_an_apps_target_is_disabled_is_told_to_one_of_the_same_name(platform: Parts, line: Line) -> None:
+    added(platform, app="shop")
+    added(platform, topics=("notification",))
+    crash(platform)
+    line.answers = [Told("410", gone=True)]
+    line.step()
+    line.step()
+    assert [topic for _, topic, _ in line.sent] == ["crash", "notification.disabled"]
 
 
 def test_one_that_is_gone_is_disabled_at_once(platform: Parts, line: Line) -> None:
