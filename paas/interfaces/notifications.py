@@ -12,8 +12,8 @@ class NotificationStore(Protocol):
     """Every method is one transaction. A target goes with its app, and what was sent with the target."""
 
     def add_target(self, target: Target) -> None:
-        """Raises Conflict when the app has one of that name (or, without an app, all apps have), NotFound when there is no
-        such app."""
+        """Raises Conflict when the app has one of that name (or, without an app, all apps have), NotFound when there is
+        no such app."""
 
     def target(self, name: str, app_id: str = "") -> Target:
         """Of an app, or of those of all apps, by name. Raises NotFound."""

@@ -1,16 +1,20 @@
 """Where git hosts deliver: `POST /deploy-hooks/{id}`. No token: the id is a secret, and the signature is what counts.
 
 202 with the delivery's id and what was decided; 200 for a ping. A body is read only for an address that exists, up to a
-limit, some at a time, within some seconds.
+limit, within some seconds, some of one hook at a time. What is on its way lies in a file, so that who sends slowly
+takes neither memory nor anybody else's turn.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
-from typing import Protocol, TypeVar
+from tempfile import SpooledTemporaryFile
+from typing import IO, Protocol, TypeVar
+from weakref import WeakValueDictionary
 
 from fastapi import FastAPI, Response
 from fastapi import Request as HttpRequest
@@ -19,14 +23,18 @@ from starlette.requests import ClientDisconnect
 from paas.errors import PaasError, UsageError
 from paas.server.streams import in_thread
 from paas.usecases.answers import as_json
-from paas.usecases.hook_receiver import LIMIT, Received, TooLarge
+from paas.usecases.hook_receiver import LIMIT, Received, TooLarge, TooMany
 from paas.usecases.operations import as_paas_error
 
 T = TypeVar("T")
 AT_ONCE = 8
-"""Bodies that are in memory at the same time."""
+"""Bodies that are in memory at the same time: all of them have arrived."""
+OF_ONE = 4
+"""Deliveries to one hook that arrive at the same time; others of that hook wait."""
+IN_MEMORY = 1 << 16
+"""Bytes of a body that is on its way; of a larger one all lies in a file."""
 SECONDS = 20.0
-"""For one body to arrive: git hosts give up after ten."""
+"""For one body to arrive, and to wait for the turn to: git hosts give up after ten."""
 
 
 class ReceiverLike(Protocol):
@@ -46,22 +54,35 @@ def add_deploy_hooks(app: FastAPI, receiver: ReceiverLike) -> None:
 
 def _delivered(receiver: ReceiverLike) -> Callable[[HttpRequest], Awaitable[Response]]:
     room = asyncio.Semaphore(AT_ONCE)
+    turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     async def endpoint(http: HttpRequest) -> Response:
         hook_id = http.path_params["hook_id"]
         await _ours(partial(receiver.known, hook_id))
         _announced(http)
-        async with room:
-            try:
-                body = await asyncio.wait_for(_body(http), SECONDS)
-            except TimeoutError:
-                raise UsageError(f"the body did not arrive within {SECONDS:g} s") from None
-            headers = dict(http.headers.items())
-            received = await _ours(partial(receiver.receive, hook_id, headers, body))
+        async with _turn(turns, hook_id):
+            with SpooledTemporaryFile(IN_MEMORY) as file:
+                await _arrived(http, file)
+                headers = dict(http.headers.items())
+                async with room:
+                    received = await _ours(lambda: receiver.receive(hook_id, headers, file.read()))
         status = 200 if received.status == "pinged" else 202
         return Response(json.dumps(as_json(received)), status_code=status, media_type="application/json")
 
     return endpoint
+
+
+@asynccontextmanager
+async def _turn(turns: WeakValueDictionary[str, asyncio.Semaphore], hook_id: str) -> AsyncIterator[None]:
+    turn = turns.setdefault(hook_id, asyncio.Semaphore(OF_ONE))
+    try:
+        await asyncio.wait_for(turn.acquire(), SECONDS)
+    except TimeoutError:
+        raise TooMany("too many deliveries are on their way to this hook", hint="try again in a minute") from None
+    try:
+        yield
+    finally:
+        turn.release()
 
 
 def _announced(http: HttpRequest) -> None:
@@ -70,17 +91,19 @@ def _announced(http: HttpRequest) -> None:
         raise TooLarge(f"the body has more than {LIMIT} bytes")
 
 
-async def _body(http: HttpRequest) -> bytes:
-    parts, size = [], 0
+async def _arrived(http: HttpRequest, file: IO[bytes]) -> None:
+    """Write the body to the file, and go back to its start."""
     try:
-        async for part in http.stream():
-            size += len(part)
-            if size > LIMIT:
-                raise TooLarge(f"the body has more than {LIMIT} bytes")
-            parts.append(part)
+        async with asyncio.timeout(SECONDS):
+            async for part in http.stream():
+                if file.tell() + len(part) > LIMIT:
+                    raise TooLarge(f"the body has more than {LIMIT} bytes")
+                file.write(part)
+    except TimeoutError:
+        raise UsageError(f"the body did not arrive within {SECONDS:g} s") from None
     except ClientDisconnect:
         raise UsageError("the line broke") from None
-    return b"".join(parts)
+    file.seek(0)
 
 
 async def _ours(work: Callable[[], T]) -> T:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,12 +20,12 @@ from tests.unit.server.stub import Running, running
 
 @dataclass
 class Receiver:
-    """Knows the address `there`; takes what is signed with the word `right`, once."""
+    """Knows the addresses `there…`; takes what is signed with the word `right`, once."""
 
     taken: list[bytes] = field(default_factory=list)
 
     def known(self, hook_id: str) -> None:
-        if hook_id != "there":
+        if not hook_id.startswith("there"):
             raise NotFound("there is no such address")
 
     def receive(self, hook_id: str, headers: Mapping[str, str], body: bytes) -> Received:
@@ -99,6 +100,40 @@ def test_a_body_that_does_not_come_is_not_waited_for(server: Running, monkeypatc
         line.sendall(b"POST /deploy-hooks/there HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nslo")
         assert b" 422 " in answer.readline()
     assert deliver(server, b"after").status_code == 202
+
+
+def slowly(server: Running, lines: ExitStack, hook_id: str, count: int) -> list[socket.socket]:
+    """That many deliveries of which a piece is on its way, and no more comes."""
+    host, _, port = server.settings.listen.rpartition(":")
+    made = [lines.enter_context(socket.create_connection((host, int(port)), timeout=30)) for _ in range(count)]
+    head = f"POST /deploy-hooks/{hook_id} HTTP/1.1\r\nHost: localhost\r\nX-Signature: right\r\n"
+    for line in made:
+        line.sendall(f"{head}Content-Length: 200000\r\n\r\n".encode() + b"x" * 100_000)
+    return made
+
+
+def test_senders_that_are_slow_hold_up_no_other_hook(server: Running) -> None:
+    with ExitStack() as lines:
+        for number in range(5):
+            slowly(server, lines, f"there-{number}", 10)
+        assert deliver(server, b"of another", hook_id="there-too").status_code == 202
+
+
+def test_the_next_of_a_hook_is_read_when_one_of_its_own_is_done(server: Running) -> None:
+    with ExitStack() as lines:
+        first, *others = slowly(server, lines, "there", deploy_hooks.OF_ONE + 1)
+        for number, line in enumerate((*others, first)):
+            line.sendall(str(number).encode().ljust(100_000))
+        for line in (first, *others):
+            assert b" 202 " in lines.enter_context(line.makefile("rb")).readline()
+
+
+def test_what_waits_too_long_for_its_turn_is_told_so(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deploy_hooks, "SECONDS", 1.0)
+    with ExitStack() as lines:
+        made = slowly(server, lines, "there", 3 * deploy_hooks.OF_ONE)
+        answers = [lines.enter_context(line.makefile("rb")).readline().split()[1] for line in made]
+    assert set(answers) == {b"422", b"429"}
 
 
 def test_other_methods_are_refused_with_those_that_are_there(server: Running) -> None:
