@@ -90,6 +90,15 @@ class PendingReview:
     again: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What was heard of a commit's check: pending, success or failure. `at`: since when, by the host's clock (Unix
+    seconds; 0: it does not say)."""
+
+    state: str
+    at: float = 0.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HookState:
     """What a hook remembers: commits that wait for their checks (oldest first), the checks heard of by commit, the
@@ -97,7 +106,7 @@ class HookState:
     to be seen to, one for each, oldest first, and the one that is."""
 
     waiting: tuple[str, ...] = ()
-    checks: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    checks: Mapping[str, Mapping[str, Check]] = field(default_factory=dict)
     pending: PendingDeploy | None = None
     running: str = ""
     began: PendingDeploy | None = None

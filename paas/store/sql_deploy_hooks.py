@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or
 
-from paas.model.deploy_hook import DeployHook, HookDelivery, HookState, PendingDeploy, PendingReview, Provider
+from paas.model.deploy_hook import Check, DeployHook, HookDelivery, HookState, PendingDeploy, PendingReview, Provider
 from paas.store import words
 from paas.store.crypto import Vault
 from paas.store.file import SqlFile, first, rows_of
@@ -150,7 +150,10 @@ def _state(row: RowMapping) -> HookState:
     kept: Mapping[str, Any] = row["state"]
     return HookState(
         waiting=tuple(kept.get("waiting", ())),
-        checks={commit: dict(checks) for commit, checks in kept.get("checks", {}).items()},
+        checks={
+            commit: {name: _check(one) for name, one in checks.items()}
+            for commit, checks in kept.get("checks", {}).items()
+        },
         pending=_pending(kept.get("pending")),
         running=kept.get("running", ""),
         began=_pending(kept.get("began")),
@@ -158,6 +161,11 @@ def _state(row: RowMapping) -> HookState:
         reviewing=kept.get("reviewing", ""),
         review=_review(kept["review"]) if kept.get("review") else None,
     )
+
+
+def _check(kept: Mapping[str, Any] | str) -> Check:
+    """An older version kept the state alone."""
+    return Check(kept) if isinstance(kept, str) else Check(**kept)
 
 
 def _pending(kept: Mapping[str, Any] | None) -> PendingDeploy | None:

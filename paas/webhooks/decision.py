@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
-from paas.model.deploy_hook import DeployHook, HookState, PendingDeploy, PendingReview
+from paas.model.deploy_hook import Check, DeployHook, HookState, PendingDeploy, PendingReview
 from paas.model.reviews import Review, review_key
 from paas.webhooks.notice import SKIP, Notice
 
@@ -61,13 +61,11 @@ def deploy(state: HookState, delivery: str, commit: str = "") -> HookState:
     return replace(state, pending=PendingDeploy(commit=commit, deliveries=asked))
 
 
-def green(hook: DeployHook, checks: Mapping[str, str]) -> tuple[bool, str]:
+def green(hook: DeployHook, checks: Mapping[str, Check]) -> tuple[bool, str]:
     """Whether a commit with these checks may be deployed, and what is said of it."""
-    if hook.checks:
-        open_ones = [name for name in hook.checks if checks.get(name) != "success"]
-    else:
-        open_ones = [name for name, state in checks.items() if state != "success"]
-    failed = [name for name in open_ones if checks.get(name) == "failure"]
+    states = {name: check.state for name, check in checks.items()}
+    open_ones = [name for name in hook.checks or states if states.get(name) != "success"]
+    failed = [name for name in open_ones if states.get(name) == "failure"]
     if failed:
         return False, f"failed: {', '.join(failed[:3])}"
     if open_ones or not checks:
@@ -108,7 +106,10 @@ def _checked(hook: DeployHook, notice: Notice, state: HookState, delivery: str) 
         return Decision("ignored", "this hook does not wait for checks", state)
     if not notice.commit:
         return Decision("ignored", "the check names no commit", state)
-    known = {**state.checks.get(notice.commit, {}), notice.check: notice.state}
+    before = state.checks.get(notice.commit, {})
+    if late := _late(notice, before.get(notice.check)):
+        return Decision("ignored", late, state)
+    known = {**before, notice.check: Check(notice.state, notice.at)}
     if len(known) > MOST_CHECKS:
         return Decision("ignored", f"the commit has more than {MOST_CHECKS} checks", state)
     # The newest stand last; those of a commit may be heard of before its push is.
@@ -117,6 +118,17 @@ def _checked(hook: DeployHook, notice: Notice, state: HookState, delivery: str) 
     if notice.commit not in state.waiting:
         return Decision("ignored", f"{notice.check}: {notice.state}; no push of that commit waits", kept)
     return _when_green(hook, notice.commit, kept, delivery)
+
+
+def _late(notice: Notice, known: Check | None) -> str:
+    """Why it is older than what was heard of the check already: hosts do not deliver in order. Empty: it is not. What
+    ended within the second in which it began has ended."""
+    if known is None or not known.at:
+        return ""
+    unended = notice.state == "pending" and known.state != "pending"
+    if 0 < notice.at < known.at or (unended and notice.at <= known.at):
+        return f"{notice.check}: {notice.state} is older than what was heard of it: {known.state}"
+    return ""
 
 
 def _when_green(hook: DeployHook, commit: str, state: HookState, delivery: str) -> Decision:

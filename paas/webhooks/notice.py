@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from datetime import UTC, datetime
 from typing import Any
 
 from paas.errors import UsageError
@@ -23,8 +24,8 @@ class Notice:
 
     push: `branch` is at `commit` now (`deleted`: gone), whose message is `message`; `files` changed, None when the
     sender does not tell all of them, and `why` says so. check: `check` of `commit` is `state`: pending, success or
-    failure. review: pull request `number` of `branch` was opened, updated or closed (`action`); `fork`: it comes from
-    another repository, `from_repository`.
+    failure, `at` the time it says (Unix seconds; 0: it says none). review: pull request `number` of `branch` was
+    opened, updated or closed (`action`); `fork`: it comes from another repository, `from_repository`.
     """
 
     kind: str
@@ -38,6 +39,7 @@ class Notice:
     why: str = ""
     check: str = ""
     state: str = ""
+    at: float = 0.0
     number: int = 0
     action: str = ""
     fork: bool = False
@@ -87,6 +89,18 @@ class Payload:
     def flag(self, *path: str) -> bool:
         """True where it says true."""
         return self.at(*path).value is True
+
+    def time(self, *path: str) -> float:
+        """An ISO 8601 time, in Unix seconds; 0 for anything else. One that names no zone is UTC."""
+        try:
+            found = datetime.fromisoformat(self.text(*path).replace(" UTC", "+00:00"))
+            return max(0.0, (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp())
+        except (ValueError, OverflowError):
+            return 0.0
+
+    def newest(self, *names: str) -> float:
+        """The newest of the times that have these names."""
+        return max(self.time(name) for name in names)
 
     def items(self, *path: str) -> tuple[Payload, ...]:
         """The items of a list; none for anything else."""

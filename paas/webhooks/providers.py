@@ -75,6 +75,7 @@ def _status(payload: Payload) -> Notice:
     return Notice(
         kind="check", repository=payload.text("repository", "full_name"), commit=payload.commit("sha"),
         check=payload.text("context")[:200] or "status", state=_state(payload.text("state")),
+        at=payload.newest("created_at", "updated_at"),
     )  # fmt: skip
 
 
@@ -85,6 +86,7 @@ def _check(name: str) -> Callable[[Payload], Notice]:
             kind="check", repository=payload.text("repository", "full_name"), commit=one.commit("head_sha"),
             check=(one.text("name") or one.text("app", "slug") or name)[:200],
             state=_state(one.text("conclusion")) if one.text("status") == "completed" else "pending",
+            at=one.newest("started_at", "completed_at", "updated_at"),
         )  # fmt: skip
 
     return read
@@ -127,9 +129,12 @@ def _gitlab_pipeline(payload: Payload) -> Notice:
     about = payload.at("object_attributes")
     if about.text("source") == "parent_pipeline":
         return Notice(kind="other", why="a child pipeline; that of its parent counts")
+    # One that is retried keeps its id and times: only its jobs tell.
+    jobs = [job.newest("created_at", "started_at", "finished_at") for job in payload.items("builds")]
+    at = max(about.newest("created_at", "finished_at"), *jobs, 0.0)
     return Notice(
         kind="check", repository=payload.text("project", "path_with_namespace"), commit=about.commit("sha"),
-        check="pipeline", state=_state(about.text("status")),
+        check="pipeline", state=_state(about.text("status")), at=at,
     )  # fmt: skip
 
 

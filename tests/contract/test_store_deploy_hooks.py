@@ -7,11 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from paas.errors import Conflict, NotFound
 from paas.interfaces import Store
 from paas.model.app import App
-from paas.model.deploy_hook import DeployHook, HookDelivery, HookState, PendingDeploy, PendingReview, Provider
+from paas.model.deploy_hook import Check, DeployHook, HookDelivery, HookState, PendingDeploy, PendingReview, Provider
 from paas.model.secret import Secret
 from paas.store.memory import MemoryStore
 from paas.store.sql import SqlStore
@@ -23,7 +24,7 @@ HOOK = DeployHook(
     repository="team/shop", branch="main", paths=("src/**",), wait=True, checks=("build", "lint"), reviews="own",
 )  # fmt: skip
 STATE = HookState(
-    waiting=("a" * 40, "b" * 40), checks={"a" * 40: {"build": "success"}}, running="op1",
+    waiting=("a" * 40, "b" * 40), checks={"a" * 40: {"build": Check("success", 7.5)}}, running="op1",
     pending=PendingDeploy(commit="a" * 40, deliveries=("d1", "d2"), again=True), began=PendingDeploy(),
     reviews=(PendingReview(close=True, number=7), PendingReview(close=False, branch="b", fork=True, deliveries=("d",))),
     reviewing="op2", review=PendingReview(close=False, number=8, commit="c" * 40, again=True),
@@ -91,6 +92,16 @@ def test_a_state_is_kept_and_only_busy_hooks_are_looked_at(store: Store) -> None
     assert store.hook_states() == {HOOK.id: STATE}
     store.save_hook_state(HOOK.id, replace(STATE, pending=None, running="", reviews=(), reviewing=""))
     assert store.hook_states() == {}
+
+
+def test_checks_that_an_older_version_kept_have_no_time(tmp_path: Path) -> None:
+    store = SqlStore.open(tmp_path)
+    store.add_app(SHOP)
+    store.add_deploy_hook(HOOK)
+    with store._write() as db:
+        db.execute(text("UPDATE deploy_hooks SET state = :state"), {"state": '{"checks": {"c": {"build": "success"}}}'})
+    assert store.hook_state(HOOK.id).checks == {"c": {"build": Check("success", 0.0)}}
+    store.close()
 
 
 def test_a_hook_that_is_gone_keeps_nothing(store: Store) -> None:

@@ -170,6 +170,31 @@ def test_a_red_check_holds_until_it_is_green_again() -> None:
     assert found[2].reason == "failed: lint"
 
 
+STARTED = replace(CHECK, state="pending", at=100.0)
+ENDED = replace(CHECK, state="success", at=160.0)
+
+
+def test_a_check_that_comes_late_does_not_take_back_how_it_ended() -> None:
+    _, late, pushed = judged(WAITING, ENDED, STARTED, PUSH)
+    assert (late.status, late.reason) == ("ignored", "build: pending is older than what was heard of it: success")
+    assert pushed.status == "accepted"
+    again = judged(WAITING, ENDED, replace(STARTED, at=ENDED.at), PUSH)[-1]
+    assert again.status == "accepted", "one that began and ended within a second"
+
+
+def test_a_check_that_is_run_again_is_waited_for_again() -> None:
+    failed = replace(ENDED, state="failure")
+    rerun = replace(STARTED, at=200.0)
+    found = judged(WAITING, PUSH, STARTED, failed, rerun, failed, replace(ENDED, at=260.0))
+    assert [one.status for one in found] == ["waiting", "waiting", "waiting", "waiting", "ignored", "accepted"]
+    assert found[3].reason == "waits for build"
+
+
+def test_where_no_time_is_told_what_came_last_counts() -> None:
+    found = judged(WAITING, CHECK, replace(CHECK, state="pending"), PUSH)
+    assert found[-1].status == "waiting"
+
+
 def test_only_the_named_checks_are_waited_for() -> None:
     hook = replace(WAITING, checks=("build", "deploy/ok"))
     found = judged(hook, PUSH, replace(CHECK, check="lint", state="failure"), CHECK, replace(CHECK, check="deploy/ok"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -155,6 +156,35 @@ def test_a_marker_at_the_end_of_a_long_message_is_seen(provider: Provider) -> No
     found = read(event, values.get(provider, push(head_commit=commit)), provider)
     assert SKIP.search(found.message)
     assert len(found.message) <= 2000
+
+
+RUN = {"started_at": "2026-11-23T09:15:00Z", "completed_at": None}
+STATUS = {"created_at": "2026-11-23T09:15:00Z", "updated_at": "2026-11-23T09:15:01+00:00"}
+PIPELINE = {"created_at": "2026-11-23 09:10:00 UTC", "finished_at": "2026-11-23 09:15:00 UTC"}
+JOBS = [{"created_at": "2026-11-23 09:11:00 UTC"}, {"started_at": "2026-11-23 09:18:00 UTC"}]
+
+
+@pytest.mark.parametrize(
+    ("provider", "event", "value", "time"),
+    [
+        ("github", "check_run", {"check_run": RUN}, "09:15:00"),
+        ("github", "check_run", {"check_run": {**RUN, "completed_at": "2026-11-23T09:16:00Z"}}, "09:16:00"),
+        ("github", "check_suite", {"check_suite": {"updated_at": "2026-11-23T09:15:07Z"}}, "09:15:07"),
+        ("github", "status", STATUS, "09:15:01"),
+        ("github", "status", {"created_at": "2026-11-23T09:15:00"}, "09:15:00"),
+        ("gitea", "status", {"created_at": "2026-11-23T10:15:00+01:00", "updated_at": None}, "09:15:00"),
+        ("gitlab", "Pipeline Hook", {"object_attributes": PIPELINE}, "09:15:00"),
+        ("gitlab", "Pipeline Hook", {"object_attributes": PIPELINE, "builds": JOBS}, "09:18:00"),
+    ],
+)
+def test_checks_say_when_they_came_to_be_so(provider: str, event: str, value: dict[str, Any], time: str) -> None:
+    expected = datetime.fromisoformat(f"2026-11-23T{time}+00:00").timestamp()
+    assert notice(Provider(provider), event, value).at == expected
+
+
+@pytest.mark.parametrize("time", ["once upon a time", 7, None, "9999-99-99T00:00:00Z", "0001-01-01T00:00:00+23:59"])
+def test_a_time_that_is_none_says_nothing(time: object) -> None:
+    assert read("status", {"created_at": time, "updated_at": None}).at == 0
 
 
 def test_a_child_pipeline_makes_no_commit_green() -> None:
