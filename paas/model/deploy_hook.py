@@ -66,14 +66,24 @@ class HookDelivery:
     operation: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Left:
+    """That a `file` which fits the hook's paths (empty: it is not known which) was changed and is not deployed.
+    `commit` is the newest that was pushed and should be."""
+
+    commit: str
+    file: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingDeploy:
     """A deploy that is to begin: of a commit, or (empty) of the branch as it is then. `deliveries` asked for it.
-    `again`: a server that was stopped left it undone once already."""
+    `again`: a server that was stopped left it undone once already. `left`: what is left out again if it fails."""
 
     commit: str = ""
     deliveries: tuple[str, ...] = ()
     again: bool = False
+    left: Left | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +112,8 @@ class Check:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HookState:
     """What a hook remembers: commits that wait for their checks (oldest first), the checks heard of by commit, the
-    deploy that is to begin, and the one that runs (`running`: its operation). Likewise of review apps: those that are
+    deploy that is to begin, and the one that runs (`running`: its operation), and, of a hook with paths, what was left
+    out and is to be deployed with the next push. Likewise of review apps: those that are
     to be seen to, one for each, oldest first, and the one that is."""
 
     waiting: tuple[str, ...] = ()
@@ -110,6 +121,7 @@ class HookState:
     pending: PendingDeploy | None = None
     running: str = ""
     began: PendingDeploy | None = None
+    left: Left | None = None
     reviews: tuple[PendingReview, ...] = ()
     reviewing: str = ""
     review: PendingReview | None = None

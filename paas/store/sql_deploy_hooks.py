@@ -9,7 +9,16 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or
 
-from paas.model.deploy_hook import Check, DeployHook, HookDelivery, HookState, PendingDeploy, PendingReview, Provider
+from paas.model.deploy_hook import (
+    Check,
+    DeployHook,
+    HookDelivery,
+    HookState,
+    Left,
+    PendingDeploy,
+    PendingReview,
+    Provider,
+)
 from paas.store import words
 from paas.store.crypto import Vault
 from paas.store.file import SqlFile, first, rows_of
@@ -157,6 +166,7 @@ def _state(row: RowMapping) -> HookState:
         pending=_pending(kept.get("pending")),
         running=kept.get("running", ""),
         began=_pending(kept.get("began")),
+        left=_left(kept.get("left")),
         reviews=tuple(_review(one) for one in kept.get("reviews", ())),
         reviewing=kept.get("reviewing", ""),
         review=_review(kept["review"]) if kept.get("review") else None,
@@ -171,7 +181,13 @@ def _check(kept: Mapping[str, Any] | str) -> Check:
 def _pending(kept: Mapping[str, Any] | None) -> PendingDeploy | None:
     if kept is None:
         return None
-    return PendingDeploy(commit=kept["commit"], deliveries=tuple(kept["deliveries"]), again=kept["again"])
+    return PendingDeploy(
+        commit=kept["commit"], deliveries=tuple(kept["deliveries"]), again=kept["again"], left=_left(kept.get("left"))
+    )
+
+
+def _left(kept: Mapping[str, Any] | None) -> Left | None:
+    return Left(**kept) if kept else None
 
 
 def _review(kept: Mapping[str, Any]) -> PendingReview:

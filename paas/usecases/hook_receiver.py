@@ -260,15 +260,20 @@ class Dispatcher:
             return "gone"
 
     def _settled(self, hook: DeployHook) -> HookState:
-        """The state, once its operation has ended. One that a stopped server cut off is begun again, once."""
+        """The state, once its operation has ended. One that a stopped server cut off is begun again, once; what one
+        that did not succeed was to deploy is left out."""
         state = self.context.store.hook_state(hook.id)
         status = self._status(state.running)
         if status in ("", "running"):
             return state
-        began, pending = state.began, state.pending
+        began, pending, left = state.began, state.pending, state.left
         if status == "interrupted" and pending is None and began is not None and not began.again:
             pending = replace(began, again=True)
-        settled = replace(state, running="", began=None, pending=pending)
+        elif status != "succeeded" and began is not None and pending is not None:
+            pending = replace(pending, left=pending.left or began.left)
+        elif status != "succeeded" and began is not None:
+            left = left or began.left
+        settled = replace(state, running="", began=None, pending=pending, left=left)
         self.context.store.save_hook_state(hook.id, settled)
         return settled
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
-from paas.model.deploy_hook import Check, DeployHook, HookState, PendingDeploy, PendingReview
+from paas.model.deploy_hook import Check, DeployHook, HookState, Left, PendingDeploy, PendingReview
 from paas.model.reviews import Review, review_key
 from paas.webhooks.notice import SKIP, Notice
 
@@ -58,7 +58,10 @@ def deploy(state: HookState, delivery: str, commit: str = "") -> HookState:
     one deploy of the newest."""
     before = state.pending or PendingDeploy()
     asked = (*before.deliveries, *([delivery] if delivery else []))[-MOST_DELIVERIES:]
-    return replace(state, pending=PendingDeploy(commit=commit, deliveries=asked))
+    # What was left out after that commit stays so.
+    taken = state.left if state.left and commit in ("", state.left.commit) else None
+    pending = PendingDeploy(commit=commit, deliveries=asked, left=taken or before.left)
+    return replace(state, pending=pending, left=None if taken else state.left)
 
 
 def green(hook: DeployHook, checks: Mapping[str, Check]) -> tuple[bool, str]:
@@ -83,22 +86,32 @@ def _pushed(hook: DeployHook, notice: Notice, state: HookState, delivery: str) -
         return Decision("ignored", f"branch {notice.branch}; this hook deploys {hook.branch}", state)
     if notice.deleted:
         return Decision("ignored", f"branch {notice.branch} was deleted", state)
+    file = matches(hook.paths, notice.files or ())
+    fits = bool(file) or notice.files is None
     if found := SKIP.search(notice.message):
-        return Decision("ignored", f"the commit's message says {found.group()}", state)
+        kept = replace(state, left=Left(notice.commit, file)) if hook.paths and fits else state
+        return Decision("ignored", f"the commit's message says {found.group()}", kept)
     because = "pushed"
-    if hook.paths and notice.files is not None:
-        because = matches(hook.paths, notice.files)
-        if not because:
-            return Decision("ignored", f"none of {len(notice.files)} changed files fits {' '.join(hook.paths)}", state)
-        because = f"{because} changed"
-    elif hook.paths:
-        because = notice.why or "the changed files are not told"
+    if hook.paths:
+        if not fits and state.left is None:
+            because = f"none of {len(notice.files or ())} changed files fits {' '.join(hook.paths)}"
+            return Decision("ignored", because, state)
+        because = _because(notice, file, state.left)
+        state = replace(state, left=Left(notice.commit, file if fits or not state.left else state.left.file))
     if not hook.wait:
         return Decision("accepted", because, deploy(state, delivery))
     if not notice.commit:
         return Decision("ignored", "no commit is named, so there are no checks to wait for", state)
     waiting = (*(one for one in state.waiting if one != notice.commit), notice.commit)[-MOST_WAITING:]
     return _when_green(hook, notice.commit, replace(state, waiting=waiting), delivery)
+
+
+def _because(notice: Notice, file: str, left: Left | None) -> str:
+    if file:
+        return f"{file} changed"
+    if notice.files is None or left is None:
+        return notice.why or "the changed files are not told"
+    return f"{left.file or 'a file'} changed before, and was not deployed"
 
 
 def _checked(hook: DeployHook, notice: Notice, state: HookState, delivery: str) -> Decision:

@@ -12,7 +12,16 @@ from sqlalchemy import text
 from paas.errors import Conflict, NotFound
 from paas.interfaces import Store
 from paas.model.app import App
-from paas.model.deploy_hook import Check, DeployHook, HookDelivery, HookState, PendingDeploy, PendingReview, Provider
+from paas.model.deploy_hook import (
+    Check,
+    DeployHook,
+    HookDelivery,
+    HookState,
+    Left,
+    PendingDeploy,
+    PendingReview,
+    Provider,
+)
 from paas.model.secret import Secret
 from paas.store.memory import MemoryStore
 from paas.store.sql import SqlStore
@@ -25,7 +34,8 @@ HOOK = DeployHook(
 )  # fmt: skip
 STATE = HookState(
     waiting=("a" * 40, "b" * 40), checks={"a" * 40: {"build": Check("success", 7.5)}}, running="op1",
-    pending=PendingDeploy(commit="a" * 40, deliveries=("d1", "d2"), again=True), began=PendingDeploy(),
+    pending=PendingDeploy(commit="a" * 40, deliveries=("d1", "d2"), again=True),
+    began=PendingDeploy(left=Left("", "x")), left=Left("b" * 40, "src/ä.py"),
     reviews=(PendingReview(close=True, number=7), PendingReview(close=False, branch="b", fork=True, deliveries=("d",))),
     reviewing="op2", review=PendingReview(close=False, number=8, commit="c" * 40, again=True),
 )  # fmt: skip

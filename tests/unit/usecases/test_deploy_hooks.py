@@ -258,6 +258,30 @@ def test_a_deploy_that_failed_is_not_tried_again(
     assert len(runs.begun) == 1
 
 
+@pytest.mark.parametrize("ends", ["failed", "interrupted", "succeeded"])
+def test_what_a_failed_deploy_left_out_is_deployed_by_a_push_that_changes_other_files(
+    platform: Parts, send: Callable[..., Received], runs: Runs, step: Callable[[], None], ends: str
+) -> None:
+    hook = added(platform, paths=("src/",))
+    docs = push(commits=[{"id": NEW, "added": [], "modified": ["README.md"], "removed": []}])
+    assert send(hook, docs).status == "ignored"
+    send(hook, push())
+    step()
+    assert send(hook, docs).status == "ignored", "it is being deployed"
+    runs.end(ends)
+    if ends == "interrupted":  # begun again, once
+        step()
+        runs.end(ends)
+    step()
+    assert send(hook, docs).status == ("ignored" if ends == "succeeded" else "accepted")
+    begun = len(runs.begun)
+    step()
+    runs.end()
+    step()
+    assert len(runs.begun) == begun + (ends != "succeeded")
+    assert send(hook, docs).status == "ignored"
+
+
 def test_a_commit_is_deployed_when_its_checks_are_green(
     platform: Parts, runs: Runs, step: Callable[[], None], send: Callable[..., Received]
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paas.model.deploy_hook import DeployHook, HookState, PendingDeploy, Provider
+from paas.model.deploy_hook import DeployHook, HookState, Left, PendingDeploy, Provider
 from paas.model.reviews import Review
 from paas.model.secret import Secret
 from paas.webhooks.decision import MOST_COMMITS, MOST_REVIEWS, MOST_WAITING, Decision, decide, matches
@@ -147,6 +147,44 @@ def test_no_name_makes_a_pattern_take_for_ever(path: str, name: str) -> None:
 def test_where_the_files_are_not_known_it_is_deployed_and_says_so() -> None:
     (found,) = judged(replace(HOOK, paths=("web/**",)), replace(PUSH, files=None, why="only 20 of 35 commits are told"))
     assert (found.status, found.reason) == ("accepted", "only 20 of 35 commits are told")
+
+
+PICKY = replace(HOOK, paths=("src/",))
+DOCS = replace(PUSH, commit="2" * 40, files=("README.md",))
+SKIPPED = replace(PUSH, message="Fix [skip ci]")
+
+
+def test_a_push_that_was_skipped_is_deployed_with_the_next_whatever_that_one_changes() -> None:
+    skipped, docs, more = judged(PICKY, SKIPPED, DOCS, replace(DOCS, commit="3" * 40))
+    assert (skipped.status, docs.status) == ("ignored", "accepted")
+    assert docs.reason == "src/a.py changed before, and was not deployed"
+    assert docs.state.pending == PendingDeploy(deliveries=("d1",), left=Left("2" * 40, "src/a.py"))
+    assert more.status == "ignored", "the deploy that is to begin takes it along"
+
+
+def test_a_skipped_push_that_does_not_fit_leaves_nothing_to_deploy() -> None:
+    assert judged(PICKY, replace(DOCS, message="[skip ci]"), DOCS)[-1].status == "ignored"
+    unknown = judged(PICKY, replace(SKIPPED, files=None, why="no commit is told"), DOCS)[-1]
+    assert (unknown.status, unknown.reason) == ("accepted", "a file changed before, and was not deployed")
+
+
+def test_what_waits_for_checks_is_taken_along_by_a_push_that_changes_other_files() -> None:
+    hook = replace(PICKY, wait=True)
+    failed = replace(CHECK, state="failure")
+    found = judged(hook, PUSH, failed, DOCS, replace(CHECK, commit=DOCS.commit))
+    assert [one.status for one in found] == ["waiting", "waiting", "waiting", "accepted"]
+    assert found[-1].state.pending == PendingDeploy(
+        commit=DOCS.commit, deliveries=("d3",), left=Left(DOCS.commit, "src/a.py")
+    )
+    assert found[-1].state.left is None
+
+
+def test_a_green_commit_does_not_take_along_what_was_pushed_after_it() -> None:
+    hook = replace(PICKY, wait=True)
+    later = replace(SKIPPED, commit="2" * 40, files=("src/b.py",))
+    green, docs = judged(hook, PUSH, later, CHECK, replace(DOCS, commit="3" * 40))[-2:]
+    assert (green.status, green.state.left) == ("accepted", Left("2" * 40, "src/b.py"))
+    assert docs.status == "waiting"
 
 
 def test_a_commit_waits_until_its_checks_are_green() -> None:
