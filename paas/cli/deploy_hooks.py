@@ -117,18 +117,51 @@ def change(
     *,
     hook: HookArgument,
     app: AppOption = "",
-    reviews: Annotated[bool, typer.Option("--reviews/--no-reviews", help="Pull requests open review apps.")],
+    branch: Annotated[str | None, typer.Option("--branch", metavar="NAME", help="The branch to deploy.")] = None,
+    path: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--path", metavar="GLOB", help="Deploy only when such a file changed (repeat): these and no other."
+        ),
+    ] = None,
+    any_path: Annotated[bool, typer.Option("--any-path", help="Deploy whatever changed.")] = False,
+    wait: Annotated[
+        bool | None, typer.Option("--wait-for-checks/--no-wait", help="Deploy a commit when its checks are green.")
+    ] = None,
+    check: Annotated[
+        list[str] | None, typer.Option("--check", metavar="NAME", help="Wait for this check (repeat) and no other.")
+    ] = None,
+    reviews: Annotated[
+        bool | None, typer.Option("--reviews/--no-reviews", help="Pull requests open review apps.")
+    ] = None,
     forks: Annotated[bool, typer.Option("--forks/--no-forks", help=FORKS)] = False,
+    new_secret: Annotated[bool, typer.Option("--new-secret", help="Make another secret, and show it once.")] = False,
+    secret_file: Annotated[
+        str, typer.Option("--secret-file", metavar="FILE", help="Take another secret from here (-: standard input).")
+    ] = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Say anew which pull requests open review apps. The address and the rest stay."""
+    """Change what a deploy hook does, or its secret. The address and what is not named stay."""
     from paas.requests.deploy_hooks import ChangeDeployHook
 
-    answer = ask(ChangeDeployHook(app=app_of(app), hook=hook, reviews=_reviews(reviews, forks)))
+    if (any_path and path) or (new_secret and secret_file):
+        raise UsageError("two of the options say the opposite", hint="name one of them")
+    answer = ask(
+        ChangeDeployHook(
+            app=app_of(app), hook=hook, branch=branch, paths=() if any_path else tuple(path) if path else None,
+            wait=wait, checks=tuple(check) if check else None, reviews=_reviews_anew(reviews, forks),
+            secret="" if new_secret else _secret(secret_file) or None,
+        )
+    )  # fmt: skip
     if as_json:
         put_json(answer)
         return
-    say(f"{answer['name']}: {_said_of_reviews(answer)}")
+    if new_secret:
+        facts([("secret", answer["secret"])])
+    if new_secret or secret_file:
+        say("next: give the secret to the git host; what is signed with the one before is refused")
+        return
+    say(f"{answer['name']}: {answer['branch']}, {' '.join(answer['paths']) or 'any file'}, {_said_of_reviews(answer)}")
     say(f"next: have the git host send {events_of(answer)}")
 
 
@@ -188,6 +221,10 @@ def _reviews(reviews: bool, forks: bool) -> Literal["", "own", "forks"]:
     if forks and not reviews:
         raise UsageError("--forks is about review apps", hint="--reviews --forks")
     return "forks" if forks else "own" if reviews else ""
+
+
+def _reviews_anew(reviews: bool | None, forks: bool) -> Literal["", "own", "forks"] | None:
+    return None if reviews is None and not forks else _reviews(bool(reviews), forks)
 
 
 def _said_of_reviews(answer: dict[str, Any]) -> str:

@@ -15,7 +15,7 @@ class DeployHookStore(Protocol):
         """Raises Conflict when the app has a hook of that name, NotFound when there is no such app."""
 
     def save_deploy_hook(self, hook: DeployHook) -> None:
-        """Replace what it does; not its name, its secret or what it remembers. A hook that is gone stays so."""
+        """Replace what it does; not its name, its source or what it remembers. A hook that is gone stays so."""
 
     def deploy_hook(self, hook_id: str) -> DeployHook:
         """By the id in its address. Raises NotFound, which names nothing."""

@@ -38,12 +38,20 @@ class AddDeployHook(Request):
 
 
 class ChangeDeployHook(Request):
-    """Say anew which pull requests open review apps: none (empty), those of its own branches, or forks' as well."""
+    """What is given is changed, the rest stays. `secret` empty: one is made; the answer shows it, once, and the one
+    before opens nothing any more. Another `branch`: what waits of the one before is forgotten. `checks` has it wait for
+    them, `wait` without checks for all or for none. `reviews`: which pull requests open review apps, none (empty),
+    those of its own branches, or forks' as well."""
 
     method, path, permission = "PATCH", "/apps/{app}/deploy-hooks/{hook}", "operator"
     app: Name
     hook: Name
-    reviews: Reviews
+    secret: Annotated[str, MaxLen(200)] | None = None
+    branch: Annotated[str, MaxLen(250)] | None = None
+    paths: Few | None = None
+    wait: bool | None = None
+    checks: Few | None = None
+    reviews: Reviews | None = None
 
 
 class ShowDeployHook(Request):

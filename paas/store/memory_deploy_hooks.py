@@ -30,7 +30,7 @@ class MemoryDeployHooks(MemoryParts):
     def save_deploy_hook(self, hook: DeployHook) -> None:
         before = self._hooks.hooks.get(hook.id)
         if before is not None:
-            self._hooks.hooks[hook.id] = replace(hook, name=before.name, secret=before.secret, source=before.source)
+            self._hooks.hooks[hook.id] = replace(hook, name=before.name, source=before.source)
 
     def deploy_hook(self, hook_id: str) -> DeployHook:
         found = self._hooks.hooks.get(hook_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
@@ -46,8 +46,12 @@ class SqlDeployHooks(SqlFile):
 
     def save_deploy_hook(self, hook: DeployHook) -> None:
         with self._write() as db:
-            document = _hook_values(hook, self._vault)["document"]
-            db.execute(update(deploy_hooks).where(deploy_hooks.c.id == hook.id).values(document=document))
+            row = first(db, select(deploy_hooks).where(deploy_hooks.c.id == hook.id))
+            if row is None:
+                return
+            values = _hook_values(replace(hook, source=_hook(row, self._vault).source), self._vault)
+            changed = {name: values[name] for name in ("document", "sealed")}
+            db.execute(update(deploy_hooks).where(deploy_hooks.c.id == hook.id).values(**changed))
 
     def deploy_hook(self, hook_id: str) -> DeployHook:
         with self._read() as db:

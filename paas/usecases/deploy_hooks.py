@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import secrets
 from dataclasses import dataclass, replace
+from typing import Any
 
 from paas.egress.policy import Policy
 from paas.errors import Conflict, NotFound, UsageError
@@ -24,7 +25,7 @@ from paas.requests.deploy_hooks import (
 from paas.sources import redacted
 from paas.sources.clone import check_address, is_ref
 from paas.usecases.context import Act, Context
-from paas.usecases.hook_receiver import again
+from paas.usecases.hook_receiver import again, held
 
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 SECRET = re.compile(r"[\x21-\x7e]{16,200}")
@@ -94,6 +95,7 @@ def add_deploy_hook(context: Context, request: AddDeployHook, act: Act) -> Deplo
         wait=request.wait or bool(request.checks), checks=request.checks,
         created_at=context.clock.now(), created_by=act.actor, reviews=request.reviews,
     )  # fmt: skip
+    _check_what(hook)
     context.store.add_deploy_hook(hook)
     return _shown(context, hook, secret=hook.secret.reveal())
 
@@ -104,11 +106,22 @@ def show_deploy_hook(context: Context, request: ShowDeployHook, act: Act) -> Dep
 
 
 def change_deploy_hook(context: Context, request: ChangeDeployHook, act: Act) -> DeployHookShown:
-    """Raises NotFound, and Conflict for an app that has no review apps."""
-    hook = found(context, request.app, request.hook)
-    _check_reviews(context, context.store.app(hook.app_id), hook.provider.value, request.reviews)
-    context.store.save_deploy_hook(replace(hook, reviews=request.reviews))
-    return _shown(context, context.store.deploy_hook(hook.id))
+    """Raises NotFound, UsageError for what cannot be, and Conflict for an app that has no review apps."""
+    if request.wait is False and request.checks:
+        raise UsageError("checks are to be waited for, and not to be", hint="name the checks alone")
+    if not (changes := _changes(request)):
+        raise UsageError("it says nothing that is to be changed", hint="paas deploy-hooks set --help")
+    with held(context, found(context, request.app, request.hook)):
+        hook = found(context, request.app, request.hook)
+        changed = replace(hook, **changes)
+        _check_what(changed)
+        if request.reviews is not None:
+            _check_reviews(context, context.store.app(hook.app_id), hook.provider.value, request.reviews)
+        context.store.save_deploy_hook(changed)
+        if changed.branch != hook.branch:
+            state = replace(context.store.hook_state(hook.id), waiting=(), pending=None, left=None)
+            context.store.save_hook_state(hook.id, state)
+        return _shown(context, changed, secret="" if request.secret is None else changed.secret.reveal())
 
 
 def remove_deploy_hook(context: Context, request: RemoveDeployHook, act: Act) -> DeployHookShown:
@@ -149,23 +162,37 @@ def path_of(hook: DeployHook) -> str:
     return f"/deploy-hooks/{hook.id}"
 
 
+def _changes(request: ChangeDeployHook) -> dict[str, Any]:
+    given = {name: getattr(request, name) for name in ("branch", "paths", "reviews")}
+    changes = {name: value for name, value in given.items() if value is not None}
+    if request.checks is not None or request.wait is not None:
+        changes |= {"checks": request.checks or (), "wait": request.wait or bool(request.checks)}
+    if request.secret is not None:
+        changes["secret"] = Secret(request.secret or secrets.token_urlsafe(32))
+    return changes
+
+
 def _check(context: Context, request: AddDeployHook) -> None:
     if request.name and not NAME.fullmatch(request.name):
         raise UsageError(f"{request.name!a} cannot name a hook", hint="lower-case letters, digits and dashes")
-    if request.secret and not SECRET.fullmatch(request.secret):
-        raise UsageError("the secret has 16 to 200 letters, digits and signs", hint="leave it out: one is made")
     if "#" in request.url:
         raise UsageError("the URL names the repository alone", hint="name the branch: --branch NAME")
-    if not is_ref(request.branch):
-        raise UsageError(f"{request.branch!a} cannot name a branch")
-    for path in request.paths:
+    check_address(request.url, Policy.of(context.settings.egress_allow, context.settings.subnets))
+
+
+def _check_what(hook: DeployHook) -> None:
+    """What it does, and with which secret."""
+    if not SECRET.fullmatch(hook.secret.reveal()):
+        raise UsageError("the secret has 16 to 200 letters, digits and signs", hint="leave it out: one is made")
+    if not is_ref(hook.branch):
+        raise UsageError(f"{hook.branch!a} cannot name a branch")
+    for path in hook.paths:
         if not path or path.startswith("/") or not path.isprintable():
             raise UsageError(f"{path!a} is no pattern for files", hint="for example: web/**, *.md, lib/")
         if any("**" in part and part != "**" for part in path.split("/")):
             raise UsageError(f"{path!a}: ** stands for folders, alone between slashes", hint="for example: web/**/*.js")
-    if not all(name and name.isprintable() for name in request.checks):
+    if not all(name and name.isprintable() for name in hook.checks):
         raise UsageError("a check has a name")
-    check_address(request.url, Policy.of(context.settings.egress_allow, context.settings.subnets))
 
 
 def _check_reviews(context: Context, app: App, provider: str, reviews: str) -> None:

@@ -111,8 +111,9 @@ class Receiver:
             raise
         noted = self.meter.takes(hook_id, self.context.clock.monotonic())
         try:
-            with _held(self.context, hook):
-                return self._taken(hook, signed, body, noted=noted)
+            with held(self.context, hook):
+                # Anew: it may have been changed while this one waited for its turn.
+                return self._taken(self.context.store.deploy_hook(hook_id), signed, body, noted=noted)
         except (Replayed, UsageError) as error:
             if noted:
                 self._refuse(hook, error, signed)
@@ -149,7 +150,7 @@ def again(context: Context, hook: DeployHook, before: HookDelivery) -> HookDeliv
     """Decide anew about a delivery that was kept; a delivery of its own."""
     notice = Notice.of(before.notice)
     signed = Signed(before.said, before.event, ())
-    with _held(context, hook):
+    with held(context, hook):
         delivery_id = secrets.token_hex(8)
         decision = _decided(context, hook, notice, delivery_id)
         kept = _kept(_log_line(context, hook, delivery_id, signed), notice, decision)
@@ -191,7 +192,7 @@ class Dispatcher:
 
     def _look(self, hooks: list[DeployHook]) -> None:
         """One deploy at a time for all hooks of an app."""
-        with _held(self.context, hooks[0]):
+        with held(self.context, hooks[0]):
             states = {hook.id: self._settled(hook) for hook in hooks}
             if any(state.running for state in states.values()):
                 return
@@ -203,7 +204,7 @@ class Dispatcher:
 
     def _look_at_reviews(self, hooks: list[DeployHook]) -> None:
         """One review app at a time for all hooks of an app, beside its own deploys."""
-        with _held(self.context, hooks[0]):
+        with held(self.context, hooks[0]):
             states = {hook.id: self._reviewed(hook) for hook in hooks}
             if any(state.reviewing for state in states.values()):
                 return
@@ -278,6 +279,7 @@ class Dispatcher:
         return settled
 
     def _begin(self, hook: DeployHook, state: HookState, pending: PendingDeploy) -> None:
+        hook = self.context.store.deploy_hook(hook.id)
         app = self.context.store.app(hook.app_id)
         url = f"{hook.source.reveal()}#{pending.commit or hook.branch}"
         request = DeployApp(app=app.name, source=SourceRef(git=url), create=False)
@@ -293,7 +295,7 @@ def _decided(context: Context, hook: DeployHook, notice: Notice, delivery_id: st
 
 
 @contextmanager
-def _held(context: Context, hook: DeployHook) -> Iterator[None]:
+def held(context: Context, hook: DeployHook) -> Iterator[None]:
     """Hooks of one app take turns: what they remember is read, decided and kept at once."""
     with context.locks.hold(f"deploy hooks {hook.app_id}", f"the deploy hook {hook.name}", silent):
         yield

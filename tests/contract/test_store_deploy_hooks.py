@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -67,8 +68,15 @@ def test_a_hook_comes_back_as_it_was(store: Store) -> None:
 
 def test_what_a_hook_does_may_change_and_the_rest_stays(store: Store) -> None:
     store.save_hook_state(HOOK.id, STATE)
-    store.save_deploy_hook(replace(HOOK, reviews="forks"))
-    assert store.deploy_hook(HOOK.id) == replace(HOOK, reviews="forks")
+    changes: dict[str, Any] = {
+        "branch": "live",
+        "paths": (),
+        "wait": False,
+        "reviews": "forks",
+        "secret": Secret("n" * 20),
+    }
+    store.save_deploy_hook(replace(HOOK, name="other", **changes))
+    assert store.deploy_hook(HOOK.id) == replace(HOOK, **changes)
     assert store.hook_state(HOOK.id) == STATE
     store.save_deploy_hook(replace(HOOK, id="e" * 32))
     assert len(store.deploy_hooks()) == 1

@@ -145,6 +145,67 @@ def test_a_source_inside_is_refused(platform: Parts, url: str) -> None:
         added(platform, url=url)
 
 
+def changed(platform: Parts, **changes: Any) -> DeployHookShown:
+    request = ChangeDeployHook(**{"app": "shop", "hook": "github", **changes})
+    return deploy_hooks.change_deploy_hook(platform.context, request, platform.act)
+
+
+def test_only_what_is_named_is_changed(platform: Parts) -> None:
+    made = added(platform, paths=("src/",), checks=("build",))
+    branch = changed(platform, branch="live")
+    assert changed(platform, branch="live") == branch
+    assert branch == replace(made, branch="live", secret="")
+    assert changed(platform, paths=(), checks=("lint",)) == replace(branch, paths=(), checks=("lint",))
+    assert changed(platform, wait=False) == replace(branch, paths=(), checks=(), wait=False)
+    assert changed(platform, wait=True) == replace(branch, paths=(), checks=(), wait=True)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"branch": "a..b"},
+        {"paths": ("/abs",)},
+        {"secret": "short"},
+        {"checks": ("",)},
+        {"wait": False, "checks": ("a",)},
+    ],
+)
+def test_a_hook_is_not_changed_into_what_cannot_be(platform: Parts, changes: dict[str, Any]) -> None:
+    made = added(platform)
+    with pytest.raises(UsageError):
+        changed(platform, **changes)
+    assert deploy_hooks.show_deploy_hook(
+        platform.context, ShowDeployHook(app="shop", hook="github"), platform.act
+    ) == replace(made, secret="")
+
+
+def test_with_a_new_secret_the_old_one_opens_nothing(platform: Parts, send: Callable[..., Received]) -> None:
+    made = added(platform)
+    new = changed(platform, secret="").secret
+    assert len(new) > 20
+    assert new != made.secret
+    with pytest.raises(Unsigned):
+        send(made, push())
+    assert send(made, push(), secret=new).status == "accepted"
+    assert changed(platform, secret="one-of-my-own-making").secret == "one-of-my-own-making"
+    assert send(made, push(), secret="one-of-my-own-making").status == "accepted"
+
+
+def test_with_another_branch_nothing_of_the_one_before_is_deployed_any_more(
+    platform: Parts, send: Callable[..., Received], runs: Runs, step: Callable[[], None]
+) -> None:
+    hook = added(platform, checks=("build",))
+    send(hook, push())
+    assert changed(platform, branch="live").waiting == ()
+    assert send(hook, check("success"), "status").status == "ignored"
+    changed(platform, wait=False)
+    assert send(hook, push(ref="refs/heads/live")).status == "accepted"
+    assert changed(platform, branch="main").branch == "main"
+    step()
+    assert runs.begun == []
+
+
 def test_a_hook_of_another_app_is_not_found(platform: Parts) -> None:
     added(platform)
     platform.app("blog", "b1b2b3b4")
