@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import http.client
 import http.server
 import json
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -25,7 +28,7 @@ from tests.e2e.git_lab import Work
 from tests.e2e.platform import Platform, eventually
 from tests.git_server import GitServer, git_server
 from tests.ports import free_port
-from tests.unit.webhooks.say import ZERO, check, github, push
+from tests.unit.webhooks.say import ZERO, check, github, gitlab_push, push
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 
@@ -326,3 +329,36 @@ def test_deploys_are_told_by_webhook_and_mail(
     assert "s3cret" not in platform.ok("notifications", "--json") + platform.ok("logs", "--platform", "-n", "1000")
     platform.ok("notifications", "test", "team", "-a", "shop")
     eventually(lambda: len(mailed.seen) == 2, what="the mail that tries it")
+
+
+def test_a_push_to_any_other_git_host_is_deployed_and_told_to_a_chat(
+    platform: Platform, work: Work, served: GitServer, posts: tuple[int, Posts]
+) -> None:
+    port, posted = posts
+    platform.ok("create", "hosted")
+    platform.ok("notifications", "add", "slack", "chat", "-a", "hosted", "--url", f"http://127.0.0.1:{port}/x")
+    for provider in ("gitlab", "gitea", "signed"):
+        add = ("deploy-hooks", "add", provider, served.url("team/shop"), "-a", "hosted", "--json")
+        hook = json.loads(platform.ok(*add))
+        head = work.commit(f"by {provider}")
+        status, answer = deliver(platform, hook["path"], *signed_by(provider, hook["secret"], head))
+        assert (status, answer["status"]) == (202, "accepted"), answer
+        eventually(lambda: platform.get("hosted").body == f"by {provider}", seconds=120, what="the deploy")  # noqa: B023
+    eventually(
+        lambda: any("✓ *hosted* deploy.succeeded" in json.loads(body)["text"] for _, body in posted.seen),
+        seconds=60, what="the chat",
+    )  # fmt: skip
+    platform.ok("destroy", "-a", "hosted", "--confirm", "hosted")
+
+
+def signed_by(provider: str, secret: str, head: str) -> tuple[bytes, dict[str, str]]:
+    """What the provider sends of a push of that commit."""
+    if provider == "gitlab":
+        return json.dumps(gitlab_push(after=head)).encode(), {"X-Gitlab-Event": "Push Hook", "X-Gitlab-Token": secret}
+    if provider == "gitea":
+        body = json.dumps(push(after=head)).encode()
+        digest = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+        return body, {"X-Gitea-Event": "push", "X-Gitea-Delivery": "1", "X-Gitea-Signature": digest}
+    body, stamp = json.dumps({"type": "push", "ref": "refs/heads/main"}).encode(), str(int(time.time()))
+    digest = hmac.new(secret.encode(), f"{stamp}.".encode() + body, hashlib.sha256).hexdigest()
+    return body, {"X-Paas-Timestamp": stamp, "X-Paas-Signature": f"sha256={digest}"}
