@@ -167,7 +167,8 @@ class Attachment:
 class Operation:
     """Work that belongs to the server: a deploy, a restore. `status` is running, succeeded, failed or interrupted.
 
-    Its events are stored in order and can be followed from the start at any time.
+    Its events are stored in order and can be followed from the start at any time. `others` are ids of apps that it
+    touches beside `app_id`; `user_id` is who started it, empty for one that no user did.
     """
 
     id: str
@@ -178,3 +179,5 @@ class Operation:
     ended_at: float = 0.0
     status: str = "running"
     error: str = ""
+    user_id: str = ""
+    others: tuple[str, ...] = ()

@@ -138,7 +138,7 @@ def certificate(row: RowMapping, vault: Vault) -> Certificate:
 
 @readable
 def operation(row: RowMapping) -> Operation:
-    return Operation(**_known(Operation, row))
+    return Operation(**{**_known(Operation, row), "others": tuple(row["others"])})
 
 
 @readable

@@ -266,7 +266,7 @@ class SqlStore(
                 insert(operations).values(
                     id=operation.id, app_id=operation.app_id, verb=operation.verb, actor=operation.actor,
                     started_at=operation.started_at, ended_at=operation.ended_at, status=operation.status,
-                    error=operation.error,
+                    error=operation.error, user_id=operation.user_id, others=list(operation.others),
                 )
             )  # fmt: skip
 

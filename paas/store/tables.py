@@ -112,6 +112,8 @@ operations = Table(
     Column("ended_at", Float, nullable=False),
     Column("status", String(20), nullable=False, index=True),
     Column("error", Text, nullable=False),
+    Column("user_id", String(40), nullable=False),
+    Column("others", JSON, nullable=False),
     sqlite_autoincrement=True,
 )
 """`app_id` is no foreign key: the operation that destroys an app outlives it."""

@@ -75,7 +75,7 @@ def clone_app(context: Context, request: CloneApp, act: Act) -> Cloned:
     reason = f"{act.actor}: clone {original.app.name}"
     with context.locks.hold(lock_name(name), reason, act.emit):
         _make_room(context, original, name, act)
-        app = new_app(context, name, act=act, source=original.app)
+        app = new_app(context, name, _coming_id(context, act), act, source=original.app)
         # By its id too: somebody may rename it meanwhile.
         with context.locks.hold(lock_name(app.id), reason, act.emit):
             try:
@@ -117,6 +117,11 @@ def _check(context: Context, original: _Original, request: CloneApp, act: Act) -
                 f"the data of addon {addon.name} is another app's: that takes the role operator there",
                 hint="clone without --with-data",
             )
+
+
+def _coming_id(context: Context, act: Act) -> str:
+    """The id that the operation was given for it."""
+    return next(iter(context.store.operation(act.operation).others), "") if act.operation else ""
 
 
 def _make_room(context: Context, original: _Original, name: str, act: Act) -> None:

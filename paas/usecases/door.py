@@ -9,7 +9,7 @@ not; a request that names nothing and does not say that it is for `everyone` is 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import NamedTuple
@@ -18,13 +18,13 @@ from paas.errors import Denied, NotFound, PaasError
 from paas.interfaces import Terminal
 from paas.model.app import App
 from paas.model.events import Emit, Event
-from paas.model.people import Access, Actor, Role, Standing, at_least, highest, owner
+from paas.model.people import Access, Actor, Role, Standing, at_least, owner
 from paas.requests.apps import CreateApp
 from paas.requests.base import Permission, Request
 from paas.requests.platform import WatchOperation
 from paas.requests.processes import ReadLogs
 from paas.store import words
-from paas.usecases import logs, uploads
+from paas.usecases import concerned, logs, uploads
 from paas.usecases.audit import AuditLog, audited
 from paas.usecases.context import Act, Context
 from paas.usecases.handlers import HANDLERS, REVEALING, SESSIONS
@@ -41,7 +41,7 @@ class Concern(NamedTuple):
     standing: Standing
     needed: Role
     name: str
-    missing: PaasError
+    missing: Callable[[], PaasError]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ class Door:
         concerns = tuple(self._concerns(request, who))
         for concern in concerns:
             if not concern.standing:
-                raise concern.missing
+                raise concern.missing()
         for concern in concerns:
             if not at_least(concern.standing, concern.needed):
                 raise _too_low(kind, concern)
@@ -187,33 +187,34 @@ class Door:
     ) -> Concern:
         app = self._app(name)
         standing: Standing = access.on_app(app.id) if app is not None else ""
-        missing: PaasError = words.no_app(name, self._visible(access))
+
+        def missing() -> PaasError:  # only then: to find the nearest name, all that they may see are looked at
+            return words.no_app(name, self._visible(access))
+
         if not standing and makes and request.makes_app() and at_least(access.on_platform(), "deployer"):
             if app is None:
                 return Concern("deployer", "deployer", name, missing)
-            missing = words.taken("app", name)  # as making one of that name would say
+            # as making one of that name would say
+            return Concern(standing, needed, name, partial(words.taken, "app", name))
         return Concern(standing, needed, name, missing)
 
     def _on_addon(self, name: str, needed: Permission, access: Access) -> Concern:
         """An addon is its owner app's. One of no app is the platform's."""
         try:
             addon = self.context.store.addon(name)
-            standing = access.on_app(addon.owner_app) if addon.owner_app else access.everywhere
+            standing = access.on_app(addon.owner_app)
         except NotFound:
             standing = ""
-        return Concern(standing, needed, name, words.no_addon(name, self._visible_addons(access)))
+        return Concern(standing, needed, name, lambda: words.no_addon(name, self._visible_addons(access)))
 
     def _on_operation(self, operation_id: str, needed: Permission, who: Actor) -> Concern:
-        """An operation is its app's. The one who started it may watch it before the app is there."""
-        missing = words.no_operation(operation_id)
+        """An operation is its apps'. The one who started it may watch it before the app is there."""
+        missing = partial(words.no_operation, operation_id)
         try:
             operation = self.context.store.operation(operation_id)
         except NotFound:
             return Concern("", needed, operation_id, missing)
-        standing = who.access.on_app(operation.app_id) if operation.app_id else who.access.everywhere
-        if operation.status == "running" and who.user_id and operation.actor == who.name:
-            coming = not self._app(operation.app_id)
-            standing = highest((standing, "viewer")) if coming and who.access.only is None else standing
+        standing = concerned.standing(operation, who.access, who.user_id, self._is_there)
         return Concern(standing, needed, operation_id, missing)
 
     def _on_team(self, name: str, needed: Permission, access: Access) -> Concern:
@@ -221,7 +222,7 @@ class Door:
             standing = access.on_team(self.context.store.team(name).id)
         except NotFound:
             standing = ""
-        return Concern(standing, needed, name, words.nobody("team", name))
+        return Concern(standing, needed, name, partial(words.nobody, "team", name))
 
     def _still(self, actor: Actor, request: Request) -> None:
         """Whether they may go on with what they have open. An app that went away takes nothing from them: that is
@@ -240,6 +241,9 @@ class Door:
             return self.context.store.app(name) if name else None
         except NotFound:
             return None
+
+    def _is_there(self, app_id: str) -> bool:
+        return self._app(app_id) is not None
 
     def _addon_app(self, name: str) -> str:
         try:
@@ -267,6 +271,8 @@ class Door:
         app_id = self.app_id(request)
         self.log.allowed(who, request, app_id)
         facts = audited(request)
+        if type(request).makes_another:
+            facts.pop("name", None)  # whoever sees this app need not see that one; its audit log says it
         said = " ".join(f"{key}={value}" for key, value in facts.items())
         event = Event(
             kind="audit",

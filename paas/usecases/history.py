@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from paas.requests.platform import ListOperations
 from paas.requests.processes import ListEvents
+from paas.usecases.concerned import standing
 from paas.usecases.context import Act, Context
 
 LISTED = 50
@@ -44,7 +45,8 @@ def list_operations(context: Context, request: ListOperations, act: Act) -> tupl
     names = {app.id: app.name for app in context.store.apps()}
     limit = LISTED if act.may("") else 0
     found = context.store.operations(app_id=app_id, status=request.status, limit=limit)
-    seen = [operation for operation in found if act.may(operation.app_id)]
+    user_id = act.who.user_id if act.who else ""
+    seen = [operation for operation in found if standing(operation, act.access, user_id, names.__contains__)]
     return tuple(
         OperationLine(
             id=operation.id,

@@ -11,6 +11,7 @@ import logging
 import secrets
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from paas.errors import NotFound, PaasError, PlatformError
@@ -21,6 +22,7 @@ from paas.requests.base import Request
 from paas.requests.deploys import DeployApp, SetUpApp
 from paas.usecases.answers import as_json
 from paas.usecases.apps import new_id
+from paas.usecases.concerned import others_of
 from paas.usecases.context import Context
 from paas.usecases.door import Door, as_actor
 from paas.usecases.journal import Journals
@@ -62,6 +64,8 @@ class Operations:
             verb=type(request).__name__,
             actor=who.name,
             started_at=self.context.clock.now(),
+            user_id=who.user_id,
+            others=others_of(self.context, request),
         )
         self.journals.open(operation.id)
         try:
@@ -138,14 +142,25 @@ class Operations:
     def _emit(self, operation: Operation) -> Emit:
         """Where the events of this operation go: its journal, and the notable ones to the store."""
         journal = self.journals.running(operation.id)
-        keep = self._keeping(operation.app_id, operation.id, operation.actor)
 
         def emit(event: Event) -> None:
             stamped = event if event.at else replace(event, at=self.context.clock.now())
             journal.append(stamped)
-            keep(stamped)
+            if event.kind in NOTABLE:
+                self._keeping(self._whose(operation, stamped), operation.id, operation.actor)(stamped)
 
         return emit
+
+    def _whose(self, operation: Operation, event: Event) -> str:
+        """The id of the app among whose events it is kept: of several the one it names, for what it says is not for
+        who may see another one alone. Empty: the platform's own."""
+        if not operation.others:
+            return operation.app_id
+        for app_id in (operation.app_id, *operation.others):
+            with suppress(PaasError):
+                if event.app and self.context.store.app(app_id).name == event.app:
+                    return app_id
+        return operation.others[0] if len(operation.others) == 1 and not event.app else ""
 
     def _keeping(self, app_id: str, operation_id: str, actor: str) -> Emit:
         """Keeps notable events in the store. What cannot be kept must not stop the work."""

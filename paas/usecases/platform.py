@@ -145,7 +145,9 @@ def _shown(context: Context, may: Callable[[str], bool] = _everything) -> Platfo
         healthy=sum(len(service.healthy) for service in services),
         addons=sum(may(addon.owner_app) for addon in context.store.addons()),
         certificates=len(context.store.certificates()),
-        running=tuple(one.id for one in context.store.operations(status="running") if may(one.app_id)),
+        running=tuple(
+            one.id for one in context.store.operations(status="running") if all(map(may, (one.app_id, *one.others)))
+        ),
     )
 
 

@@ -397,7 +397,9 @@ def test_a_host_has_one_certificate(store: Store) -> None:
 
 def test_operations_are_listed_newest_first(store: Store) -> None:
     one = Operation(id="op1", app_id=SHOP.id, verb="deploy", actor="ann", started_at=5.0)
-    two = Operation(id="op2", app_id="", verb="up", actor="bob", started_at=5.0)
+    two = Operation(
+        id="op2", app_id="", verb="up", actor="bob", started_at=5.0, user_id="0bob", others=(SHOP.id, BLOG.id)
+    )  # fmt: skip
     store.add_operation(one)
     store.add_operation(two)
     ended = replace(one, status="failed", ended_at=7.0, error="no")

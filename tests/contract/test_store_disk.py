@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -15,7 +16,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, text
 
 import paas.store.migrations
 from paas.errors import Conflict, PaasError, PlatformError
@@ -354,3 +355,42 @@ def test_a_copy_is_whole_and_opens(kept: tuple[Path, str], tmp_path: Path) -> No
     copied = SqlStore.open(other)
     assert contents(copied) == held
     copied.close()
+
+
+def test_operations_from_before_are_for_who_may_see_the_apps_they_touched(tmp_path: Path) -> None:
+    path = tmp_path / "paas.db"
+    SqlStore.open(tmp_path).close()  # for its key
+    for file in tmp_path.glob("paas.db*"):
+        file.unlink()
+    config = schema._config(schema.MIGRATIONS)
+    with schema._migrating(path) as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0018")
+        rows = [("promoted", "PromoteApp", "succeeded"), ("failed", "PromoteApp", "failed"),
+                ("cloned", "CloneApp", "succeeded"), ("deployed", "DeployApp", "succeeded")]  # fmt: skip
+        for number, (name, verb, status) in enumerate(rows):
+            connection.execute(
+                text("INSERT INTO operations VALUES (:serial, :id, '0a', :verb, 'ann', 1.0, 2.0, :status, '')"),
+                {"serial": number + 1, "id": name, "verb": verb, "status": status},
+            )
+        for name, app_id in (("promoted", "0b"), ("promoted", "0c"), ("promoted", "0b"), ("promoted", "0a"),
+                             ("failed", "0b"), ("deployed", "0a")):  # fmt: skip
+            connection.execute(
+                text("INSERT INTO events (app_id, operation_id, actor, at, kind, app, message, data) "
+                     "VALUES (:app, :operation, 'ann', 1.0, 'release', '', '', '{}')"),
+                {"app": app_id, "operation": name},
+            )  # fmt: skip
+        for request in ("CloneApp", "AddDomain"):
+            connection.execute(
+                text("INSERT INTO events (app_id, operation_id, actor, at, kind, app, message, data) "
+                     "VALUES ('0a', '', 'ann', 1.0, 'audit', '', :message, :data)"),
+                {"message": f"ann: {request} app=a name=copy",
+                 "data": json.dumps({"request": request, "app": "a", "name": "copy"})},
+            )  # fmt: skip
+    store = SqlStore.open(tmp_path)
+    others = {one.id: one.others for one in store.operations()}
+    assert others == {"promoted": ("0b", "0c"), "failed": ("0b", "unknown"), "cloned": ("unknown",), "deployed": ()}
+    assert {one.user_id for one in store.operations()} == {""}
+    audits = [(event.message, "name" in event.data) for _, event in store.events("0a") if event.kind == "audit"]
+    assert audits == [("ann: CloneApp app=a", False), ("ann: AddDomain app=a name=copy", True)]
+    store.close()
