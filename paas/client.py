@@ -106,15 +106,18 @@ class Client:
             if value.get("kind") == "log":
                 yield _log_line(value)
 
-    def upload(self, write: WriteTar, told: Told = untold) -> str:
+    def upload(
+        self, write: WriteTar, told: Told = untold, *, packing: bool = True, announced: Mapping[str, int] | None = None
+    ) -> str:
         """The id of the upload of what `write` writes. It is spooled to disk first: its length is announced, and over a
-        line that breaks it is sent on from where it stopped. `told` hears how much was sent."""
+        line that breaks it is sent on from where it stopped. `told` hears how much was sent. A source may be packed for
+        the way (`packing`); `announced` says its `unpacked` bytes and `files`, which a server elsewhere checks."""
         with tempfile.TemporaryFile(prefix="paas-upload-") as spool:
-            digest = self._spool(write, spool)
+            digest = self._spool(write, spool, packing and not self.local)
             size = spool.tell()
             spool.seek(0)
             if not self.local:
-                return Sending(self._call, spool, size, digest, told).all()
+                return Sending(self._call, spool, size, digest, told, announced or {}).all()
             kept = self._call("PUT", "/uploads", spool, {"Content-Length": str(size)})
         if kept["sha256"] != digest:
             raise PlatformError("the upload arrived damaged", hint="try again")
@@ -166,10 +169,9 @@ class Client:
         trust = _trust(self.settings) if url.startswith("wss:") else None
         return connect(url, ssl=trust, additional_headers=self._headers, compression=None, open_timeout=CONNECT)
 
-    def _spool(self, write: WriteTar, spool: IO[bytes]) -> str:
-        """Local uploads go as they are, others are compressed."""
+    def _spool(self, write: WriteTar, spool: IO[bytes], packing: bool) -> str:
         try:
-            if self.local:
+            if not packing:
                 write(spool)
             else:
                 with gzip.GzipFile(fileobj=spool, mode="wb", compresslevel=1, mtime=0) as packed:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO, Any
 
 from paas.errors import Conflict, NotFound, ServerUnavailable
@@ -54,12 +54,14 @@ class Sending:
     size: int
     sha256: str
     told: Told = untold
+    announced: Mapping[str, int] = field(default_factory=dict)
+    """What else the server hears before anything is sent."""
     sleep: Callable[[float], None] = time.sleep
 
     def all(self) -> str:
         """The id under which the server has it. Raises ServerUnavailable when nothing gets through any more, and what
         the server says of it."""
-        path = f"/uploads/{self._asked('POST', '/uploads', {'size': self.size})['upload']}"
+        path = f"/uploads/{self._asked('POST', '/uploads', {**self.announced, 'size': self.size})['upload']}"
         here, tries = 0, 0
         while here < self.size:
             try:

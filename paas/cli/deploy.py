@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -154,17 +155,13 @@ class _Wanted:
         """The source, when it lies here; its warnings are told."""
         if self.url or self.image:
             return None
-        from paas.settings import load
+        from paas.cli.contexts import chosen
         from paas.sources import open_local
 
-        limits = load()
-        found = open_local(
-            self.path,
-            ref=self.ref,
-            worktree=self.worktree,
-            limit=limits.upload_limit,
-            most=limits.upload_files,
-        )
+        here = chosen()
+        # A server elsewhere has limits of its own, and is asked before anything is sent.
+        limit, most = (sys.maxsize, sys.maxsize) if here.server else (here.upload_limit, here.upload_files)
+        found = open_local(self.path, ref=self.ref, worktree=self.worktree, limit=limit, most=most)
         told(list(found.warnings))
         return found
 
@@ -205,8 +202,9 @@ def _sent(client: Client, local: LocalSource) -> SourceRef:
     from paas.cli.sent import sent
 
     say(f"- sending {local.origin}: {local.files} files, {size(local.size)}")
+    sizes = {"unpacked": local.size, "files": local.files}
     with sent() as told:
-        return replace(_known(local), upload=client.upload(local.write_tar, told))
+        return replace(_known(local), upload=client.upload(local.write_tar, told, announced=sizes))
 
 
 def check_script(ran: dict[str, Any] | None) -> None:

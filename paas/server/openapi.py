@@ -209,7 +209,9 @@ def _uploads() -> Schema:
     number: Schema = {"type": "integer"}
     whole = {"type": "object", "properties": {"upload": text, "size": number, "sha256": text}}
     part = {"type": "object", "properties": {"upload": text, "offset": number}}
-    size = {"type": "object", "properties": {"size": {**number, "minimum": 0}}, "required": ["size"]}
+    count: Schema = {**number, "minimum": 0}
+    sizes: Schema = {"size": count, "unpacked": count, "files": count}
+    size = {"type": "object", "properties": sizes, "required": ["size"]}
     digest = {"type": "object", "properties": {"sha256": {**text, "pattern": "^[0-9a-f]{64}$"}}, "required": ["sha256"]}
     data = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
     named = {"name": "upload", "in": "path", "required": True, "schema": text}

@@ -1,7 +1,8 @@
 """Takes an upload from the wire to the disk, as it comes: never in memory as a whole.
 
 PUT   /uploads        all of it at once: `{"upload", "size", "sha256"}`. One that broke off leaves nothing
-POST  /uploads        `{"size"}` → `{"upload", "offset": 0}`: one that comes in parts, over lines that break
+POST  /uploads        `{"size"}` → `{"upload", "offset": 0}`: one that comes in parts, over lines that break. With
+                      `unpacked` bytes and `files` of a source, one that is too large is refused before it comes
 GET   /uploads/{id}   `{"upload", "offset"}`: how much of it is here; whoever was still sending it is cut
 PATCH /uploads/{id}   more of it, from `Upload-Offset` on, which must be where it stopped (409)
 POST  /uploads/{id}   `{"sha256"}` of the whole: it is complete
@@ -90,9 +91,9 @@ class Parts:
 
     async def start(self, http: HttpRequest, who: Actor) -> Answer:
         """A new one. Raises UsageError, PlatformError."""
-        size = (await body_of(http)).get("size")
-        if not isinstance(size, int) or isinstance(size, bool) or size < 0:
-            raise UsageError("size: must be the number of bytes")
+        said = await body_of(http)
+        size, unpacked, files = (_number(said, name) for name in ("size", "unpacked", "files"))
+        uploads.check_size(self.settings, unpacked, files)
         upload = await _kept(partial(uploads.start, self.settings, who, size))
         return {"upload": upload, "offset": 0}
 
@@ -138,6 +139,14 @@ class Parts:
 
     def _turn(self, http: HttpRequest) -> _Turn:
         return self._turns.setdefault(_named(http), _Turn())
+
+
+def _number(said: Mapping[str, object], name: str) -> int:
+    """Raises UsageError for what is none, and for a size that is not said."""
+    found = said.get(name, None if name == "size" else 0)
+    if not isinstance(found, int) or isinstance(found, bool) or found < 0:
+        raise UsageError(f"{name}: must be the number of {'files' if name == 'files' else 'bytes'}")
+    return found
 
 
 def _named(http: HttpRequest) -> str:

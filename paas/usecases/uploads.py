@@ -137,6 +137,19 @@ def complete(settings: Settings, upload_id: str, sha256: str) -> int:
     return size
 
 
+def check_size(settings: Settings, unpacked: int, files: int) -> None:
+    """Raise UsageError for a source that would be refused after all of it had come."""
+    for found, most, what, name in (
+        (unpacked, settings.upload_limit, "bytes", "PAAS_UPLOAD_LIMIT"),
+        (files, settings.upload_files, "files", "PAAS_UPLOAD_FILES"),
+    ):
+        if found > most:
+            raise UsageError(
+                f"the source has {found} {what}; this server takes {most}",
+                hint=f"leave out what the app does not need (.paasignore), or raise {name} on the server",
+            )
+
+
 def too_large(message: str) -> UsageError:
     """What is refused for its size."""
     return UsageError(message, hint="leave data out with .paasignore, or raise PAAS_UPLOAD_LIMIT")

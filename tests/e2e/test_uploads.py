@@ -1,4 +1,4 @@
-"""Folders sent to a server over the network: what that costs both ends."""
+"""Folders and dumps sent to a server over the network: that they arrive, and what that costs both ends."""
 
 from __future__ import annotations
 
@@ -52,6 +52,22 @@ def test_a_large_folder_is_held_in_memory_at_neither_end(platform: Platform, tmp
     assert held(server) - before < 40 << 20
     assert client < 150 << 20
     assert not any((platform.folder / "home" / "uploads").iterdir()), "what was sent is removed once it is built"
+
+
+def test_a_dump_that_was_fetched_from_afar_is_restored_from_there(platform: Platform, tmp_path: Path) -> None:
+    platform.environ["PAAS_HOST"] = f"http://{platform.environ['PAAS_LISTEN']}"
+    try:
+        platform.ok("create", "far")
+        platform.ok("addons", "create", "postgres", "-a", "far", "--name", "far-db")
+        sql = ("db", "shell", "--addon", "far-db")
+        platform.ok(*sql, text="create table kept (id int); insert into kept values (7);")
+        backup = platform.ok("db", "backup", "--addon", "far-db").strip()
+        platform.ok("db", "download", backup, "--addon", "far-db", cwd=tmp_path)
+        platform.ok(*sql, text="update kept set id = 9")
+        platform.ok("db", "restore", f"./{backup}.dump", "--addon", "far-db", "--confirm", "far-db", cwd=tmp_path)
+        assert "7" in platform.ok(*sql, text="select id from kept").split()
+    finally:
+        del platform.environ["PAAS_HOST"]
 
 
 def deploy_from_afar(platform: Platform, folder: Path) -> int:

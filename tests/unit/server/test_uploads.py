@@ -18,7 +18,7 @@ import httpx2
 import pytest
 
 from paas.client import Client
-from paas.errors import NotFound, ServerUnavailable
+from paas.errors import NotFound, ServerUnavailable, UsageError
 from paas.sending import Sending
 from paas.usecases import uploads
 from tests.unit.server.stub import Running, eventually, running
@@ -115,6 +115,35 @@ def test_over_a_line_that_breaks_again_and_again_all_of_it_arrives_once(server: 
     assert told[-1][0] == told[-1][1]
 
 
+def test_what_is_packed_by_itself_arrives_as_it_is(server: Running) -> None:
+    far = replace(server.settings, server=f"http://{server.settings.listen}", token="let-me-in")
+    with Client.connect(far) as client:
+        upload = client.upload(lambda file: file.write(b"PGDMP" + DATA) and None, packing=False)
+    assert files(server)[upload] == b"PGDMP" + DATA
+
+
+@pytest.mark.parametrize(("unpacked", "entries"), [(1_000_001, 1), (1, 4)])
+def test_a_source_larger_than_this_server_takes_is_refused_before_anything_of_it_comes(
+    unpacked: int, entries: int
+) -> None:
+    """Packed it may be small: the sender says how large it is, and whose limit counts is the server's."""
+    with (
+        tempfile.TemporaryDirectory(prefix="paas-t-") as name,
+        running(Path(name), upload_limit=1_000_000, upload_files=3) as server,
+        Client.connect(replace(server.settings, server=f"http://{server.settings.listen}", token="let-me-in")) as far,
+    ):
+        told: list[tuple[int, int]] = []
+        with pytest.raises(UsageError, match="this server takes") as caught:
+            far.upload(
+                lambda file: file.write(b"x") and None,
+                lambda done, size: told.append((done, size)),
+                announced={"unpacked": unpacked, "files": entries},
+            )
+        assert "on the server" in caught.value.hint
+        assert (told, (server.settings.home / "uploads").exists()) == ([], False)
+        assert far.upload(lambda file: file.write(b"x") and None, announced={"unpacked": 1_000_000, "files": 3})
+
+
 def test_a_line_that_carries_nothing_is_given_up_and_nothing_is_deployed(server: Running) -> None:
     waited: list[float] = []
 
@@ -171,7 +200,19 @@ def test_a_connection_that_hangs_cannot_write_after_another_took_over(server: Ru
     assert files(server) == {path[9:]: DATA}
 
 
-@pytest.mark.parametrize("body", [{}, {"size": "9"}, {"size": -1}, {"size": True}, {"size": 10**18}, []])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"size": 1, "unpacked": "9"},
+        {"size": 1, "files": -1},
+        {"size": "9"},
+        {"size": -1},
+        {"size": True},
+        {"size": 10**18},
+        [],
+    ],
+)
 def test_a_size_that_is_none_or_too_much_is_refused_before_anything_comes(server: Running, body: object) -> None:
     with talking(server) as http:
         assert http.post("/uploads", json=body).status_code == 422
