@@ -216,9 +216,10 @@ def destroy_team(context: Context, request: DestroyTeam, act: Act) -> TeamShown:
     team = context.store.team(request.team)
     if request.confirm != team.name:
         raise UsageError(f"to destroy the team {team.name}, confirm with its name", hint=f"--confirm {team.name}")
-    _keep_owners(context, team, act)
-    shown, members = _shown(context, team), _members(context, team.id)
-    context.store.delete_team(team.id)
+    with context.locks.owners:
+        _keep_owners(context, team, act)
+        shown, members = _shown(context, team), _members(context, team.id)
+        context.store.delete_team(team.id)
     _end_invites(context, members)
     return shown
 
@@ -234,9 +235,10 @@ def put_team_member(context: Context, request: PutTeamMember, act: Act) -> TeamS
 def remove_team_member(context: Context, request: RemoveTeamMember, act: Act) -> TeamShown:
     """What the user may by other ways stays. Raises Conflict for the last one of a team that alone owns an app."""
     team, user = context.store.team(request.team), context.store.user(request.user)
-    if _members(context, team.id) == {user.id}:
-        _keep_owners(context, team, act)
-    context.store.delete_membership(team.id, user.id)
+    with context.locks.owners:
+        if _members(context, team.id) == {user.id}:
+            _keep_owners(context, team, act)
+        context.store.delete_membership(team.id, user.id)
     _end_invites(context, {user.id})
     return _shown(context, team)
 
@@ -260,9 +262,10 @@ def put_member(context: Context, request: PutMember, act: Act) -> tuple[MemberLi
     """Raises Conflict when the app would have no owner left, NotFound for an unknown user or team."""
     app = context.store.app(request.app)
     user_id, team_id = _whose(context, request.user, request.team)
-    if request.role != "owner":
-        _keep_an_owner(context, app, act, user_id=user_id, team_id=team_id)
-    context.store.put_grant(Grant(app_id=app.id, role=request.role, user_id=user_id, team_id=team_id))
+    with context.locks.owners:
+        if request.role != "owner":
+            _keep_an_owner(context, app, act, user_id=user_id, team_id=team_id)
+        context.store.put_grant(Grant(app_id=app.id, role=request.role, user_id=user_id, team_id=team_id))
     _end_invites(context, {user_id} if user_id else _members(context, team_id))
     return list_members(context, ListMembers(app=app.id), act)
 
@@ -274,8 +277,9 @@ def remove_member(context: Context, request: RemoveMember, act: Act) -> tuple[Me
     user_id, team_id = _whose(context, request.user, request.team)
     if team_id and not any(one.team_id == team_id for one in context.store.grants(app_id=app.id)):
         raise words.nobody("team", request.team)
-    _keep_an_owner(context, app, act, user_id=user_id, team_id=team_id)
-    context.store.delete_grant(app.id, user_id=user_id, team_id=team_id)
+    with context.locks.owners:
+        _keep_an_owner(context, app, act, user_id=user_id, team_id=team_id)
+        context.store.delete_grant(app.id, user_id=user_id, team_id=team_id)
     _end_invites(context, {user_id} if user_id else _members(context, team_id))
     return list_members(context, ListMembers(app=app.id), act)
 
@@ -286,8 +290,9 @@ def leave_app(context: Context, request: LeaveApp, act: Act) -> tuple[MemberLine
     user_id = act.who.user_id if act.who else ""
     if not user_id:
         raise UsageError("you are the platform's owner: there is no role to give up")
-    _keep_an_owner(context, app, act, user_id=user_id)
-    context.store.delete_grant(app.id, user_id=user_id)
+    with context.locks.owners:
+        _keep_an_owner(context, app, act, user_id=user_id)
+        context.store.delete_grant(app.id, user_id=user_id)
     _end_invites(context, {user_id})
     return ()
 
