@@ -112,7 +112,7 @@ def test_an_older_schema_is_copied_and_then_upgraded_with_all_its_rows(kept: tup
 
 
 def as_of(revision: str, path: Path) -> None:
-    """Turn a closed store into what it was at that revision, with all its rows: their columns are still the same."""
+    """Turn a closed store into what it was at that revision, with all its rows, of which it knows fewer columns."""
     older = path.with_name("older.db")
     engine = create_engine(f"sqlite:///{older}")
     with engine.begin() as connection:
@@ -125,7 +125,8 @@ def as_of(revision: str, path: Path) -> None:
         tables = database.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'").fetchall()
         for (table,) in tables:
             if table != "alembic_version" and not table.startswith("sqlite_"):
-                database.execute(f"INSERT INTO main.{table} SELECT * FROM newer.{table}")
+                columns = ", ".join(row[1] for row in database.execute(f"PRAGMA main.table_info({table})"))
+                database.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM newer.{table}")
     older.replace(path)
 
 
