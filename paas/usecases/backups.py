@@ -102,7 +102,7 @@ def restore_addon(context: Context, request: RestoreAddon, act: Act) -> Restored
     if request.confirm != addon.name:
         raise UsageError(f"a restore replaces all data of {addon.name}", hint=f"--confirm {addon.name}")
     if bool(request.backup) == bool(request.upload):
-        raise UsageError("give either a backup's id or a dump", hint=f"paas addons backups {addon.name} lists them")
+        raise UsageError("give either a backup's id or a dump", hint=f"paas db backups --addon {addon.name} lists them")
     path, name = _source(context, addon, request, act)
     restored = restore_dump(context, addon, path, name, act)
     uploads.discard(context.settings, request.upload)

@@ -16,11 +16,11 @@ from paas import bundled
 from paas.build import manifest
 from paas.build.files import Files
 from paas.cli import reference
-from paas.cli.commands import COMMANDS, spelled
+from paas.cli.commands import spelled
 from paas.cli.entry import app
-from paas.cli.lazy import load
 from paas.settings import Settings
 from tests.docs.markdown import ROOT, Page, anchor, pages
+from tests.docs.spoken import wrong
 
 PAGES = pages()
 WRITTEN = [page for page in PAGES if page.path.parent != reference.FOLDER]
@@ -86,12 +86,7 @@ def test_a_command_that_cannot_be_typed_is_found(line: str) -> None:
 
 @written
 def test_commands_in_the_text_exist(page: Page) -> None:
-    named = re.findall(r"`paas ([a-z][a-z:-]*)((?: [a-z]+)?)", page.prose)
-    for name, sub in named:
-        command, *rest = spelled([name, *sub.split()])
-        assert command in COMMANDS, f"there is no `paas {name}`"
-        if COMMANDS[command].group and rest:
-            assert rest[0] in load(command, COMMANDS[command]).commands, f"there is no `paas {name}{sub}`"
+    assert [what for text in re.findall(r"`(paas [^`]+)`", page.prose) if (what := wrong(text))] == []
 
 
 @written
