@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from paas.errors import PlatformError
-from paas.model.app import App, ReleaseKind, ReleaseStatus
+from paas.model.app import App, Release, ReleaseKind, ReleaseStatus
 from paas.model.events import Emit, Event
 from paas.usecases.context import Act, Context
 from paas.usecases.switch import in_words
@@ -11,7 +11,8 @@ from paas.usecases.switch import in_words
 TAGGED = (ReleaseKind.PROMOTE, ReleaseKind.CLONE)
 """Releases whose image was built for another app."""
 LOOKED_AT = 100
-"""Releases beyond the kept ones that are looked at; an older one's image counts as one without a release."""
+"""Releases beyond the kept ones that are looked at first. Most have few images; those with many changes of config since
+are read further back. An image of a release before all these counts as one without a release."""
 
 
 def collect(context: Context, app: App, emit: Emit, *, operation: str = "") -> None:
@@ -49,11 +50,9 @@ def refuse_foreign(context: Context, ref: str, act: Act) -> None:
 def unneeded(context: Context, app: App, *, others: bool) -> tuple[str, ...]:
     """Names of the app's images that may go: not among the last `keep_releases` that served, and not running. Releases
     that changed config alone push none out."""
-    releases = context.store.releases(app.id, limit=context.settings.keep_releases + LOOKED_AT)
-    good = [release for release in releases if release.image and release.status is ReleaseStatus.SUCCEEDED]
+    releases = _looked_at(context, app)
     pending = [release for release in releases if release.status is ReleaseStatus.PENDING]
-    served = tuple(dict.fromkeys(release.image for release in good))
-    kept = {*served[: context.settings.keep_releases], *(release.image for release in pending)}
+    kept = {*_served(releases)[: context.settings.keep_releases], *(release.image for release in pending)}
     kept |= {release.image for release in releases if release.number == context.store.app(app.id).wanted}
     kept |= {service.image for service in context.engine.observe(app.id)}
     known = {release.image_ref: release.image for release in releases if release.image_ref}
@@ -62,6 +61,21 @@ def unneeded(context: Context, app: App, *, others: bool) -> tuple[str, ...]:
     tagged = {release.image_ref for release in releases if release.buildpack == "image" or release.kind in TAGGED}
     there = {ref: image for ref, image in known.items() if ref in found or _is_here(context, ref, tagged)}
     return tuple(sorted(ref for ref, image in (there | loose).items() if image not in kept and ref not in kept))
+
+
+def _looked_at(context: Context, app: App) -> tuple[Release, ...]:
+    """Releases, newest first, as far back as it takes to find all images that are kept."""
+    keep = context.settings.keep_releases
+    limit = keep + LOOKED_AT
+    while len(releases := context.store.releases(app.id, limit)) == limit and len(_served(releases)) < keep:
+        limit *= 2
+    return releases
+
+
+def _served(releases: tuple[Release, ...]) -> tuple[str, ...]:
+    """Their images that served, each once, in order."""
+    good = (release for release in releases if release.image and release.status is ReleaseStatus.SUCCEEDED)
+    return tuple(dict.fromkeys(release.image for release in good))
 
 
 def _is_here(context: Context, ref: str, tagged: set[str]) -> bool:

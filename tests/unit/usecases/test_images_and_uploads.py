@@ -38,6 +38,17 @@ def test_changes_of_config_push_no_image_out(tmp_path: object) -> None:
     assert sorted(platform.builder.named) == [f"paas/{app.id}:1", f"paas/{app.id}:2"]
 
 
+def test_more_changes_of_config_than_are_looked_at_at_once_push_no_image_out(tmp_path: object) -> None:
+    platform = parts(tmp_path, keep_releases=2)  # type: ignore[arg-type]
+    app = platform.app(web=1)
+    platform.release(app, "sha256:0")
+    platform.release(app, "sha256:1")
+    for number in range(images.LOOKED_AT + 2):
+        change_config(platform.context, ChangeConfig(app="shop", set={"A": str(number)}), platform.act)
+    images.collect(platform.context, app, platform.events.append)
+    assert sorted(platform.builder.named) == [f"paas/{app.id}:0", f"paas/{app.id}:1"]
+
+
 def test_an_image_that_runs_or_is_wanted_is_never_removed(tmp_path: object) -> None:
     platform = parts(tmp_path, keep_releases=0)  # type: ignore[arg-type]
     app = platform.app(web=1)
