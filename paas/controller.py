@@ -1,4 +1,4 @@
-"""The loop: on every tick, engine change or nudge, each app whose parts differ from what is wanted is reconciled.
+"""The loop: on every tick or engine change, each app whose parts differ from what is wanted is reconciled.
 
 It repairs; it never decides what is wanted. An app somebody works on (its lock is held) is left to them, but a dead
 replica leaves the routes at once, whoever holds the lock. It never waits for a replica to become healthy while it
@@ -125,11 +125,6 @@ class Controller:
         deadline = self.context.clock.monotonic() + seconds
         for thread in (*self._threads, *self._repairs.values()):
             thread.join(max(0.0, deadline - self.context.clock.monotonic()))
-
-    def nudge(self, app_id: str = "") -> None:
-        """Look soon; a nudged app is not held back by earlier failures."""
-        self._backoffs.pop(app_id, None)
-        self._wake.set()
 
     def look(self) -> None:
         """One look at everything; repairs that are needed begin in threads of their own. Raises PaasError."""

@@ -101,13 +101,9 @@ class CronTable(Table):
     """When a run is ended: SIGTERM, then SIGKILL."""
     retries: Annotated[int, Field(strict=True, ge=0, le=10)] = 0
     """Further tries after a failure, 30 s and more apart."""
-    env: Annotated[
-        dict[
-            Annotated[str, AfterValidator(_key)],
-            Annotated[str, Field(max_length=names.MAX_VALUE, pattern=r"^[^\x00]*$")],
-        ],
-        Field(max_length=100),
-    ] = Field(default_factory=dict)
+    env: Annotated[dict[Annotated[str, AfterValidator(_key)], Value], Field(max_length=100)] = Field(
+        default_factory=dict
+    )
     """More variables, `{ KEY = "value" }`; secrets belong into the config."""
     memory: Annotated[int, BeforeValidator(sizes.memory)] | None = None
     """Memory limit, 16M to 1T. Else that of its process, or of web."""

@@ -313,16 +313,10 @@ class MemoryEngine(MemoryRuns):
             self._tell("die", version, found, exit_code, asked=asked)
 
     def ail(self, replica: str, detail: str = "GET / answered 500") -> None:
-        """Let a replica run on and fail its checks until `heal` or a restart."""
+        """Let a replica run on and fail its checks until it is restarted."""
         with self._lock:
             version, found = self._find(replica)
             version.replicas[found.index] = replace(found, state=State.UNHEALTHY, detail=detail)
-
-    def heal(self, replica: str) -> None:
-        """Let it pass its checks again."""
-        with self._lock:
-            version, found = self._find(replica)
-            version.replicas[found.index] = replace(found, state=State.HEALTHY, detail="")
 
     def lose(self, replica: str) -> None:
         """Let somebody remove it behind the platform's back."""

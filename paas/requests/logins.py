@@ -10,7 +10,6 @@ from annotated_types import Ge, Gt, Le, MaxLen
 
 from paas.requests.base import Name, Permission, Request
 
-Days = Annotated[float, Gt(0), Le(3650)]
 Label = Annotated[str, MaxLen(63)]
 
 

@@ -10,7 +10,6 @@ from annotated_types import Ge, Gt, Le, MaxLen, MinLen
 from paas.requests.base import Lines, Name, Request
 
 Command = Annotated[tuple[str, ...], MinLen(1), MaxLen(1000)]
-Limit = Annotated[float, Ge(0), Le(604_800)]
 
 
 class StartRun(Request):

@@ -13,11 +13,6 @@ from tests.e2e.platform import Platform
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 
-WSGI = """
-def app(environ, start_response):
-    start_response("200 OK", [("Content-Type", "text/plain")])
-    return [b"{text}"]
-"""
 SERVE = """
 import http.server, os, sys
 class Handler(http.server.BaseHTTPRequestHandler):

@@ -256,6 +256,17 @@ def test_a_repair_that_fails_is_tried_less_and_less_often(house: House) -> None:
     assert len(tries) < 15
 
 
+def test_what_is_lost_again_at_once_is_held_back(house: House) -> None:
+    house.deploy()
+    house.settle()
+    house.engine.lose(house.replicas()[0].id)
+    house.settle()
+    assert len(house.replicas()) == 2
+    house.engine.lose(house.replicas()[0].id)
+    house.settle()
+    assert len(house.replicas()) == 1
+
+
 def test_pauses_grow_up_to_a_minute() -> None:
     backoff = Backoff()
     assert backoff.allows(0, starts=True)
@@ -273,19 +284,6 @@ def test_what_starts_no_replica_is_held_back_only_after_a_failure_and_not_for_lo
     backoff.failed(0)
     assert not backoff.allows(0.5, starts=False)
     assert backoff.allows(1, starts=False)
-
-
-def test_a_nudged_app_is_tried_at_once(house: House) -> None:
-    house.deploy()
-    house.settle()
-    house.engine.lose(house.replicas()[0].id)
-    house.settle()
-    house.engine.lose(house.replicas()[0].id)
-    house.settle()
-    assert len(house.replicas()) == 1, "the second time it is held back"
-    house.controller.nudge(SHOP.id)
-    house.settle()
-    assert len(house.replicas()) == 2
 
 
 def test_a_replica_that_was_started_gets_traffic_at_the_next_look(house: House) -> None:

@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 SECRET = "a-secret-of-some-length"
-OLD, NEW, NEWER = "1" * 40, "2" * 40, "3" * 40
+OLD, NEW = "1" * 40, "2" * 40
 ZERO = "0" * 40
 
 
