@@ -21,6 +21,7 @@ app = new_app(cls=ListByDefault)
 HookArgument = Annotated[str, typer.Argument(metavar="HOOK", help="Its name.")]
 
 
+PROVIDERS = "Who sends: github, gitlab, gitea, forgejo, or signed: anybody who can compute an HMAC."
 FORKS = "Also those from other repositories: they run a stranger's code here."
 
 
@@ -53,7 +54,7 @@ def list_hooks(app: AppOption = "", as_json: JsonOption = False) -> None:
 @app.command()
 def add(
     *,
-    provider: Annotated[ProviderName, typer.Argument(help="Who sends; `signed` is anybody who can compute an HMAC.")],
+    provider: Annotated[ProviderName, typer.Argument(metavar="PROVIDER", help=PROVIDERS)],
     url: Annotated[str, typer.Argument(metavar="URL", help="The repository to deploy, as for `git clone`.")],
     app: AppOption = "",
     name: Annotated[str, typer.Option("--name", metavar="NAME", help="What it is called; else the provider.")] = "",

@@ -14,6 +14,7 @@ from paas.cli.commands import COMMANDS, SECTIONS, Command
 
 def new_app(**options: Any) -> typer.Typer:
     """A Typer as all of them are here: no rich help (it would cost every start), no own traceback."""
+    options = {"cls": Group, **options}
     return typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False, **options)
 
 
@@ -60,7 +61,17 @@ class LazyGroup(TyperGroup):
                 formatter.write_dl([(name.ljust(10), command.help) for name, command in section.items()])
 
 
-class ListByDefault(TyperGroup):
+class Group(TyperGroup):
+    """Commands that share a noun; its help has each one's whole first sentence."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """The commands, and which one is meant where none is said."""
+        rows = [(name, _sentence(one.help)) for name, one in self.commands.items() if not one.hidden]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text + (" (the default)" if name == "list" else "")) for name, text in rows])
+
+
+class ListByDefault(Group):
     """`paas config` is `paas config list`; options may stand before the command (`paas config -a shop get KEY`)."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -68,12 +79,6 @@ class ListByDefault(TyperGroup):
         if not ctx.resilient_parsing and "--help" not in args[:1]:
             args = self._ordered(args)
         return super().parse_args(ctx, args)
-
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """The commands, each with its whole first sentence."""
-        rows = [(name, _sentence(one.help)) for name, one in self.commands.items() if not one.hidden]
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text + (" (the default)" if name == "list" else "")) for name, text in rows])
 
     def _ordered(self, args: list[str]) -> list[str]:
         at = 0

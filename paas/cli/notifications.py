@@ -29,6 +29,9 @@ class Kind(StrEnum):
     EMAIL = "email"
 
 
+KINDS = "webhook, email, or slack, which also fits Mattermost, Rocket.Chat and Discord's /slack."
+
+
 class Security(StrEnum):
     """How the way to a mail server is kept."""
 
@@ -58,7 +61,7 @@ def list_targets(app: OfApp = "", as_json: JsonOption = False) -> None:
 @app.command()
 def add(
     *,
-    kind: Annotated[Kind, typer.Argument(help="`slack` also fits Mattermost, Rocket.Chat and Discord's /slack.")],
+    kind: Annotated[Kind, typer.Argument(metavar="KIND", help=KINDS)],
     name: TargetArgument,
     app: OfApp = "",
     url: Annotated[str, typer.Option("--url", metavar="URL", help="Where to post.")] = "",

@@ -7,6 +7,7 @@ import shlex
 import tomllib
 from collections.abc import Iterator
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -101,6 +102,12 @@ def test_examples_stand_in_blocks_that_are_checked(page: Page) -> None:
 def test_every_variable_named_is_a_setting_or_a_listed_one(page: Page) -> None:
     known = {str(one.metadata["env"]) for one in fields(Settings)} | set(reference.OUTSIDE) | set(reference.INSIDE)
     assert set(VARIABLE.findall(page.text)) - known - TESTS_ONLY == set()
+
+
+@by_name
+def test_the_socket_named_is_the_servers(page: Page) -> None:
+    named = set(re.findall(r"/var/lib/paas/[\w.-]+\.sock\b", page.text))
+    assert named <= {str(Settings(home=Path("/var/lib/paas")).socket)}
 
 
 @by_name
