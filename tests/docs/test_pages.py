@@ -127,6 +127,19 @@ def test_every_link_leads_somewhere(page: Page) -> None:
             assert heading in Page(target).anchors(), f"{page.name}: {link}: no such heading"
 
 
+@by_name
+def test_every_file_of_the_project_named_exists(page: Page) -> None:
+    named = re.findall(r"`((?:paas|tests|docs|templates|buildpacks|scripts|benchmarks)/[\w./-]+)`", page.prose)
+    assert {name for name in named if not (ROOT / name).exists()} == set()
+
+
+def test_every_room_of_the_architecture_exists() -> None:
+    rows = re.findall(r"^\| ((?:`[\w/.]+` ?)+)\|", Page(ROOT / "docs" / "architecture.md").text, re.MULTILINE)
+    rooms = {room for row in rows for room in re.findall(r"`([^`]+)`", row)}
+    assert len(rooms) > 25
+    assert {room for room in rooms if not (ROOT / "paas" / room).exists()} == set()
+
+
 def test_anchors_are_made_as_on_the_web() -> None:
     assert anchor("One `paas deploy`") == "one-paas-deploy"
     assert anchor("Limits, restarts & more") == "limits-restarts--more"
