@@ -5,8 +5,7 @@ from __future__ import annotations
 import queue
 import random
 import secrets
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -200,16 +199,6 @@ def docker_lab(home: Path) -> Iterator[DockerLab]:
         yield lab
     finally:
         lab.close()
-
-
-def until(true: Callable[[], Any], seconds: float = 15.0) -> Any:
-    """Ask until the answer is true, and return it. Fails at the deadline."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if answer := true():
-            return answer
-        time.sleep(0.02)
-    raise AssertionError(f"not true within {seconds:g} s")
 
 
 def ids(engine: Engine, spec: ServiceSpec) -> Sequence[str]:

@@ -8,8 +8,7 @@ import secrets
 import socket
 import ssl
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,14 +22,6 @@ from paas.model.route import Route
 from paas.routers.traefik import TraefikRouter
 from paas.settings import Settings, load
 from tests.ports import free_ports
-
-
-def until(question: Callable[[], Any], seconds: float = 15.0) -> Any:
-    """The first true answer; the last one when time runs out."""
-    deadline = time.monotonic() + seconds
-    while not (answer := question()) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return answer
 
 
 class Backend(ThreadingHTTPServer):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from paas.model.build import Image
 from paas.model.events import Event, silent
 from paas.settings import Settings, load
 from tests.contract.images import REF, busybox
+from tests.polling import until
 
 pytestmark = pytest.mark.docker
 
@@ -95,15 +95,6 @@ def running(word: str) -> bool:
                 return True
         except OSError:
             continue
-    return False
-
-
-def until(true: Callable[[], bool], seconds: float = 20.0) -> bool:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if true():
-            return True
-        time.sleep(0.05)
     return False
 
 
@@ -194,7 +185,7 @@ def test_a_build_that_takes_too_long_is_ended_with_its_processes(lab: Lab) -> No
     with pytest.raises(BuildFailed, match="longer than 4 s") as caught:
         lab.build(f"FROM {REF}\nRUN echo begun; sleep {word}\n")
     assert caught.value.details == ("begun",)
-    assert until(lambda: not running(f"sleep\0{word}"))
+    assert until(lambda: not running(f"sleep\0{word}"), 20.0)
     assert lab.build(f"FROM {REF}\nCOPY . /app\n").size
 
 
@@ -207,7 +198,7 @@ def test_whoever_follows_can_end_the_build_by_raising(lab: Lab) -> None:
 
     with pytest.raises(Cancelled):
         lab.build(f"FROM {REF}\nRUN echo begun; sleep {word}\n", emit=emit)
-    assert until(lambda: not running(f"sleep\0{word}"))
+    assert until(lambda: not running(f"sleep\0{word}"), 20.0)
 
 
 def test_builds_run_side_by_side(lab: Lab) -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -15,18 +13,13 @@ from paas.interfaces import LogQuery
 from paas.model.events import silent
 from paas.model.secret import Secret
 from paas.model.service import Change, Mount, ServiceKey, ServiceSpec, State
-from tests.contract.engine_lab import Events, Lab, MemoryLab, Pipe, docker_lab, ids, until
+from tests.contract.engine_lab import Events, Lab, Pipe, ids
+from tests.polling import until
 
-ENGINES = ["memory", pytest.param("docker", marks=pytest.mark.docker)]
 
-
-@pytest.fixture(params=ENGINES)
-def lab(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lab]:
-    if request.param == "memory":
-        yield MemoryLab()
-        return
-    with docker_lab(tmp_path) as lab:
-        yield lab
+@pytest.fixture
+def lab(any_lab: Lab) -> Lab:
+    return any_lab
 
 
 def test_apply_starts_the_replicas_and_observe_shows_them(lab: Lab) -> None:

@@ -18,7 +18,8 @@ from paas.model.events import silent
 from paas.model.secret import Secret
 from paas.model.service import HealthCheck, HealthKind, Limits, Mount, State
 from paas.settings import load
-from tests.contract.engine_lab import MEGABYTE, TCP, DockerLab, Events, Pipe, ids, sh, until
+from tests.contract.engine_lab import MEGABYTE, TCP, DockerLab, Events, Pipe, ids, sh
+from tests.polling import until
 
 pytestmark = pytest.mark.docker
 

@@ -10,7 +10,8 @@ import pytest
 from paas.interfaces import LogQuery
 from paas.model.events import silent
 from paas.model.service import ServiceSpec
-from tests.contract.engine_lab import DockerLab, ids, sh, until
+from tests.contract.engine_lab import DockerLab, ids, sh
+from tests.polling import until
 
 pytestmark = pytest.mark.docker
 

@@ -13,7 +13,8 @@ from paas.interfaces import Resize
 from paas.model.events import silent
 from paas.model.secret import Secret
 from paas.model.service import ServiceSpec
-from tests.contract.engine_lab import MEGABYTE, DockerLab, Pipe, ids, sh, until
+from tests.contract.engine_lab import MEGABYTE, DockerLab, Pipe, ids, sh
+from tests.polling import until
 
 pytestmark = pytest.mark.docker
 

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from ipaddress import IPv4Address
-from pathlib import Path
 
 import pytest
 
 from paas.model.events import silent
 from paas.model.service import State
-from tests.contract.engine_lab import Lab, MemoryLab, docker_lab, ids, until
+from tests.contract.engine_lab import Lab, ids
+from tests.polling import until
 
-ENGINES = ["memory", pytest.param("docker", marks=pytest.mark.docker)]
 
-
-@pytest.fixture(params=ENGINES)
-def lab(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lab]:
-    if request.param == "memory":
-        yield MemoryLab()
-        return
-    with docker_lab(tmp_path) as lab:
-        yield lab
+@pytest.fixture
+def lab(any_lab: Lab) -> Lab:
+    return any_lab
 
 
 def test_every_replica_of_every_app_is_measured_with_its_limits_in_order(lab: Lab) -> None:

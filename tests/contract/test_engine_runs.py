@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from paas.errors import Conflict, PlatformError
 from paas.model.runs import ObservedRun
 from paas.model.service import Limits, ServiceSpec
-from tests.contract.engine_lab import DockerLab, Lab, MemoryLab, docker_lab, sh
-
-
-@pytest.fixture(params=["memory", pytest.param("docker", marks=pytest.mark.docker)])
-def any_lab(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lab]:
-    if request.param == "memory":
-        yield MemoryLab()
-        return
-    with docker_lab(tmp_path) as made:
-        yield made
+from tests.contract.engine_lab import DockerLab, Lab, sh
 
 
 def spec(lab: Lab, run: str, *command: str, **changes: object) -> ServiceSpec:

@@ -24,7 +24,8 @@ from paas.model.route import Certificate
 from paas.model.secret import Secret
 from paas.routers.traefik import TraefikRouter, ports, problem
 from paas.routers.traefik import router as router_module
-from tests.contract.router_lab import Answer, Lab, backends, lab, until
+from tests.contract.router_lab import Answer, Lab, backends, lab
+from tests.polling import until
 from tests.ports import free_ports
 
 pytestmark = pytest.mark.docker
@@ -127,11 +128,13 @@ def test_ten_switches_under_load_lose_no_request(traefik: Lab) -> None:
         with ThreadPoolExecutor(3) as threads:
             for keep in (True, True, False):
                 threads.submit(load, keep)
-            for server in (two, one) * 5:
-                before = len(good)
-                traefik.router.apply(replace(route, servers=(server.address,)))
-                until(lambda before=before: len(good) > before + 20)
-            done.set()
+            try:
+                for server in (two, one) * 5:
+                    before = len(good)
+                    traefik.router.apply(replace(route, servers=(server.address,)))
+                    until(lambda before=before: len(good) > before + 20)
+            finally:
+                done.set()
         assert failed == []
         assert len(good) > 200
 
@@ -149,10 +152,12 @@ def test_many_apps_that_change_at_once_disturb_no_other(traefik: Lab) -> None:
 
         with ThreadPoolExecutor(11) as threads:
             asking = threads.submit(probe)
-            list(threads.map(traefik.router.apply, routes))
-            list(threads.map(lambda route: traefik.router.apply(replace(route, servers=())), routes))
-            until(lambda: len(seen) > 20)
-            done.set()
+            try:
+                list(threads.map(traefik.router.apply, routes))
+                list(threads.map(lambda route: traefik.router.apply(replace(route, servers=())), routes))
+                until(lambda: len(seen) > 20)
+            finally:
+                done.set()
             asking.result()
         assert set(seen) == {"quiet"}
         for route in routes:

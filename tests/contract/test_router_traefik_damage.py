@@ -14,7 +14,8 @@ import yaml
 from paas.errors import RouterError
 from paas.model.events import Event, silent
 from paas.routers.traefik import TraefikRouter, ports
-from tests.contract.router_lab import Lab, backends, lab, until
+from tests.contract.router_lab import Lab, backends, lab
+from tests.polling import until
 from tests.ports import free_ports
 
 pytestmark = pytest.mark.docker

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -27,8 +25,6 @@ from paas.model.route import Certificate
 from paas.model.scripts import Scripts
 from paas.model.secret import Secret
 from paas.model.service import HealthCheck, HealthKind, Limits
-from paas.store.memory import MemoryStore
-from paas.store.sql import SqlStore
 
 SHOP = App(id="0a0a0a0a", name="shop", created_at=1.5, formation={"web": 2})
 BLOG = App(id="0b0b0b0b", name="blog", created_at=2.5)
@@ -62,11 +58,9 @@ FULL = a_release(
 )  # fmt: skip
 
 
-@pytest.fixture(params=["memory", "sql"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    made = MemoryStore() if request.param == "memory" else SqlStore.open(tmp_path)
-    yield made
-    made.close()
+@pytest.fixture
+def store(any_store: Store) -> Store:
+    return any_store
 
 
 def test_after_a_write_it_has_another_revision(store: Store) -> None:

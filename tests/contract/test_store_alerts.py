@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -12,20 +10,16 @@ from paas.errors import NotFound
 from paas.interfaces import Store
 from paas.model.alert import Firing
 from paas.model.app import App
-from paas.store.memory import MemoryStore
-from paas.store.sql import SqlStore
 
 SHOP, BLOG = (App(id=id, name=name, created_at=1.0) for id, name in (("0a0a0a0a", "shop"), ("0b0b0b0b", "blog")))
 SLOW = Firing(app_id=SHOP.id, name="slow", since=5.5)
 
 
-@pytest.fixture(params=["memory", "disk"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    made = MemoryStore() if request.param == "memory" else SqlStore.open(tmp_path)
-    made.add_app(SHOP)
-    made.add_app(BLOG)
-    yield made
-    made.close()
+@pytest.fixture
+def store(any_store: Store) -> Store:
+    any_store.add_app(SHOP)
+    any_store.add_app(BLOG)
+    return any_store
 
 
 def test_they_are_kept_by_app_and_name_and_replaced(store: Store) -> None:

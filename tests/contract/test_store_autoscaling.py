@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -13,8 +11,6 @@ from paas.interfaces import Store
 from paas.model.app import App, ProcessSpec, Release, ReleaseKind
 from paas.model.autoscaling import Override, Protection, Recorded
 from paas.model.scaling import Autoscale, Decision, Sample, ScheduleRule, Statistic, StepRule, TargetRule
-from paas.store.memory import MemoryStore
-from paas.store.sql import SqlStore
 from paas.store.sql_autoscaling import FORGOTTEN, KEPT_DECISIONS
 
 SHOP, BLOG = App(id="0a0a0a0a", name="shop", created_at=1.0), App(id="0b0b0b0b", name="blog", created_at=1.0)
@@ -34,13 +30,11 @@ def decided(number: int, app: App = SHOP, process: str = "web") -> Recorded:
     return Recorded(app_id=app.id, process=process, decision=decision, samples=(SAMPLE,))
 
 
-@pytest.fixture(params=["memory", "disk"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    made = MemoryStore() if request.param == "memory" else SqlStore.open(tmp_path)
+@pytest.fixture
+def store(any_store: Store) -> Store:
     for app in (SHOP, BLOG):
-        made.add_app(app)
-    yield made
-    made.close()
+        any_store.add_app(app)
+    return any_store
 
 
 def test_rules_set_by_command_come_back_as_they_were(store: Store) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,6 @@ from paas.model.deploy_hook import (
     Provider,
 )
 from paas.model.secret import Secret
-from paas.store.memory import MemoryStore
 from paas.store.sql import SqlStore
 
 SHOP, BLOG = App(id="0a0a0a0a", name="shop", created_at=1.0), App(id="0b0b0b0b", name="blog", created_at=1.0)
@@ -50,14 +48,12 @@ def delivery(number: int, status: str = "accepted", **changes: object) -> HookDe
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
-@pytest.fixture(params=["memory", "disk"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    made = MemoryStore() if request.param == "memory" else SqlStore.open(tmp_path)
+@pytest.fixture
+def store(any_store: Store) -> Store:
     for app in (SHOP, BLOG):
-        made.add_app(app)
-    made.add_deploy_hook(HOOK)
-    yield made
-    made.close()
+        any_store.add_app(app)
+    any_store.add_deploy_hook(HOOK)
+    return any_store
 
 
 def test_a_hook_comes_back_as_it_was(store: Store) -> None:

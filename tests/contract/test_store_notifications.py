@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from paas.model.app import App
 from paas.model.events import Event
 from paas.model.notification import Happened, Notification, Target, TargetKind
 from paas.model.secret import Secret
-from paas.store.memory import MemoryStore
 from paas.store.sql import SqlStore
 
 SHOP = App(id="0a0a0a0a", name="shop", created_at=1.0)
@@ -36,14 +34,12 @@ def told(number: int, target: Target = HOOK, **changes: object) -> Notification:
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
-@pytest.fixture(params=["memory", "disk"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    made = MemoryStore() if request.param == "memory" else SqlStore.open(tmp_path)
-    made.add_app(SHOP)
-    made.add_target(HOOK)
-    made.add_target(MAIL)
-    yield made
-    made.close()
+@pytest.fixture
+def store(any_store: Store) -> Store:
+    any_store.add_app(SHOP)
+    any_store.add_target(HOOK)
+    any_store.add_target(MAIL)
+    return any_store
 
 
 def test_targets_come_back_as_they_were(store: Store) -> None:

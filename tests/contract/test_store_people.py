@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -37,16 +36,14 @@ RECORD = Record(
 )  # fmt: skip
 
 
-@pytest.fixture(params=["memory", "disk"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    made = MemoryStore() if request.param == "memory" else SqlStore.open(tmp_path)
+@pytest.fixture
+def store(any_store: Store) -> Store:
     for app in (SHOP, BLOG):
-        made.add_app(app)
+        any_store.add_app(app)
     for user in (ANN, BOB):
-        made.add_user(user)
-    made.add_team(WEB)
-    yield made
-    made.close()
+        any_store.add_user(user)
+    any_store.add_team(WEB)
+    return any_store
 
 
 def test_users_and_teams_are_found_by_name_and_id(store: Store) -> None:

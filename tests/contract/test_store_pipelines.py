@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -12,21 +10,17 @@ from paas.errors import NotFound
 from paas.interfaces import Store
 from paas.model.app import App
 from paas.model.pipeline import Place, Stage
-from paas.store.memory import MemoryStore
-from paas.store.sql import SqlStore
 
 SHOP, TEST = App(id="0a0a0a0a", name="shop", created_at=1.0), App(id="0b0b0b0b", name="shop-test", created_at=1.0)
 LIVE = Place(app_id=SHOP.id, pipeline="shop", stage=Stage.PRODUCTION)
 TRIED = Place(app_id=TEST.id, pipeline="shop", stage=Stage.STAGING)
 
 
-@pytest.fixture(params=["memory", "disk"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    made = MemoryStore() if request.param == "memory" else SqlStore.open(tmp_path)
+@pytest.fixture
+def store(any_store: Store) -> Store:
     for app in (SHOP, TEST):
-        made.add_app(app)
-    yield made
-    made.close()
+        any_store.add_app(app)
+    return any_store
 
 
 def test_places_come_back_in_the_order_of_the_stages(store: Store) -> None:

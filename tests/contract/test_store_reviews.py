@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from paas.model.app import App
 from paas.model.people import Grant, User
 from paas.model.reviews import Cap, Review, ReviewPolicy, ReviewStatus
 from paas.model.secret import Secret
-from paas.store.memory import MemoryStore
 from paas.store.sql import SqlStore
 
 SHOP = App(id="0a0a0a0a", name="shop", created_at=1.0)
@@ -30,12 +28,10 @@ REVIEW = Review(
 )  # fmt: skip
 
 
-@pytest.fixture(params=["memory", "disk"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    made = MemoryStore() if request.param == "memory" else SqlStore.open(tmp_path)
-    made.add_app(SHOP)
-    yield made
-    made.close()
+@pytest.fixture
+def store(any_store: Store) -> Store:
+    any_store.add_app(SHOP)
+    return any_store
 
 
 def test_a_policy_comes_back_whole_and_goes_with_its_app(store: Store) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -13,21 +11,17 @@ from paas.interfaces import Store
 from paas.model.app import App, Release, ReleaseKind
 from paas.model.cron import CronJob, Missed, Overlap
 from paas.model.runs import CronMark, Run, RunStatus
-from paas.store.memory import MemoryStore
-from paas.store.sql import SqlStore
 from paas.store.words import KEPT_JOBS
 
 SHOP, BLOG = App(id="0a0a0a0a", name="shop", created_at=1.0), App(id="0b0b0b0b", name="blog", created_at=1.0)
 MARK = CronMark(app_id=SHOP.id, job="tidy", timing="0 * * * * UTC", seen_at=5.5, paused_by="ann", paused_at=6.0)
 
 
-@pytest.fixture(params=["memory", "disk"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    made = MemoryStore() if request.param == "memory" else SqlStore.open(tmp_path)
-    made.add_app(SHOP)
-    made.add_app(BLOG)
-    yield made
-    made.close()
+@pytest.fixture
+def store(any_store: Store) -> Store:
+    any_store.add_app(SHOP)
+    any_store.add_app(BLOG)
+    return any_store
 
 
 def run(number: int, **changes: object) -> Run:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -16,19 +15,16 @@ from paas.errors import Conflict, NotFound
 from paas.interfaces import Store
 from paas.model.app import App, Release, ReleaseKind, ReleaseStatus
 from paas.model.scripts import Setup
-from paas.store.memory import MemoryStore
 from paas.store.sql import SqlStore
 
 SHOP = App(id="0a0a0a0a", name="shop", created_at=1.0)
 KNOWN = Setup(app_id=SHOP.id, environment="review", done=3, cloning="0b0b0b0b")
 
 
-@pytest.fixture(params=["memory", "disk"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    made = MemoryStore() if request.param == "memory" else SqlStore.open(tmp_path)
-    made.add_app(SHOP)
-    yield made
-    made.close()
+@pytest.fixture
+def store(any_store: Store) -> Store:
+    any_store.add_app(SHOP)
+    return any_store
 
 
 def test_it_is_kept_and_replaced(store: Store) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -12,19 +10,15 @@ from paas.errors import NotFound
 from paas.interfaces import Store
 from paas.model.app import App
 from paas.model.sleep import Sleep
-from paas.store.memory import MemoryStore
-from paas.store.sql import SqlStore
 
 SHOP = App(id="0a0a0a0a", name="shop", created_at=1.0)
 IDLE = Sleep(app_id=SHOP.id, after=1800.0, asleep=True, since=5.5, port=40_000)
 
 
-@pytest.fixture(params=["memory", "disk"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    made = MemoryStore() if request.param == "memory" else SqlStore.open(tmp_path)
-    made.add_app(SHOP)
-    yield made
-    made.close()
+@pytest.fixture
+def store(any_store: Store) -> Store:
+    any_store.add_app(SHOP)
+    return any_store
 
 
 def test_it_is_kept_and_replaced(store: Store) -> None:

@@ -21,7 +21,8 @@ from paas.routers.memory import MemoryRouter
 from paas.settings import Settings
 from paas.store.memory import MemoryStore
 from paas.usecases.context import Context, Locks
-from tests.contract.engine_lab import DockerLab, Pipe, docker_lab, until
+from tests.contract.engine_lab import DockerLab, Pipe, docker_lab
+from tests.polling import until
 
 pytestmark = pytest.mark.docker
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -24,6 +23,7 @@ from paas.routers.memory import MemoryRouter
 from paas.settings import Settings
 from paas.store.memory import MemoryStore
 from paas.usecases.context import Context, Locks
+from tests.polling import until
 
 SHOP = App(id="0a0a0a0a", name="shop", created_at=0.0, formation={"web": 2})
 HTTP = HealthCheck(kind=HealthKind.HTTP, max_status=499)
@@ -114,13 +114,6 @@ def house(tmp_path: Path) -> Iterator[House]:
     house = House(tmp_path)
     yield house
     house.controller.stop()
-
-
-def until(true: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + 10
-    while not true():
-        assert time.monotonic() < deadline, "not true within 10 s"
-        time.sleep(0.005)
 
 
 def started(house: House) -> None:
