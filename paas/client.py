@@ -17,7 +17,6 @@ import re
 import socket
 import ssl
 import tempfile
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse
@@ -31,6 +30,7 @@ from paas.requests.base import Request
 from paas.requests.versions import HEADER, check
 from paas.sending import Sending, Told, untold
 from paas.settings import Settings
+from paas.terminals import converse
 
 if TYPE_CHECKING:
     from websockets.sync.client import ClientConnection
@@ -146,13 +146,18 @@ class Client:
         try:
             with self._websocket(path) as web:
                 web.send(json.dumps(fields))
-                return _converse(web, terminal)
+                said = converse(web, terminal)
         except trouble.InvalidStatus as error:
             raise _refused(error.response.body) from None
         except trouble.WebSocketException as error:
             raise _broken() from error
         except OSError as error:
             raise unreachable(self.settings, error) from error
+        if not said:
+            raise _broken()
+        if "error" in said:
+            raise error_of(said["error"])
+        return int(said["exit_code"])
 
     def _websocket(self, path: str) -> ClientConnection:
         from websockets.sync.client import connect, unix_connect
@@ -391,80 +396,6 @@ def _segment(name: str, value: str) -> str:
     if value in ("", ".", "..") or "/" in value or not value.isprintable():
         raise UsageError(f"{value!r} is no {name}", hint="names have letters, digits and dashes")
     return quote(value, safe="")
-
-
-INPUT, OUTPUT, ERRORS, SIZE, END, TAKEN = range(6)
-WINDOW, FRAME = 1 << 18, 1 << 16
-"""Channels of a session, and how many bytes of input may be on the way: see server/sessions.py."""
-
-
-def _converse(web: ClientConnection, terminal: Terminal) -> int:
-    window = _Window()
-    threading.Thread(target=_send_input, args=(web, terminal, window), name="terminal-input", daemon=True).start()
-    try:
-        for frame in web:
-            if isinstance(frame, bytes):
-                _receive(frame, terminal, window)
-                continue
-            last = json.loads(frame)
-            if "error" in last:
-                raise error_of(last["error"])
-            return int(last["exit_code"])
-    finally:
-        window.close()
-    raise _broken()
-
-
-def _receive(frame: bytes, terminal: Terminal, window: _Window) -> None:
-    if frame[0] == TAKEN:
-        window.give(int(frame[1:]))
-    else:
-        terminal.write(frame[1:], "stderr" if frame[0] == ERRORS else "stdout")
-
-
-def _send_input(web: ClientConnection, terminal: Terminal, window: _Window) -> None:
-    """What the person types, to the end. Ends silently with the connection: the other thread says why."""
-    from websockets.exceptions import ConnectionClosed
-
-    with suppress(ConnectionClosed):
-        while (data := terminal.read()) is not None:
-            if not isinstance(data, bytes):
-                web.send(bytes([SIZE]) + json.dumps({"rows": data.rows, "columns": data.columns}).encode())
-                continue
-            for start in range(0, len(data), FRAME):
-                part = data[start : start + FRAME]
-                if not window.take(len(part)):
-                    return
-                web.send(bytes([INPUT]) + part)
-        web.send(bytes([END]))
-
-
-class _Window:
-    """How much more input may be sent now."""
-
-    def __init__(self) -> None:
-        self._left = WINDOW
-        self._closed = False
-        self._changed = threading.Condition()
-
-    def take(self, size: int) -> bool:
-        """Wait for room and take it; False when the session is over."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._left >= size)
-            self._left -= size
-            return not self._closed
-
-    def give(self, size: int) -> None:
-        """The command took that much."""
-        with self._changed:
-            self._left += size
-            self._changed.notify_all()
-
-    def close(self) -> None:
-        """Let go of who waits."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
 
 
 def _refused(body: bytes | bytearray | None) -> PaasError:
