@@ -109,6 +109,7 @@ def test_a_name_that_something_else_took_is_given_back_without_a_build(
 @pytest.mark.parametrize("runtime", ["python", "node"])
 def test_no_final_image_has_the_ca_or_a_proxy(stack: MakingStack, builder: MemoryBuilder, runtime: str) -> None:
     stack.prepare(stack.answer(Runtime(runtime)), silent)
+    assert builder.built
     for built in builder.built:
         stages = re.split(r"^FROM ", built.dockerfile, flags=re.MULTILINE)[1:]
         by_name = {stage.split("\n")[0].split(" AS ")[-1]: stage for stage in stages}
@@ -121,6 +122,7 @@ def test_no_final_image_has_the_ca_or_a_proxy(stack: MakingStack, builder: Memor
 
 def test_the_environment_is_passed_as_arguments_not_as_text(stack: MakingStack, builder: MemoryBuilder) -> None:
     stack.prepare(stack.answer(Runtime("python")), silent)
+    assert builder.built
     for built in builder.built:
         assert "proxy.corp" not in built.dockerfile
         assert built.build_args["HTTPS_PROXY"] == "http://proxy.corp:3128"
@@ -128,7 +130,9 @@ def test_the_environment_is_passed_as_arguments_not_as_text(stack: MakingStack, 
 
 @pytest.mark.parametrize("runtime", ["python", "node", "static"])
 def test_apps_get_a_user_with_the_same_ids_everywhere(stack: MakingStack, runtime: str) -> None:
-    for recipe in stack.recipes(stack.answer(Runtime(runtime))):
+    recipes = list(stack.recipes(stack.answer(Runtime(runtime))))
+    assert recipes
+    for recipe in recipes:
         assert "groupadd --gid 1000 app" in recipe.render()
         assert "useradd --uid 1000 --gid app" in recipe.render()
 

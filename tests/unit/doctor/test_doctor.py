@@ -41,7 +41,9 @@ def found(platform: Parts, *, build: bool = False) -> dict[str, Check]:
 
 def test_every_finding_that_is_not_fine_says_what_mends_it(platform: Parts) -> None:
     platform.router.down()
-    for check in found(platform, build=True).values():
+    checks = found(platform, build=True)
+    assert {check.ok for check in checks.values()} == {True, False}
+    for check in checks.values():
         assert check.ok == (check.level == "info")
         assert check.message
         assert bool(check.fix) != check.ok
