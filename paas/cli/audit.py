@@ -24,7 +24,7 @@ def audit(
     app: Annotated[str, typer.Option("--app", "-a", metavar="APP", help="Only this app, also one that is gone.")] = "",
     user: Annotated[str, typer.Option("--user", metavar="USER", help="Only what this user did.")] = "",
     since: Annotated[str, typer.Option("--since", metavar="TIME", help="10m, 2h, 3d, or 2026-01-31T12:00.")] = "",
-    lines: Annotated[int, typer.Option("--lines", "-n", min=1, max=10_000, help="The last ones.")] = 100,
+    lines: Annotated[int, typer.Option("--lines", "-n", metavar="N", min=1, max=10_000, help="The last ones.")] = 100,
     verify: Annotated[bool, typer.Option("--verify", help="Look through the whole log: was it changed?")] = False,
     head: Annotated[
         str, typer.Option("--head", metavar="SERIAL:DIGEST", help="With --verify: what an earlier look printed.")

@@ -109,19 +109,26 @@ def request(as_json: JsonOption = False) -> None:
 def auto(
     *,
     state: Annotated[str, typer.Argument(metavar="on|off", help="Whether certificates come by themselves.")],
-    email: Annotated[str | None, typer.Option(help="Where the authority may write to.")] = None,
+    email: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Where the authority may write to.")] = None,
     challenge: Annotated[
-        str | None, typer.Option(help="How a host is proven: http (port 80; at first), tls (port 443) or dns.")
+        str | None,
+        typer.Option(metavar="HOW", help="How a host is proven: http (port 80; at first), tls (port 443), dns."),
     ] = None,
-    directory: Annotated[str | None, typer.Option(help="ACME URL of the authority; Let's Encrypt without.")] = None,
-    ca: Annotated[Path | None, typer.Option(help="CA of that URL (PEM), where this machine does not trust it.")] = None,
-    dns: Annotated[str | None, typer.Option(help="The DNS provider, as Traefik names it.")] = None,
+    directory: Annotated[
+        str | None, typer.Option(metavar="URL", help="The authority's ACME URL; Let's Encrypt without.")
+    ] = None,
+    ca: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="CA of that URL (PEM), where this machine does not trust it.")
+    ] = None,
+    dns: Annotated[str | None, typer.Option(metavar="NAME", help="The DNS provider, as Traefik names it.")] = None,
     dns_env: Annotated[
-        Path | None, typer.Option(help="File with the provider's variables, NAME=value a line; kept as a secret.")
+        Path | None, typer.Option(metavar="FILE", help="The provider's variables, NAME=value a line; kept as a secret.")
     ] = None,
     dns_servers: Annotated[
         str | None,
-        typer.Option(help="Name servers, host:port, that show whether the record is there; else the public ones."),
+        typer.Option(
+            metavar="HOST:PORT", help="Name servers that show whether the record is there; else the public ones."
+        ),
     ] = None,
 ) -> None:
     """Have certificates come by themselves (ACME), for the platform's host and every app's; own ones win.

@@ -48,7 +48,7 @@ def create(
     app: Annotated[str, typer.Option("--app", "-a", metavar="APP", help="Also a role on this app.")] = "",
     role: Annotated[str, typer.Option("--role", metavar="ROLE", help="The role on that app.")] = "deployer",
     team: Annotated[str, typer.Option("--team", metavar="TEAM", help="Also a place in this team.")] = "",
-    hours: Annotated[float, typer.Option("--hours", min=0.01, max=720, help="Counts so long.")] = 72,
+    hours: Annotated[float, typer.Option("--hours", metavar="N", min=0.01, max=720, help="Counts so long.")] = 72,
     as_json: JsonOption = False,
 ) -> None:
     """Make a code that lets somebody in, once. For a user that exists, it logs them in on another machine.

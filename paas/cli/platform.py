@@ -20,10 +20,13 @@ app = new_app()
 def up(
     domain: Annotated[
         str | None,
-        typer.Option(help="Host the platform itself answers at by https, kept; empty: this machine only."),
+        typer.Option(
+            metavar="HOST", help="Host the platform itself answers at by https, kept; empty: this machine only."
+        ),
     ] = None,
     apps_domain: Annotated[
-        str | None, typer.Option(help="Apps answer at APP.DOMAIN; kept. Its wildcard must lead to this machine.")
+        str | None,
+        typer.Option(metavar="DOMAIN", help="Apps answer at APP.DOMAIN; kept. Its wildcard must lead to this machine."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -33,7 +33,9 @@ def create(
     apps: Annotated[
         list[str] | None, typer.Option("--app", "-a", metavar="APP", help="Only on this app; may be repeated.")
     ] = None,
-    days: Annotated[float, typer.Option("--days", min=0, max=3650, help="Counts so long; 0: for ever.")] = 365,
+    days: Annotated[
+        float, typer.Option("--days", metavar="N", min=0, max=3650, help="Counts so long; 0: for ever.")
+    ] = 365,
     user: UserOption = "",
     as_json: JsonOption = False,
 ) -> None:
@@ -50,7 +52,9 @@ def create(
 @app.command()
 def rotate(
     token: TokenArgument,
-    days: Annotated[float, typer.Option("--days", min=0, max=3650, help="From now on; 0: as long as before.")] = 0,
+    days: Annotated[
+        float, typer.Option("--days", metavar="N", min=0, max=3650, help="From now on; 0: as long as before.")
+    ] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Give a token another secret, printed this once. The old one counts no more."""

@@ -53,6 +53,10 @@ def test_every_argument_and_every_option_is_explained() -> None:
     assert silent == []
 
 
+def test_values_are_named_as_a_person_would() -> None:
+    assert re.findall(r"^ .*<(?:str|path|int|float)\b.*$", reference.pages()["commands.md"], re.MULTILINE) == []
+
+
 def _all(path: str, command: Any) -> Iterator[tuple[str, Any]]:
     yield path, command
     for name, sub in getattr(command, "commands", {}).items():
