@@ -90,6 +90,9 @@ class Settings:
     upload_limit: int = setting(1 << 30, "PAAS_UPLOAD_LIMIT", "Largest source, unpacked, that is taken.")
     upload_files: int = setting(100_000, "PAAS_UPLOAD_FILES", "Most files a source may have.")
     push_limit: int = setting(1 << 30, "PAAS_PUSH_LIMIT", "Most bytes that one git push may bring, packed.")
+    push_idle: float = setting(
+        600.0, "PAAS_PUSH_IDLE", "Seconds that a git push or fetch may stand still, nothing coming and nothing taken."
+    )
     ssh_keys: str = setting(
         "",
         "PAAS_SSH_KEYS",

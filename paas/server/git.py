@@ -34,6 +34,8 @@ from paas.server.streams import in_thread
 PIECE = 1 << 16
 WAITING = 8
 """Pieces that may wait on their way in, and on their way out."""
+CAUSE = 5.0
+"""Seconds that a session which was ended has to say why."""
 
 SERVICES = {"git-receive-pack": "receive-pack", "git-upload-pack": "upload-pack"}
 T = TypeVar("T")
@@ -74,9 +76,7 @@ def _rpc(run: Run, who: Who) -> Endpoint:
         wire = Wire(asyncio.get_running_loop())
         wire.start(partial(run, actor, request, wire))
         try:
-            async for piece in body:
-                await wire.give(piece)
-            await wire.end_input()
+            await wire.give_all(body)
         except BaseException:
             wire.cut()
             raise
@@ -96,6 +96,8 @@ def _told(endpoint: Endpoint) -> Endpoint:
         except PaasError as error:
             lines = [f"error: {error.message}", *error.details, *([f"hint: {error.hint}"] if error.hint else [])]
             answer = Response("\n".join(lines) + "\n", status_code=error.status, media_type="text/plain")
+            if isinstance(error, PlatformError):
+                answer.headers["Connection"] = "close"  # the rest of the body may never come
             if isinstance(error, NotLoggedIn):
                 answer.headers["WWW-Authenticate"] = 'Basic realm="paas", charset="UTF-8"'
             return answer
@@ -213,6 +215,24 @@ class Wire:
         """One piece of input, as fast as the session takes it; what comes after its end is dropped."""
         await self._while_it_lasts(self._input.put(piece))
 
+    async def give_all(self, body: AsyncIterator[bytes]) -> None:
+        """All of the input, or what has come when the session is ended; also what a session that ended by itself does
+        not want any more: who sends reads no answer before."""
+
+        async def given() -> None:
+            async for piece in body:
+                await self.give(piece)
+            await self.end_input()
+
+        task, gone = asyncio.ensure_future(given()), asyncio.ensure_future(self._gone.wait())
+        try:
+            await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                task.result()
+        finally:
+            task.cancel()
+            gone.cancel()
+
     async def end_input(self) -> None:
         """There is no more."""
         await self.give(None)
@@ -222,6 +242,7 @@ class Wire:
         piece = await self._next()
         if piece is None:
             assert self._session is not None
+            await asyncio.wait({self._session}, timeout=CAUSE)
             if not self._session.done():
                 raise NotLoggedIn("what allowed this has ended")
             if code := self._session.result():

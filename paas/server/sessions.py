@@ -32,6 +32,8 @@ INPUT, OUTPUT, ERRORS, SIZE, END, TAKEN = range(6)
 WINDOW = 1 << 18
 FRAMES = 10_000
 """Frames that may wait, whatever their size: nobody who keeps to the window has as many."""
+LAST = 10.0
+"""Seconds that a client has to take the last frame."""
 
 Run = Callable[[Request, Terminal], int]
 
@@ -43,9 +45,11 @@ async def converse(web: WebSocket, kind: type[Request], run: Run) -> None:
         last = await _answer(web, kind, run)
     except WebSocketDisconnect:
         return
-    with suppress(WebSocketDisconnect, RuntimeError):  # the client went away before the answer
-        await web.send_text(json.dumps(last))
-        await web.close()
+    # The client may have gone away before the answer, or take none.
+    with suppress(WebSocketDisconnect, RuntimeError, TimeoutError):
+        async with asyncio.timeout(LAST):
+            await web.send_text(json.dumps(last))
+            await web.close()
 
 
 async def _answer(web: WebSocket, kind: type[Request], run: Run) -> dict[str, object]:
@@ -85,6 +89,7 @@ class SocketTerminal:
         self._came = 0
         self._taken = 0
         self._gone = False
+        self._closed = asyncio.Event()
         if request.tty:
             self._inputs.put(Resize(request.rows, request.columns))
 
@@ -106,17 +111,31 @@ class SocketTerminal:
         self._send(bytes([channel]) + data)
 
     def _send(self, frame: bytes) -> None:
-        coroutine = self._web.send_bytes(frame)
+        coroutine = self._until_closed(frame)
         try:
             asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
         except (WebSocketDisconnect, RuntimeError, OSError, FutureCancelled) as error:
             coroutine.close()
             raise Cancelled("the client went away") from error
 
+    async def _until_closed(self, frame: bytes) -> None:
+        """A client that takes nothing would hold the session for ever. Raises Cancelled when it is closed."""
+        task, closed = asyncio.ensure_future(self._web.send_bytes(frame)), asyncio.ensure_future(self._closed.wait())
+        try:
+            await asyncio.wait({task, closed}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise Cancelled("the client went away")
+            task.result()
+        finally:
+            task.cancel()
+            closed.cancel()
+
     def close(self) -> None:
-        """The session is over: let go of a thread that still reads."""
+        """The session is over: let go of threads that still read or write. From any thread."""
         self._gone = True
         self._inputs.put(None)
+        with suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self._closed.set)
 
     async def listen(self) -> None:
         """Take the client's frames until it goes away or sends more than the window, which would lie in memory."""

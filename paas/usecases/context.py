@@ -12,6 +12,7 @@ from paas.interfaces import Builder, Clock, Engine, NoSignals, Router, Signals, 
 from paas.model.events import Emit, Event
 from paas.model.people import EVERYTHING, Access, Actor, Role, at_least
 from paas.settings import Settings
+from paas.usecases.pushes import Pushes
 from paas.usecases.readings import Readings
 
 
@@ -117,3 +118,4 @@ class Context:
     build_env: Mapping[str, str] = field(default_factory=dict)
     signals: Signals = field(default_factory=NoSignals)
     readings: Readings = field(default_factory=lambda: Readings(SystemClock()))
+    pushes: Pushes = field(default_factory=Pushes)

@@ -12,8 +12,9 @@ import os
 import resource
 import subprocess
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import time
+from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, cast
 
@@ -21,7 +22,9 @@ from paas.errors import Cancelled, Conflict, NotFound, PlatformError
 from paas.interfaces import Terminal
 from paas.model import names
 from paas.model.app import App
+from paas.model.people import at_least
 from paas.requests.git import GitSession
+from paas.store import words
 from paas.usecases import images, repository
 from paas.usecases.apps import new_app, refuse_taken
 from paas.usecases.context import Act, Context
@@ -63,30 +66,38 @@ def _nothing_yet(context: Context, request: GitSession, act: Act, terminal: Term
         return _talk(context, request, act, terminal, path)
 
 
-@contextmanager
-def _pushed_to(context: Context, request: GitSession, act: Act) -> Iterator[App]:
-    """The app, made if there is none; one that was made and has got nothing is taken away again."""
-    try:
-        app, created = context.store.app(request.app), False
-    except NotFound:
-        app, created = _created(context, request.app, act), True
-    try:
-        yield app
-    finally:
-        if created and _is_empty(context, app):
-            images.remove_all(context, app)
-            repository.remove(context.settings, app.id)
-            context.store.delete_app(app.id)
+def _pushed_to(context: Context, request: GitSession, act: Act) -> AbstractContextManager[App]:
+    """The app, made if there is none. The last of the pushes at once takes one away that was made and got nothing."""
+    return context.pushes.to(lambda: _found(context, request.app, act), lambda app: _clean(context, app))
 
 
-def _created(context: Context, name: str, act: Act) -> App:
+def _found(context: Context, name: str, act: Act) -> tuple[App, bool]:
+    """The app, and whether it was made. Whoever came when there was none was let in to make one, not to somebody
+    else's: raises Conflict then."""
+    with suppress(NotFound):
+        return _let_in(context, context.store.app(name), act), False
     try:
-        return new_app(context, name, act=act)
+        return new_app(context, name, act=act), True
     except Conflict:
-        app = context.store.app(name)  # another first push was faster
-        if not act.may(app.id, "deployer"):
-            raise
-        return app
+        with suppress(NotFound):
+            return _let_in(context, context.store.app(name), act), False  # somebody else's request was faster
+        raise
+
+
+def _let_in(context: Context, app: App, act: Act) -> App:
+    access = act.access
+    if act.who and act.who.user_id:  # as of now: another push of theirs may just have made it
+        access = replace(access, apps=context.store.roles(act.who.user_id))
+    if not at_least(access.on_app(app.id), "deployer"):
+        raise words.taken("app", app.name)
+    return app
+
+
+def _clean(context: Context, app: App) -> None:
+    if _is_empty(context, app):
+        images.remove_all(context, app)
+        repository.remove(context.settings, app.id)
+        context.store.delete_app(app.id)
 
 
 def _is_empty(context: Context, app: App) -> bool:
@@ -123,25 +134,32 @@ def _talk(context: Context, request: GitSession, act: Act, terminal: Terminal, p
         with suppress(ProcessLookupError):
             resource.prlimit(child.pid, resource.RLIMIT_DATA, (MEMORY, MEMORY))
         try:
-            return _Tunnel(child, terminal, goes_on=request.service == RECEIVE).run()
+            return _Tunnel(child, terminal, settings.push_idle, goes_on=request.service == RECEIVE).run()
         finally:
             # git may leave a process behind that packs its objects: it must not keep the next push waiting.
             fcntl.flock(lock, fcntl.LOCK_UN)
 
 
 class _Tunnel:
-    """Bytes between a git process and the person's end. `goes_on`: git ends its work when the person has gone."""
+    """Bytes between a git process and the person's end. `goes_on`: git ends its work when the person has gone, or stood
+    still for `idle` seconds: gave nothing and took nothing. (git itself says something every few seconds once a push
+    has arrived, so that a long deploy is no standstill.)"""
 
-    def __init__(self, child: subprocess.Popen[bytes], terminal: Terminal, *, goes_on: bool) -> None:
+    def __init__(self, child: subprocess.Popen[bytes], terminal: Terminal, idle: float, *, goes_on: bool) -> None:
         self._child = child
         self._terminal = terminal
+        self._idle = idle
         self._goes_on = goes_on
         self._gone = False
+        self._stalled = False
+        self._moved = time.monotonic()
+        self._ended = threading.Event()
 
     def run(self) -> int:
-        """The exit code of git."""
+        """The exit code of git. Raises PlatformError when the person stood still."""
         child = self._child
         threading.Thread(target=self._feed, name="git-input", daemon=True).start()
+        threading.Thread(target=self._watch, name="git-idle", daemon=True).start()
         said = threading.Thread(target=self._pass, args=(child.stderr, "stderr"), name="git-errors", daemon=True)
         said.start()
         try:
@@ -149,10 +167,15 @@ class _Tunnel:
             said.join()
             code = child.wait()
         finally:
+            self._ended.set()
             child.kill()
             child.wait()
             cast(IO[bytes], child.stdout).close()
             cast(IO[bytes], child.stderr).close()
+        if self._stalled:
+            raise PlatformError(
+                f"nothing came and nothing was taken for {self._idle:g} s, so this ended", hint="try again"
+            )
         return code if code >= 0 else 128 - code
 
     def _feed(self) -> None:
@@ -160,9 +183,19 @@ class _Tunnel:
         into = cast(IO[bytes], self._child.stdin)
         with suppress(Cancelled, BrokenPipeError, ValueError), into:
             while (data := self._terminal.read()) is not None:
+                self._moved = time.monotonic()
                 if isinstance(data, bytes):
                     into.write(data)
                     into.flush()
+
+    def _watch(self) -> None:
+        """End the conversation that stands still: the person's end is closed, which is the end of git's input."""
+        while (left := self._moved + self._idle - time.monotonic()) > 0:
+            if self._ended.wait(left):
+                return
+        self._stalled = True
+        getattr(self._terminal, "close", _nothing)()
+        self._leave()
 
     def _pass(self, source: IO[bytes] | None, stream: str) -> None:
         """What git says. When nobody listens any more, it is still taken, so that git can end."""
@@ -172,7 +205,15 @@ class _Tunnel:
                 continue
             try:
                 self._terminal.write(data, stream)
+                self._moved = time.monotonic()
             except Cancelled:
-                self._gone = True
-                if not self._goes_on:
-                    self._child.kill()
+                self._leave()
+
+    def _leave(self) -> None:
+        self._gone = True
+        if not self._goes_on:
+            self._child.kill()
+
+
+def _nothing() -> None:
+    """A terminal that needs no end."""

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
 import pytest
 
-from paas.errors import BuildFailed, Cancelled, NotFound, UsageError
+from paas.errors import BuildFailed, Cancelled, Conflict, NotFound, PlatformError, UsageError
 from paas.interfaces import Resize
-from paas.model.app import App
+from paas.model.app import Addon, App
+from paas.model.people import Access, Actor
 from paas.requests.git import GitSession, SetBranch, ShowBranch
 from paas.settings import Settings
 from paas.usecases import branches, repository
@@ -281,3 +285,112 @@ def test_a_client_that_goes_away_leaves_no_process_behind(platform: Parts, app: 
             assert f"{home}/git/{app.id}.git" not in process.read_text()
         except (FileNotFoundError, ProcessLookupError):
             continue
+
+
+class Still:
+    """A person who says nothing until they are told to, or are ended."""
+
+    tty = False
+    interactive = True
+
+    def __init__(self, said: bytes = b"") -> None:
+        self.said = [said] if said else []
+        self.asked, self.goes, self.closed = threading.Event(), threading.Event(), threading.Event()
+
+    def read(self) -> bytes | Resize | None:
+        if self.said:
+            return self.said.pop()
+        self.asked.set()
+        assert self.goes.wait(60), "nobody ended it"
+        if self.closed.is_set():
+            raise Cancelled("ended")
+        return None
+
+    def write(self, data: bytes, stream: str = "stdout") -> None:
+        if self.closed.is_set():
+            raise Cancelled("ended")
+
+    def close(self) -> None:
+        self.closed.set()
+        self.goes.set()
+
+
+class Full(Still):
+    """One who takes nothing either."""
+
+    def write(self, data: bytes, stream: str = "stdout") -> None:
+        self.asked.set()
+        assert self.closed.wait(60), "nobody ended it"
+        raise Cancelled("ended")
+
+
+@contextmanager
+def pushing(platform: Parts) -> Iterator[Still]:
+    """A push on its way; its end is when the block's is."""
+    person = Still()
+    push = threading.Thread(
+        target=git_session, args=(platform.context, session("shop", "receive-pack"), platform.act, person)
+    )
+    push.start()
+    try:
+        assert person.asked.wait(60)
+        yield person
+    finally:
+        person.goes.set()
+        push.join(60)
+
+
+def test_a_first_push_that_comes_to_nothing_leaves_the_app_to_another_one_on_its_way(platform: Parts) -> None:
+    with pushing(platform):
+        made = platform.store.app("shop")
+        with pushing(platform):
+            assert platform.store.apps() == (made,)
+        assert platform.store.apps() == (made,), "the second has not ended it for the first"
+        assert repository.path_of(platform.context.settings, made.id).exists()
+    assert platform.store.apps() == (), "the last one takes it away"
+
+
+def test_the_push_that_made_the_app_leaves_it_to_one_that_came_later(platform: Parts) -> None:
+    with pushing(platform) as first:
+        made = platform.store.app("shop")
+        later = Still()
+        push = threading.Thread(
+            target=git_session, args=(platform.context, session("shop", "receive-pack"), platform.act, later)
+        )
+        push.start()
+        assert later.asked.wait(60)
+        assert first.asked.is_set()
+    assert platform.store.apps() == (made,)
+    assert repository.path_of(platform.context.settings, made.id).exists()
+    later.goes.set()
+    push.join(60)
+    assert platform.store.apps() == ()
+
+
+def test_who_may_make_an_app_may_not_push_to_the_one_that_somebody_else_made_meanwhile(
+    platform: Parts, app: App
+) -> None:
+    stranger = Actor(name="eve", access=Access(platform="deployer"))
+    act = replace(platform.act, who=stranger)
+    with pytest.raises(Conflict):
+        git_session(platform.context, session("shop", "receive-pack"), act, Pipe(source=BytesIO(FLUSH)))
+    assert not repository.path_of(platform.context.settings, app.id).exists()
+
+
+def test_an_addons_name_is_told_as_what_it_is(platform: Parts) -> None:
+    platform.store.add_addon(
+        Addon(id="dd", name="shop", kind="postgres", version="17", image="i", volume="v", created_at=1)
+    )
+    with pytest.raises(Conflict, match="name of an addon"):
+        git_session(platform.context, session("shop", "receive-pack"), platform.act, Pipe())
+
+
+@pytest.mark.parametrize("person", [Still, Full])
+@pytest.mark.parametrize("service", ["receive-pack", "upload-pack"])
+def test_a_person_who_stands_still_is_ended_and_told(
+    platform: Parts, app: App, tmp_path: Path, person: type[Still], service: str
+) -> None:
+    filled(platform.context.settings, app, tmp_path / "work")
+    impatient = replace(platform.context, settings=replace(platform.context.settings, push_idle=0.2))
+    with pytest.raises(PlatformError, match=r"for 0\.2 s"):
+        git_session(impatient, session("shop", service), platform.act, person())
