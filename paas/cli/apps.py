@@ -90,8 +90,8 @@ def create(
 
 @app.command()
 def clone(
-    source: Annotated[str, typer.Argument(metavar="SRC", help="The app that is cloned.")],
-    name: Annotated[str, typer.Argument(metavar="DST", help="The new app.")],
+    words: Annotated[list[str], typer.Argument(metavar="[SRC] DST", help="The app that is cloned, and the new one.")],
+    app: AppOption = "",
     *,
     with_data: Annotated[bool, typer.Option("--with-data", help="Copy the data of its databases too.")] = False,
     team: TeamOption = "",
@@ -104,7 +104,10 @@ def clone(
     from paas.model.names import app_name
     from paas.requests.apps import CloneApp
 
-    request = CloneApp(app=source, name=app_name(name), team=team, with_data=with_data)
+    if len(words) != (1 if app else 2):
+        raise UsageError("name the app that is cloned and the new one", hint="paas clone shop copy, or copy -a shop")
+    source, name = app or words[0], words[-1]
+    request = CloneApp(app=app_of(source), name=app_name(name), team=team, with_data=with_data)
     answer = operate(request, quiet=as_json)
     if as_json:
         put_json(answer)

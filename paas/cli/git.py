@@ -70,14 +70,18 @@ def remote(
 
 @app.command()
 def clone(
-    app: Annotated[str, typer.Argument(metavar="APP", help="The app.")],
+    name: Annotated[str, typer.Argument(metavar="APP", help="The app; not with --app.", show_default=False)] = "",
     folder: Annotated[str, typer.Argument(metavar="FOLDER", help="Where to; else a new folder of that name.")] = "",
     ssh: Annotated[
         str, typer.Option("--ssh", metavar="USER@HOST[:PORT]", help="Fetch through this machine's sshd.")
     ] = "",
     http: Annotated[bool, typer.Option("--http", help="Fetch by git's own HTTP from the server.")] = False,
+    app: AppOption = "",
 ) -> None:
     """Get what was pushed to an app, as a repository whose remote `paas` deploys to it."""
+    if (app and folder) or not (app or name):
+        raise UsageError("which app?", hint="paas git clone shop, or paas git clone -a shop")
+    app, folder = (app, name) if app else (name, folder)
     server = _server(ssh, http=http)
     into = folder or app_of(app)
     if Path(into).exists() and (not Path(into).is_dir() or any(Path(into).iterdir())):

@@ -64,11 +64,13 @@ class LazyGroup(TyperGroup):
 class Group(TyperGroup):
     """Commands that share a noun; its help has each one's whole first sentence."""
 
+    default = "list"
+
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """The commands, and which one is meant where none is said."""
         rows = [(name, _sentence(one.help)) for name, one in self.commands.items() if not one.hidden]
         with formatter.section("Commands"):
-            formatter.write_dl([(name, text + (" (the default)" if name == "list" else "")) for name, text in rows])
+            formatter.write_dl([(name, text + " (the default)" * (name == self.default)) for name, text in rows])
 
 
 class ListByDefault(Group):
@@ -87,7 +89,13 @@ class ListByDefault(Group):
         if at < len(args) and args[at] in self.commands:
             return [args[at], *args[:at], *args[at + 1 :]]
         first = args[0] if args else ""
-        return ["list", *args] if not first or first.startswith("-") else args
+        return [self.default, *args] if not first or first.startswith("-") else args
+
+
+class ShowByDefault(ListByDefault):
+    """`paas sleep` is `paas sleep show`."""
+
+    default = "show"
 
 
 def _sentence(text: str | None) -> str:

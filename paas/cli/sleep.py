@@ -7,13 +7,14 @@ from typing import Annotated, Any
 import typer
 
 from paas.cli.connection import ask, operate
-from paas.cli.lazy import new_app
+from paas.cli.lazy import ShowByDefault, new_app
 from paas.cli.metrics import span
 from paas.cli.options import AppOption, JsonOption
 from paas.cli.output import put, put_json
 from paas.cli.target import app_of
+from paas.errors import UsageError
 
-app = new_app()
+app = new_app(cls=ShowByDefault)
 
 
 @app.command("show")
@@ -31,13 +32,18 @@ def show(
 
 @app.command("set")
 def set_(
-    name: Annotated[str, typer.Argument(metavar="APP", help="The app.")],
-    after: Annotated[str, typer.Argument(metavar="TIME|off", help="Idle time after which it sleeps: 30m; or off.")],
+    words: Annotated[
+        list[str], typer.Argument(metavar="[APP] TIME|off", help="Idle time after which it sleeps: 30m; or off.")
+    ],
+    app: AppOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Have an app sleep when nobody asked for so long; off: never, and wake it."""
     from paas.requests.sleep import SetSleep
 
+    if len(words) > (1 if app else 2):
+        raise UsageError("name one app, and its idle time or off", hint="paas sleep set 30m -a shop")
+    name, after = app_of(app or "".join(words[:-1])), words[-1]
     answer = operate(SetSleep(app=name, after=0.0 if after == "off" else span(after)), quiet=as_json)
     put_json(answer) if as_json else put(_said(answer))
 
