@@ -151,6 +151,8 @@ class Client:
             raise _refused(error.response.body) from None
         except trouble.WebSocketException as error:
             raise _broken() from error
+        except BrokenPipeError:  # of the terminal: who read what the command says has gone
+            raise
         except OSError as error:
             raise unreachable(self.settings, error) from error
         if not said:

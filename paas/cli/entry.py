@@ -12,7 +12,7 @@ from typer.exceptions import TyperException
 
 from paas.cli.commands import spelled
 from paas.cli.lazy import LazyGroup, new_app
-from paas.cli.output import complain, escaped
+from paas.cli.output import complain, escaped, talk, unheard
 from paas.errors import NotFound, PaasError
 
 app = new_app(cls=LazyGroup, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -48,19 +48,29 @@ def run(arguments: list[str]) -> int:
         from typer._completion_classes import completion_init
 
         completion_init()
-    arguments = spelled(arguments)
+    code = 0
+    try:
+        code = _code_of(spelled(arguments))
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read our output has had enough
+        unheard(sys.stdout)
+    return code
+
+
+def _code_of(arguments: list[str]) -> int:
     try:
         code = typer.main.get_command(app).main(arguments, prog_name="paas", standalone_mode=False)
-        sys.stdout.flush()
     except PaasError as error:
         return _failed(error, arguments)
     except typer.Abort:
-        print("aborted", file=sys.stderr)
+        talk("aborted")
         return 130
-    except BrokenPipeError:
-        return _no_reader()
     except KeyboardInterrupt:
         return 130
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):  # Typer makes an error of it
+            raise ended.__context__ from None
+        raise
     except Exception as error:
         if isinstance(error, TyperException):  # the command line is wrong
             return _misused(error)
@@ -74,11 +84,11 @@ def run(arguments: list[str]) -> int:
 def _failed(error: PaasError, arguments: list[str]) -> int:
     own = arguments[: arguments.index("--")] if "--" in arguments else arguments
     if "--json" in own:
-        print(json.dumps({"error": error.as_dict()}), file=sys.stderr)
+        talk(json.dumps({"error": error.as_dict()}))
     else:
         complain(error)
         if isinstance(error, NotFound) and error.message.startswith("no app ") and not _names_app(own):
-            print("hint: name the app with --app, or set PAAS_APP", file=sys.stderr)
+            talk("hint: name the app with --app, or set PAAS_APP")
     return error.exit_code
 
 
@@ -91,10 +101,10 @@ def _misused(error: TyperException) -> int:
     context = getattr(error, "ctx", None)
     message = error.format_message()
     if type(error).__name__ == "NoArgsIsHelpError":
-        print(message, file=sys.stderr)
+        talk(message)
         return 2
-    print(f"error: {escaped(message[:1].lower() + message[1:])}", file=sys.stderr)
-    print(f"hint: {context.command_path if context else 'paas'} --help", file=sys.stderr)
+    talk(f"error: {escaped(message[:1].lower() + message[1:])}")
+    talk(f"hint: {context.command_path if context else 'paas'} --help")
     return error.exit_code
 
 
@@ -107,14 +117,7 @@ def _interrupted(error: BaseException | None) -> bool:
     return False
 
 
-def _no_reader() -> int:
-    """Whoever read our output has had enough. Python must not try to flush to them once more at exit."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    return 0
-
-
 def _bug() -> None:
     import paas
 
-    print(f"this is a bug in paas {paas.__version__}: please report it with the lines below\n", file=sys.stderr)
+    talk(f"this is a bug in paas {paas.__version__}: please report it with the lines below\n")

@@ -31,9 +31,24 @@ def escaped_lines(text: str) -> list[str]:
     return [escaped(line) for line in text.split("\n")]
 
 
+def talk(text: str, end: str = "\n") -> None:
+    """To stderr, as it is. Nobody reading it any more stops nothing that has begun."""
+    try:
+        print(text, end=end, file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        unheard(sys.stderr)
+
+
+def unheard(stream: TextIO) -> None:
+    """What is said there from now on goes nowhere: its reader has gone. Python's own flush at exit included."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
 def say(text: str = "") -> None:
     """Talk: progress, hints, what to do next."""
-    print("\n".join(escaped_lines(text)), file=sys.stderr, flush=True)
+    talk("\n".join(escaped_lines(text)))
 
 
 def put(text: str) -> None:
@@ -50,9 +65,9 @@ def complain(error: PaasError) -> None:
     """`error:`, details, `hint:` on stderr."""
     word = paint("error:", "31;1") if coloured(sys.stderr) else "error:"
     first, *more = escaped_lines(error.message)
-    print(f"{word} {first}", file=sys.stderr)
+    talk(f"{word} {first}")
     for line in more:
-        print(f"  {line}", file=sys.stderr)
+        talk(f"  {line}")
     for line in error.details:
         say(f"  {line}")
     if error.hint:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from paas.cli.output import escaped, say
+from paas.cli.output import escaped, say, talk
 from paas.model.events import Event
 
 LONG = 1.0
@@ -43,7 +43,7 @@ def live() -> bool:
 def plain(event: Event) -> None:
     """One event as lines."""
     for line in lines_of(event):
-        print(line, file=sys.stderr, flush=True)
+        talk(line)
 
 
 def lines_of(event: Event) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import suppress
 from typing import Literal, cast
 
 from paas.errors import PaasError, UsageError
@@ -27,9 +28,11 @@ def main() -> None:
         code = error.exit_code
     except KeyboardInterrupt:
         code = 128 + signal.SIGINT
+    except BrokenPipeError:  # git has gone
+        code = 1
     # Not sys.exit: a thread may still wait for git to say something.
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with suppress(BrokenPipeError):
+        sys.stdout.flush()
     os._exit(code)
 
 
