@@ -186,6 +186,9 @@ def _done(*argv: str) -> None:
 
 def _git(*argv: str) -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(["git", *argv], capture_output=True, text=True, check=False)
+        # A name in git is bytes: one that is no text must not end the command.
+        return subprocess.run(
+            ["git", *argv], capture_output=True, encoding="utf-8", errors="surrogateescape", check=False
+        )
     except FileNotFoundError as error:
         raise PlatformError("git is not installed", hint="apt-get install -y git") from error

@@ -45,6 +45,11 @@ def install(
     from paas.settings import load
 
     kind = BEFORE if refuse else AFTER
+    if server := os.environ.get("PAAS_HOST"):  # kept by no one: whoever pushes has none, or another one
+        raise UsageError(
+            f"the hook needs a context, and commands go to {server} by PAAS_HOST",
+            hint=f"paas login {server}; then: paas --context NAME hooks install {repository}",
+        )
     hook, other = _hook(repository, kind), _hook(repository, AFTER if refuse else BEFORE)
     chosen = _branch(repository, branch)
     name = app_of(app or os.environ.get("PAAS_APP", "") or sanitised(repository.resolve().name.removesuffix(".git")))
@@ -103,7 +108,8 @@ def _hook(repository: Path, kind: str) -> Path:
 
 def _branch(repository: Path, given: str) -> str:
     branch = given or _said(repository, "symbolic-ref", "--short", "HEAD") or FIRST[0]
-    if _said(repository, "check-ref-format", "--branch", branch) != branch or branch.startswith("-"):
+    known = branch.isprintable() and _said(repository, "check-ref-format", "--branch", branch) == branch
+    if not known or branch.startswith("-"):
         raise UsageError(f"{branch!r} cannot name a branch", hint=f"--branch {FIRST[0]}")
     return branch
 
@@ -136,6 +142,9 @@ def _said(repository: Path, *argv: str) -> str:
 def _git(repository: Path, *argv: str) -> subprocess.CompletedProcess[str]:
     command = ["git", "-C", str(repository), *argv]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C"})
+        return subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="surrogateescape", check=False,
+            env={**os.environ, "LC_ALL": "C"},
+        )  # fmt: skip
     except FileNotFoundError as error:
         raise PlatformError("git is not installed", hint="apt-get install -y git") from error

@@ -60,7 +60,8 @@ class Verdict:
 def main() -> int:
     """The exit code: 0 takes the push."""
     try:
-        return _received(sys.stdin)
+        # A ref's name is bytes, and so it must be read in every locale.
+        return _received(line.decode(errors="surrogateescape") for line in sys.stdin.buffer)
     except PaasError as error:
         complain(error)
     except KeyboardInterrupt:
@@ -218,7 +219,7 @@ def _end(answer: Any) -> None:
 def _git(*argv: str, given: str = "") -> str:
     """What git says about the repository the hook was started in; empty when it says no."""
     done = subprocess.run(
-        ["git", *argv], input=given, capture_output=True, text=True, errors="surrogateescape", check=False
+        ["git", *argv], input=given, capture_output=True, encoding="utf-8", errors="surrogateescape", check=False
     )
     return done.stdout.strip() if done.returncode == 0 else ""
 

@@ -14,8 +14,11 @@ from pathlib import Path
 from paas.errors import ConfigError, UsageError
 
 _TYPED = re.compile(r"[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?")
-_REMOTE = re.compile(r"(?:paas::|ssh://[^/]+/|https?://[^/]+/git/)(?P<app>[a-z0-9-]+)(?:\.git)?")
-"""URLs that `paas git remote` writes, and those that the docs say to write by hand."""
+_REMOTE = re.compile(
+    r"(?:paas::|ssh://[^/]+/|https?://[^/]+/git/|(?:[^/:@]+@)?(?:[^/:@]+|\[[0-9A-Fa-f:.]+\]):/?)"
+    r"(?P<app>[a-z0-9-]+)(?:\.git)?/?"
+)
+"""URLs that `paas git remote` writes, and those that people write by hand: ssh's own `root@host:shop` too."""
 
 
 def app_of(given: str, folder: Path | None = None, environ: Mapping[str, str] | None = None) -> str:

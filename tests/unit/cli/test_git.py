@@ -70,6 +70,31 @@ def test_other_refs_are_refused_with_the_whole_push(ref: str) -> None:
     assert "\x1b" not in caught.value.message
 
 
+@pytest.mark.parametrize("encoding", ["utf-8:strict", "ascii:strict", "latin-1"])
+def test_a_name_that_is_no_text_is_refused_whatever_the_locale(tmp_path: Path, encoding: str) -> None:
+    git(tmp_path, "init", "--quiet", "--bare")
+    lines = f"{NONE} {ONE} refs/heads/x".encode() + b"\xff\n"
+    ran = subprocess.run(
+        [sys.executable, "-m", "paas.cli.receive"], cwd=tmp_path, input=lines, capture_output=True, check=False,
+        env={"PATH": os.environ["PATH"], "PYTHONIOENCODING": encoding, "LC_ALL": "C", "GIT_DIR": str(tmp_path)},
+    )  # fmt: skip
+    assert ran.returncode == 1
+    assert ran.stderr.startswith(b"error: refs/heads/x\\udcff is not taken\n"), ran.stderr
+    assert b"Traceback" not in ran.stderr
+
+
+def test_a_branch_whose_name_is_no_text_ends_no_command(paas: Paas, tmp_path: Path) -> None:
+    git(Path.cwd(), "init", "--quiet")
+    (Path.cwd() / ".git" / "HEAD").write_bytes(b"ref: refs/heads/x\xff\n")
+    ran = paas("git", "remote")
+    assert (ran.code, ran.out) == (0, "paas::my-app\n"), ran
+    bare = tmp_path / "odd.git"
+    bare.mkdir()
+    git(bare, "init", "--quiet", "--bare")
+    (bare / "HEAD").write_bytes(b"ref: refs/heads/x\xff\n")
+    assert paas("hooks", "install", str(bare)).code == 2, "no server takes it"
+
+
 def test_what_runs_cannot_be_deleted_other_branches_can() -> None:
     with pytest.raises(UsageError, match="cannot be deleted"):
         judged([Update(ONE, NONE, MAIN)], MAIN, True)
@@ -365,6 +390,39 @@ def test_a_hook_is_installed_and_removed(paas: Paas, bare: Path) -> None:
     assert paas("hooks", "remove", str(bare)).code == 0
     assert not hook.exists()
     assert paas("hooks", "remove", str(bare)).code == 3
+
+
+def test_what_whoever_pushes_has_set_leads_the_hook_nowhere_else(paas: Paas, bare: Path, tmp_path: Path) -> None:
+    assert paas("hooks", "install", str(bare)).code == 0
+    hook = bare / "hooks" / "post-receive"
+    (tmp_path / "bin").mkdir()
+    for name in ("paas", "git"):  # what the hook calls, and what of our settings it would get
+        program = tmp_path / "bin" / name
+        program.write_text('#!/bin/sh\necho "$@" >&2\nenv | grep ^PAAS_ | sort >&2\n')
+        program.chmod(0o755)
+    text = hook.read_text()
+    ours = f"PATH={Path(sys.executable).parent}:$PATH"
+    assert ours in text
+    hook.write_text(text.replace(ours, f"PATH={tmp_path}/bin:$PATH").replace(" 2>/dev/null", ""))
+    foreign = dict.fromkeys(("PAAS_HOST", "PAAS_TOKEN", "PAAS_HOST_CA", "PAAS_APP", "PAAS_CONTEXT"), "foreign")
+    ran = subprocess.run(
+        [str(hook)], env={"PATH": os.environ["PATH"], **foreign}, input=f"{NONE} {ONE} {MAIN}\n",
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "git branch -a team" in ran.stderr
+    assert "push paas::team" in ran.stderr
+    assert "PAAS_CONTEXT=local" in ran.stderr
+    assert "foreign" not in ran.stderr
+
+
+def test_a_hook_is_kept_to_a_context_and_not_to_a_variable(
+    paas: Paas, bare: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PAAS_HOST", "https://paas.example.org")
+    ran = paas("hooks", "install", str(bare))
+    assert ran.code == 2
+    assert "paas login https://paas.example.org" in ran.err
+    assert not (bare / "hooks" / "post-receive").exists()
 
 
 def test_a_hook_of_the_persons_own_is_asked_about_and_comes_back(paas: Paas, bare: Path) -> None:

@@ -104,6 +104,14 @@ def test_the_app_is_found_by_flag_then_environment_then_files_then_folder(tmp_pa
         ("https://example.com/team/shop-test.git", "from-json"),
         ("ssh://git@example.com/srv/git/shop-test.git", "from-json"),
         ("paas::--help", "from-json"),
+        ("root@paas.example.com:shop-test", "shop-test"),
+        ("root@paas.example.com:/shop-test.git", "shop-test"),
+        ("paas.example.com:shop-test.git", "shop-test"),
+        ("root@[2001:db8::1]:shop-test", "shop-test"),
+        ("git@example.com:team/shop-test.git", "from-json"),
+        ("root@paas.example.com:--help", "from-json"),
+        ("../shop-test", "from-json"),
+        ("/srv/git:shop-test", "from-json"),
     ],
 )
 def test_the_remote_that_is_pushed_to_names_the_app(
