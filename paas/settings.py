@@ -90,6 +90,11 @@ class Settings:
     upload_limit: int = setting(1 << 30, "PAAS_UPLOAD_LIMIT", "Largest source, unpacked, that is taken.")
     upload_files: int = setting(100_000, "PAAS_UPLOAD_FILES", "Most files a source may have.")
     push_limit: int = setting(1 << 30, "PAAS_PUSH_LIMIT", "Most bytes that one git push may bring, packed.")
+    repository_limit: int = setting(
+        4 << 30,
+        "PAAS_REPOSITORY_LIMIT",
+        "Most bytes that the git repository of an app may hold, all branches together.",
+    )
     push_idle: float = setting(
         600.0, "PAAS_PUSH_IDLE", "Seconds that a git push or fetch may stand still, nothing coming and nothing taken."
     )

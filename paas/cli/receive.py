@@ -14,9 +14,10 @@ import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paas.cli.output import complain, escaped, say
+from paas.cli.output import complain, escaped, say, size
 from paas.errors import Conflict, NotLoggedIn, PaasError, UsageError
 from paas.model.branches import BRANCHES, CHOSEN, FIRST, TAGS, short
 
@@ -28,6 +29,8 @@ LONGEST = 250
 """Bytes of a ref's name: git keeps it as a file, whose name the disk bounds in bytes."""
 MOST = 1000
 """Refs in one push."""
+MOST_KEPT = 10_000
+"""Refs in one repository: each push and fetch begins with all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,7 @@ def judged(pushed: Sequence[Update], head: str, settled: bool, there: Collection
     if deploy is not None and deploy.deletes:
         raise UsageError(f"{branch} is what runs: it cannot be deleted", hint="paas destroy takes the whole app away")
     _check_room(pushed, {chosen, *there})
+    _check_number(pushed, there)
     kept = [one for one in pushed if one is not deploy and one.ref.startswith(BRANCHES) and not one.deletes]
     notes = tuple(
         f"{short(one.ref)} is kept, not deployed: {branch} is. To deploy it: git push paas "
@@ -124,6 +128,27 @@ def _check_room(pushed: Sequence[Update], there: Collection[str]) -> None:
             )
 
 
+def _check_number(pushed: Sequence[Update], there: Collection[str]) -> None:
+    coming = {one.ref for one in pushed if one.makes and not one.deletes}
+    if coming and len({*there, *coming} - {one.ref for one in pushed if one.deletes}) > MOST_KEPT:
+        raise UsageError(f"an app keeps at most {MOST_KEPT} branches and tags", hint="git push paas --delete NAME")
+
+
+def _check_size(pushed: Sequence[Update]) -> None:
+    """All branches together; who only deletes makes room."""
+    from paas.sources import gittree
+
+    room = int(os.environ.get("PAAS_PUSH_ROOM", "0"))
+    if not room or all(one.deletes for one in pushed):
+        return
+    if (held := gittree.held(Path(_git("rev-parse", "--absolute-git-dir")))) > room:
+        raise UsageError(
+            f"the app's repository would hold {size(held)} in all branches, more than {size(room)}",
+            hint="git push paas --delete BRANCH of what is not needed, and push again in an hour; "
+            "or have the platform's owner raise PAAS_REPOSITORY_LIMIT",
+        )
+
+
 def _folders(ref: str) -> Iterator[str]:
     """`refs/heads/a/b` → `refs/heads/a`, …"""
     while "/" in ref:
@@ -153,6 +178,7 @@ def _received(lines: Iterable[str]) -> int:
     pushed = updates(lines)
     verdict = judged(pushed, head, settled, _git("for-each-ref", "--format=%(refname)").split())
     _check_commits(pushed)
+    _check_size(pushed)
     for note in verdict.notes:
         say(note)
     if verdict.deploy is not None:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
@@ -160,6 +161,16 @@ class _Body(io.RawIOBase):
         while self._left and self.read(1 << 20):
             pass
         self._given.read(1)
+
+
+def held(repository: Path) -> int:
+    """Bytes of its objects as they lie on disk, those of pushes on their way included."""
+    found = 0
+    for folder, _, names in os.walk(repository / "objects"):
+        for name in names:
+            with suppress(OSError):  # packed or dropped meanwhile
+                found += os.stat(os.path.join(folder, name)).st_size  # noqa: PTH116, PTH118 - many files
+    return found
 
 
 def commit(repository: Path, ref: str) -> Commit:

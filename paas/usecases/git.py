@@ -47,6 +47,8 @@ def git_session(context: Context, request: GitSession, act: Act, terminal: Termi
         return _nothing_yet(context, request, act, terminal)
     with _pushed_to(context, request, act) as app:
         path = repository.prepared(context.settings, app.id)
+        if request.step != "refs":
+            repository.collect(context.settings, path)
         code = _talk(context, request, act, terminal, path)
         repository.settle_head(path)
         return code
@@ -117,6 +119,7 @@ def _talk(context: Context, request: GitSession, act: Act, terminal: Terminal, p
             "PAAS_PUSH_APP": request.app,
             "PAAS_PUSH_ACTOR": act.who.acting if act.who else act.actor,
             "PAAS_PUSH_LOCK": str(lock.fileno()),
+            "PAAS_PUSH_ROOM": str(settings.repository_limit),
         }
         try:
             child = subprocess.Popen(

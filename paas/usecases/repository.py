@@ -10,7 +10,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from paas import bundled
@@ -40,6 +40,9 @@ _CONFIG = (
     "core.logAllRefUpdates=false",
     "protocol.allow=never",
 )
+
+THREADS = 4
+"""Of one git process: each may take 100 MB to find out what a push stands for, and all have one limit."""
 
 _STEPS = {"": (), "refs": ("--stateless-rpc", "--http-backend-info-refs"), "rpc": ("--stateless-rpc",)}
 
@@ -177,8 +180,21 @@ def tidy(settings: Settings) -> None:
 
 def command(settings: Settings, service: str, repository: Path, step: str = "") -> list[str]:
     """The git command of one conversation (or half of it). What it obeys stands here, never in the repository."""
-    config = (*_CONFIG, f"receive.maxInputSize={settings.push_limit}", f"core.hooksPath={hooks(settings)}")
+    config = (*_CONFIG, _threads(), f"receive.maxInputSize={settings.push_limit}", f"core.hooksPath={hooks(settings)}")
     return ["git", *(part for one in config for part in ("-c", one)), service, *_STEPS[step], str(repository)]
+
+
+def collect(settings: Settings, repository: Path) -> None:
+    """Give back what no ref names any more, where it holds more than it may. What came within the last hour stays: it
+    may be a push on its way. A git that fails leaves all as it is, and the push is told that there is no room."""
+    if gittree.held(repository) > settings.repository_limit:
+        config = (part for one in (*_CONFIG, _threads()) for part in ("-c", one))
+        with suppress(gittree.GitFailed):
+            gittree.run(repository, *config, "gc", "--quiet", "--prune=1.hour.ago")
+
+
+def _threads() -> str:
+    return f"pack.threads={min(THREADS, os.cpu_count() or 1)}"
 
 
 def environment(settings: Settings, **facts: str) -> dict[str, str]:

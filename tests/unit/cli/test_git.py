@@ -124,6 +124,16 @@ def test_refs_beside_each_other_are_taken() -> None:
     assert judged(pushed, MAIN, True, [MAIN, "refs/heads/side", "refs/heads/a/c"]).deploy is None
 
 
+def test_the_refs_of_a_repository_are_bounded() -> None:
+    there = [f"refs/tags/{number}" for number in range(10_000)]
+    with pytest.raises(UsageError, match="at most 10000"):
+        judged([Update(NONE, ONE, "refs/tags/new")], MAIN, True, there)
+    assert judged([Update(ONE, TWO, "refs/tags/1")], MAIN, True, there).deploy is None
+    assert judged([Update(ONE, NONE, "refs/tags/1")], MAIN, True, there).deploy is None
+    instead = [Update(ONE, NONE, "refs/tags/1"), Update(NONE, ONE, "refs/tags/new")]
+    assert judged(instead, MAIN, True, there).deploy is None
+
+
 def test_what_is_said_to_be_typed_is_safe_to_type() -> None:
     (note,) = judged([Update(NONE, ONE, "refs/heads/x;id")], MAIN, True).notes
     assert note.endswith("git push paas 'x;id:main'")

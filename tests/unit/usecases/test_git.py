@@ -19,6 +19,7 @@ from paas.model.app import Addon, App
 from paas.model.people import Access, Actor
 from paas.requests.git import GitSession, SetBranch, ShowBranch
 from paas.settings import Settings
+from paas.sources import gittree
 from paas.usecases import branches, repository
 from paas.usecases.git import git_session
 from paas.usecases.pipes import Pipe
@@ -197,10 +198,19 @@ def test_git_obeys_nothing_but_what_we_say(
     }  # fmt: skip
     git(path, "config", "core.hooksPath", str(tmp_path / "hostile"))
     git(path, "config", "receive.fsckObjects", "false")
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
     command = repository.command(settings, "receive-pack", path)
-    asked = [*command[:-2], "-C", str(path), "config", "--get-regexp", r"core.hookspath|receive\.(fsckobjects|max.*)"]
+    asked = [
+        *command[:-2],
+        "-C",
+        str(path),
+        "config",
+        "--get-regexp",
+        r"core.hookspath|pack.threads|receive\.(fsckobjects|max.*)",
+    ]
     said = subprocess.run(asked, env=environ, capture_output=True, text=True, check=True).stdout.splitlines()
     assert f"core.hookspath {settings.home}/git/hooks" in said[-1]
+    assert "pack.threads 4" in said, "memory does not grow with the machine"
     for wanted in ("receive.fsckobjects", "receive.maxinputsize"):
         assert [line for line in said if line.startswith(wanted)][-1].split()[1] in ("true", str(settings.push_limit))
 
@@ -212,6 +222,45 @@ def test_the_hook_is_written_anew_when_it_is_another_one(settings: Settings) -> 
     hook.write_text("exit 0")
     assert (repository.hooks(settings) / "pre-receive").read_text() == text
     assert [one.name for one in hook.parent.iterdir()] == ["pre-receive"]
+
+
+def test_a_repository_that_is_full_takes_deletions_and_then_has_room_again(
+    settings: Settings, app: App, tmp_path: Path
+) -> None:
+    settings, work = replace(settings, repository_limit=3_000_000), tmp_path / "work"
+    path = filled(settings, app, work)
+    environ = repository.environment(settings, PAAS_PUSH_ROOM=str(settings.repository_limit))
+    receives = " ".join(repository.command(settings, "receive-pack", path)[:-1])
+
+    def push(*refs: str) -> tuple[int, str]:
+        argv = ["git", "-C", str(work), "push", "--quiet", f"--receive-pack={receives}", str(path), *refs]
+        ran = subprocess.run(argv, env=environ, capture_output=True, text=True, check=False)
+        return ran.returncode, ran.stderr
+
+    for name in ("one", "two"):
+        git(work, "checkout", "--quiet", "--orphan", name)
+        (work / "large").write_bytes(os.urandom(2_000_000))
+        git(work, "add", "--all")
+        git(work, "commit", "--quiet", "--message", name)
+    code, said = push("one")
+    assert code == 0, said
+    assert "one is kept, not deployed" in said
+    code, said = push("two")
+    assert code == 1
+    assert "would hold 3.8 MB in all branches, more than 2.9 MB" in said
+    assert push(":one") == (0, "")
+    before = gittree.held(path)
+    repository.collect(settings, path)
+    assert gittree.held(path) == before, "what fits is left alone"
+    full = replace(settings, repository_limit=1_000_000)
+    repository.collect(full, path)
+    assert gittree.held(path) > 2_000_000, "it may be of a push on its way"
+    for one in (path / "objects").rglob("*"):
+        os.utime(one, (1, 1))
+    repository.collect(full, path)
+    assert gittree.held(path) < 100_000
+    assert push("two")[0] == 0
+    assert git(path, "rev-parse", "main"), "what has a name stays"
 
 
 # --- conversations -------------------------------------------------------------------------------------------------
