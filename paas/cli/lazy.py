@@ -69,8 +69,9 @@ class Group(TyperGroup):
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """The commands, and which one is meant where none is said."""
         rows = [(name, _sentence(one.help)) for name, one in self.commands.items() if not one.hidden]
+        meant = {self.default: " (the default)"}
         with formatter.section("Commands"):
-            formatter.write_dl([(name, text + " (the default)" * (name == self.default)) for name, text in rows])
+            formatter.write_dl([(name, text + meant.get(name, "")) for name, text in rows])
 
 
 class ListByDefault(Group):
