@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -144,6 +145,8 @@ def _settings(server: str) -> Iterator[tuple[str, str]]:
 
     yield f"credential.{server}.helper", f"!{shlex.quote(_PAAS)} git-credential"
     if authority := chosen().server_ca:
+        if os.environ.get("GIT_SSL_CAINFO"):
+            say("note: GIT_SSL_CAINFO is set here; git trusts it alone, not the authority of this server")
         yield f"http.{server}.sslCAInfo", str(Path(authority).absolute())
 
 

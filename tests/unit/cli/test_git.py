@@ -315,10 +315,16 @@ def test_git_gets_the_password_as_it_asks_for_it(paas: Paas, monkeypatch: pytest
     assert paas("git-credential", "store").out == ""
 
 
-def test_git_trusts_the_authority_that_the_context_names(paas: Paas, repository: Path, tmp_path: Path) -> None:
+def test_git_trusts_the_authority_that_the_context_names(
+    paas: Paas, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GIT_SSL_CAINFO", raising=False)
     keep("a", Place(server="https://a.example.org", token="ta", ca=str(tmp_path / "ca.pem")))
-    assert paas("git", "remote", "--http", "-a", "shop").code == 0
+    added = paas("git", "remote", "--http", "-a", "shop")
+    assert (added.code, "GIT_SSL_CAINFO" in added.err) == (0, False)
     assert git(repository, "config", "http.https://a.example.org.sslCAInfo") == str(tmp_path / "ca.pem")
+    monkeypatch.setenv("GIT_SSL_CAINFO", "/etc/ssl/company.pem")
+    assert "GIT_SSL_CAINFO is set here" in paas("git", "remote", "--http", "-a", "shop").err
 
 
 def test_a_repository_keeps_its_password_when_another_context_is_used(
