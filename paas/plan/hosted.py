@@ -29,7 +29,8 @@ def elastic_beanstalk(least: int, most: int) -> Policy:
     return Policy(
         name="Elastic Beanstalk",
         period=MINUTE,
-        start=least,
+        least=least,
+        most=most,
         decide=lambda replicas, samples, now, history: decide(rules, replicas, samples, now, history),
     )
 
@@ -50,7 +51,7 @@ def kubernetes(least: int, most: int) -> Policy:
         wanted = min(wanted, max(2 * replicas, replicas + 4))
         return _made(now, replicas, wanted, (least, most), asked)
 
-    return Policy(name="Kubernetes HPA", period=15.0, start=least, decide=made)
+    return Policy(name="Kubernetes HPA", period=15.0, least=least, most=most, decide=made)
 
 
 def ecs(least: int, most: int) -> Policy:
@@ -71,7 +72,7 @@ def ecs(least: int, most: int) -> Policy:
             wanted = min(replicas, wanted)
         return _made(now, replicas, wanted, (least, most), wanted)
 
-    return Policy(name="ECS target tracking", period=MINUTE, start=least, decide=made)
+    return Policy(name="ECS target tracking", period=MINUTE, least=least, most=most, decide=made)
 
 
 def heroku(least: int, most: int, world: World) -> Policy:
@@ -89,7 +90,7 @@ def heroku(least: int, most: int, world: World) -> Policy:
             wanted -= int(calm and load < 0.8 * world.capacity * (replicas - 1))
         return _made(now, replicas, wanted, (least, most), wanted)
 
-    return Policy(name="Heroku p95", period=MINUTE, start=least, decide=made)
+    return Policy(name="Heroku p95", period=MINUTE, least=least, most=most, decide=made)
 
 
 def _made(now: float, replicas: int, wanted: int, bounds: tuple[int, int], proposed: int) -> Decision:

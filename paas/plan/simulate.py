@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import pairwise
+from itertools import islice, pairwise
 
 from paas.model.scaling import Autoscale, Decision, Sample
 from paas.plan.scaling import decide
@@ -84,11 +84,12 @@ Decide = Callable[[int, Sequence[Sample], float, Sequence[Decision]], Decision]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """Something that decides every `period` seconds; `start` replicas are there at first."""
+    """Something that decides every `period` seconds, between `least` and `most` replicas."""
 
     name: str
     period: float
-    start: int
+    least: int
+    most: int
     decide: Decide
 
 
@@ -120,6 +121,8 @@ class Run:
     changes: tuple[Decision, ...]
 
 
+EASY = 0.8
+"""How full replicas are when a run begins."""
 PERIOD = 5.0
 """Seconds between two decisions of ours."""
 
@@ -130,12 +133,20 @@ def ours(rules: Autoscale, name: str = "paas") -> Policy:
     def made(replicas: int, samples: Sequence[Sample], now: float, history: Sequence[Decision]) -> Decision:
         return decide(rules, replicas, samples, now, history)
 
-    return Policy(name=name, period=PERIOD, start=rules.least, decide=made)
+    return Policy(name=name, period=PERIOD, least=rules.least, most=rules.most, decide=made)
+
+
+def begun(trace: Trace, policy: Policy, world: World) -> int:
+    """The replicas a run begins with: those that hold the first minute of the trace with a fifth to spare, as the load
+    was there before it. So no policy pays for a cold start that is none."""
+    rates = [rate for _, rate in islice(trace.seconds(), 60)]
+    needed = math.ceil(sum(rates) / len(rates) / (EASY * world.capacity) - 1e-9)
+    return min(max(needed, policy.least), policy.most)
 
 
 def simulate(trace: Trace, policy: Policy, world: World) -> Run:
     """The trace, second by second."""
-    lab, points = _Lab(world, policy), list[Point]()
+    lab, points = _Lab(world, policy, begun(trace, policy, world)), list[Point]()
     seconds, over, paid, requests = 0, 0, 0, 0.0
     width = math.ceil((trace.end - trace.times[0]) / SHOWN)
     for at, rate in trace.seconds():
@@ -176,6 +187,7 @@ class _Lab:
 
     world: World
     policy: Policy
+    start: int
     ready_at: list[float] = field(default_factory=list)
     queue: float = 0.0
     failed: float = 0.0
@@ -189,7 +201,7 @@ class _Lab:
     def second(self, at: float, rate: float) -> Point:
         """What happens in the second from `at` on."""
         if self.next_look == -math.inf:
-            self.ready_at = [at] * self.policy.start
+            self.ready_at = [at] * self.start
             self.next_look, self.felt = at + self.policy.period, rate
         if at >= self.next_look:
             self._look(at)

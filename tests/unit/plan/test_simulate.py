@@ -171,3 +171,13 @@ def test_of_a_long_trace_all_is_counted_and_the_busiest_day_is_advised_by() -> N
     assert found.run.seconds == day
     assert found.run.requests == day * 150
     assert (found.least, found.most * found.target >= 200) == (1, True)
+
+
+@pytest.mark.parametrize(
+    "policy", [ours(Autoscale(most=20, rules=(DEFAULT,))), *hosted(1, 20, WORLD)], ids=lambda one: one.name
+)
+def test_a_run_begins_with_what_the_first_minute_takes_whoever_decides(policy: Policy) -> None:
+    assert simulate(flat((128, 60)), policy, WORLD).points[0].replicas == 4
+    assert simulate(flat((129, 60)), policy, WORLD).points[0].replicas == 5
+    assert simulate(flat((9000, 60)), policy, WORLD).points[0].replicas == 20
+    assert simulate(flat((0, 60)), policy, WORLD).points[0].replicas == 1
