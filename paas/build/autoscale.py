@@ -336,7 +336,8 @@ def _trigger(value: TriggerTable) -> TriggerTable:
 
 
 class AutoscaleTable(Table):
-    """`[processes.NAME.autoscale]`. Without targets, steps and trigger: CPU is kept near 87 % of the limit."""
+    """`[processes.NAME.autoscale]`. Without targets, steps and trigger CPU is kept near a share of the
+    limit: 70 % for one replica, 85 % for four, 90 % for nine."""
 
     min: Least = None
     """The least replicas there are, 1 to 100. Else 1."""

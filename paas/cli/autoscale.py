@@ -82,8 +82,9 @@ def simulate(
 ) -> None:
     """Replay a load trace through the rules: latency, replica-hours, and what to write into paas.toml.
 
-    Without rules in paas.toml or --rule, CPU is kept near 87 %. A platform is asked only with --last, --app, and for
-    the rules that hold there. With --app, what one replica serves and how long it boots is what was measured there.
+    Without rules in paas.toml or --rule, CPU is kept near 70 % for one replica, 85 % for four, 90 % for nine. A
+    platform is asked only with --last, --app, and for the rules that hold there. With --app, what one replica serves
+    and how long it boots is what was measured there.
     """
     from paas.cli import picture, rule_sets
     from paas.cli.trace_file import load as load_file

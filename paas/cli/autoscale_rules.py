@@ -202,7 +202,8 @@ def _told(answer: dict[str, Any], as_json: bool) -> None:
 
 
 def _row(line: dict[str, Any]) -> tuple[object, ...]:
-    rules = [f"{metric}={value:g}" for metric, value in line["targets"].items()]
+    alone = " (one alone)" if line.get("pooled") else ""
+    rules = [f"{metric}={value:g}{alone}" for metric, value in line["targets"].items()]
     rules += [_stepped(step) for step in line["steps"]]
     rules += [f"schedule {one['cron'] or one['at']} {one['time_zone']}" for one in line["schedules"]]
     state = [word for word, is_so in (("paused", line["paused"]), ("no scale-in", not line["scale_in"])) if is_so]

@@ -102,7 +102,10 @@ def _rules(line: dict[str, Any]) -> Autoscale:
     """The rules of an answer."""
     from paas.model.scaling import Autoscale, ScheduleRule, Statistic, StepRule, TargetRule
 
-    targets = [TargetRule(metric=metric, target=value) for metric, value in line["targets"].items()]
+    pooled = ("cpu",) if line.get("pooled") else ()
+    targets = [
+        TargetRule(metric=metric, target=value, pooled=metric in pooled) for metric, value in line["targets"].items()
+    ]
     steps = [StepRule(**{**one, "statistic": Statistic(one["statistic"])}) for one in line["steps"]]
     alike = ("tolerance", "out_window", "in_window", "warm_up", "max_alarm", "scale_in", "paused")
     least, most = line["base"]

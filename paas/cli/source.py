@@ -167,7 +167,7 @@ name = "{name}"
 # [processes.web.autoscale]          # the number follows the load; paas autoscale simulate tries it
 # min = 1
 # max = 10
-# targets = {{ cpu = "87%" }}          # or requests = 30 (a second, per replica), in_flight, p95 = "400ms"…
+# targets = {{ cpu = "80%" }}          # else 70 % of one alone, more of several; or requests = 30, p95 = "400ms"…
 # tolerance = 0.0                    # share by which a target may be missed
 # out_window = "0s"                  # how long more have to be wanted
 # in_window = "2m"                   # how long fewer have to be enough

@@ -67,20 +67,31 @@ class Statistic(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetRule:
-    """Keep a signal near `target` (per replica, in the signal's unit). `declared`: how an app's own is combined."""
+    """Keep a signal near `target` (per replica, in the signal's unit). `declared`: how an app's own is combined.
+    `pooled`, of shares: so full is one replica alone. Of several the one that is free takes the next request, so they
+    may be fuller: what is left free shrinks with the root of their number, as queues before many workers need it
+    (Halfin and Whitt)."""
 
     metric: str
     target: float
     declared: str = ""
+    pooled: bool = False
 
     @property
     def signal(self) -> Signal:
         """What is measured."""
         return signal(self.metric, self.declared)
 
+    def of(self, replicas: float) -> float:
+        """The target of each of so many replicas."""
+        return min(1 - (1 - self.target) / max(1, replicas) ** 0.5, FULL) if self.pooled else self.target
 
-DEFAULT = TargetRule(metric="cpu", target=0.87)
-"""What a process is kept near when its table names no rule."""
+
+FULL = 0.95
+"""The fullest that pooled replicas are kept, however many."""
+DEFAULT = TargetRule(metric="cpu", target=0.7, pooled=True)
+"""What a process is kept near when its table names no rule: CPU at 70 % of the limit for one replica, 79 % for two,
+85 % for four, 90 % for nine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

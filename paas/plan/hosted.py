@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from paas.model.scaling import Autoscale, Decision, Sample, StepRule
 from paas.plan.scaling import decide
-from paas.plan.simulate import Policy, World
+from paas.plan.simulate import Policy, World, queued
 
 MINUTE = 60.0
 
@@ -55,8 +55,9 @@ def kubernetes(least: int, most: int) -> Policy:
 
 
 def ecs(least: int, most: int) -> Policy:
-    """Target tracking of 75 % CPU (its documentation's example; there is no default), as its alarms are made: 3 minutes
-    over the target, 15 minutes under nine tenths of it; cooldowns of 300 s, in which more may still be added."""
+    """Target tracking of 75 % CPU (its documentation's example; there is no default), with metrics of a minute (those
+    of 20 s have to be asked for), as its alarms are made: 3 minutes over the target, 15 minutes under nine tenths of
+    it; cooldowns of 300 s, in which more may still be added."""
     target, cooldown = 0.75, 300.0
 
     def made(replicas: int, samples: Sequence[Sample], now: float, history: Sequence[Decision]) -> Decision:
@@ -76,19 +77,26 @@ def ecs(least: int, most: int) -> Policy:
 
 
 def heroku(least: int, most: int, world: World) -> Policy:
-    """p95 against the target, one dyno at a time, a minute apart at least. When it lets go is not published: here when
-    one fewer would have been under 80 % busy for 5 minutes, which is kind to it."""
+    """One dyno more or fewer, a minute apart at least, towards the fewest whose p95 is within the target at the present
+    throughput. It says that it learns that number from the past hour; here it knows it, from the very queue that is
+    simulated. It says that it lets go less readily than it adds and not by how much: here when fewer were enough in
+    each of 5 minutes, which is kind to its bill."""
+
+    def enough(sample: Sample) -> int:
+        load = sample.values["requests"]
+        return next((one for one in range(1, most) if holds(one, load / one / world.capacity)), most)
+
+    def holds(replicas: int, busy: float) -> bool:
+        return busy < 1 and world.latency + queued(replicas, min(round(busy, 3), 0.99), world) <= world.target
 
     def made(replicas: int, samples: Sequence[Sample], now: float, history: Sequence[Decision]) -> Decision:
-        recent = [one for one in samples[-5:] if one.at > now - 5 * MINUTE]
+        recent = [enough(one) for one in samples[-5:]]
         wanted = replicas
-        if recent[-1].values["p95"] > world.target:
-            wanted = replicas + 1
-        elif len(recent) == 5 and replicas > 1:
-            load = max(one.values["requests"] for one in recent)
-            calm = max(one.values["p95"] for one in recent) <= world.target
-            wanted -= int(calm and load < 0.8 * world.capacity * (replicas - 1))
-        return _made(now, replicas, wanted, (least, most), wanted)
+        if recent[-1] > replicas or samples[-1].values["p95"] > world.target:
+            wanted += 1
+        elif len(recent) == 5 and max(recent) < replicas:
+            wanted -= 1
+        return _made(now, replicas, wanted, (least, most), recent[-1])
 
     return Policy(name="Heroku p95", period=MINUTE, least=least, most=most, decide=made)
 

@@ -22,8 +22,10 @@ from itertools import pairwise
 from statistics import median_high
 
 from paas.model import schedule
-from paas.model.scaling import Autoscale, Decision, Sample, Statistic, StepRule, TargetRule
+from paas.model.scaling import FULL, Autoscale, Decision, Sample, Statistic, StepRule, TargetRule
 
+CALM = 2
+"""How many times the average is taken while a share of a limit is below it."""
 SATURATED = 0.95
 """From this share of a limit on a signal cannot say how much more is wanted."""
 GROWTH = 2.0
@@ -113,7 +115,7 @@ def _target(look: _Look, rule: TargetRule) -> _Proposal | None:
     """What one target asks for; None without data."""
     if not _measured(look, rule.metric):
         return None
-    seen = _seen(look, rule, max(look.rules.in_window, look.rules.average))
+    seen = _seen(look, rule, max(look.rules.in_window, _length(look, rule)))
     if rule.signal.tracked:
         return _tracked(look, rule, seen)
     return _felt(look, rule, seen)
@@ -121,7 +123,7 @@ def _target(look: _Look, rule: TargetRule) -> _Proposal | None:
 
 def _seen(look: _Look, rule: TargetRule, window: float) -> list[Sample]:
     """The samples of a window, and of the average before it."""
-    start = look.now - max(window, STALE) - look.rules.average
+    start = look.now - max(window, STALE) - _length(look, rule)
     return [one for one in _since(look.samples, start) if _has(one, rule.metric)]
 
 
@@ -130,16 +132,37 @@ def _tracked(look: _Look, rule: TargetRule, seen: Sequence[Sample]) -> _Proposal
     rules, replicas, need = look.rules, look.replicas, _needs(rule, seen)
     said = _said(rule, seen[-1], need[-1])
     turned = any(one.wanted < one.replicas for one in _recent(look, rules.in_window))
-    back = look.now - rules.average * (2 if turned else 1)
-    steady = _mean([one for one, sample in zip(need, seen, strict=True) if sample.at > back])
-    beyond = replicas * (1 + max(rules.tolerance, REVERSAL if turned else 0))
-    asked = max(steady, need[-1] if need[-1] > beyond * URGENT else 0.0)
+    beyond, full = _beyond(look, rule, turned=turned)
+    longer = 2 if turned else 1
+    asked = _lately(look, seen, need, _length(look, rule) * longer)
+    if (soon := _lately(look, seen, need, rules.average * longer)) > full:
+        asked = max(asked, soon)
+    if need[-1] > beyond * URGENT:
+        asked = max(asked, need[-1])
     if asked > beyond:
         wanted = math.ceil(asked - 1e-9)
         return _Proposal(wanted, f"{said} wants {wanted}")
     if any(one.wanted > one.replicas for one in _recent(look, rules.in_window)):
         return _Proposal(replicas, f"{said}, and the last ones came less than {rules.in_window:g} s ago", "window")
     return _fewer(look, rule, said, seen)
+
+
+def _length(look: _Look, rule: TargetRule) -> float:
+    """Over how long a signal is averaged: twice as long where there is a limit, for below it nobody waits."""
+    return look.rules.average * (CALM if rule.signal.share else 1)
+
+
+def _beyond(look: _Look, rule: TargetRule, *, turned: bool) -> tuple[float, float]:
+    """From what need on there have to be more, and from what on the shorter average says so: at the limit, where what
+    comes has to wait. `turned`: they would undo a scale-in, and need more than usual."""
+    beyond = look.replicas * (1 + max(look.rules.tolerance, REVERSAL if turned else 0))
+    limit = look.replicas * SATURATED / rule.of(look.replicas) if rule.signal.share else beyond
+    return beyond, max(beyond, limit)
+
+
+def _lately(look: _Look, seen: Sequence[Sample], need: Sequence[float], length: float) -> float:
+    """What was needed on average of so many seconds."""
+    return _mean([one for one, sample in zip(need, seen, strict=True) if sample.at > look.now - length])
 
 
 def _needs(rule: TargetRule, seen: Sequence[Sample]) -> list[float]:
@@ -173,7 +196,15 @@ def _cost(rule: TargetRule, seen: Sequence[Sample]) -> float:
 def _need(rule: TargetRule, one: Sample, cost: float) -> float:
     done = max(0.0, one.values[rule.metric]) * max(1, one.replicas)
     asked = max(0.0, one.values.get("requests", 0.0)) * cost if one.values[rule.metric] >= SATURATED else 0.0
-    return max(done, asked) / rule.target
+    return _room(rule, max(done, asked))
+
+
+def _room(rule: TargetRule, load: float) -> float:
+    """How many replicas at their target hold a load of so many full ones."""
+    if not rule.pooled:
+        return load / rule.target
+    spare = 1 - rule.target  # n - spare × √n = load
+    return max(((spare + math.sqrt(spare * spare + 4 * load)) / 2) ** 2 if load else 0.0, load / FULL)
 
 
 def _fewer(look: _Look, rule: TargetRule, said: str, seen: Sequence[Sample]) -> _Proposal:
@@ -193,7 +224,7 @@ def _enough(look: _Look, rule: TargetRule, seen: Sequence[Sample], window: float
     holes = any(after.at - before.at > STALE for before, after in pairwise(seen))
     if window and (holes or seen[0].at > look.now - window):
         return look.replicas
-    peak = _peak(look, seen, _needs(rule, seen), window)
+    peak = _peak(look, rule, seen, _needs(rule, seen), window)
     return math.ceil(peak * (1 + SPARE) / (1 + look.rules.tolerance) - 1e-9)
 
 
@@ -207,12 +238,12 @@ def _patience(look: _Look) -> int:
     return min(1 << undone, PATIENCE)
 
 
-def _peak(look: _Look, seen: Sequence[Sample], need: Sequence[float], window: float) -> float:
+def _peak(look: _Look, rule: TargetRule, seen: Sequence[Sample], need: Sequence[float], window: float) -> float:
     """The highest need within the window: of averages, and of single samples by what is urgent about them."""
-    peak, first, total = 0.0, 0, 0.0
+    peak, first, total, length = 0.0, 0, 0.0, _length(look, rule)
     for number, sample in enumerate(seen):
         total += need[number]
-        while seen[first].at <= sample.at - look.rules.average:
+        while seen[first].at <= sample.at - length:
             total -= need[first]
             first += 1
         if sample.at > look.now - window or number == len(seen) - 1:
@@ -348,10 +379,11 @@ def _said(rule: TargetRule, sample: Sample, need: float) -> str:
     if not signal.share:
         each = value / max(1, sample.replicas) if signal.shared else value
         return f"{rule.metric} {_shown(each)} of {_shown(rule.target)} {signal.unit}"
-    text = f"{rule.metric} {value:.0%} of {rule.target:.0%} {signal.unit}"
+    text = f"{rule.metric} {value:.0%} of {rule.of(sample.replicas):.0%} {signal.unit}"
     if value < SATURATED:
         return text
-    return f"{text}, and what came asks for {need * rule.target / max(1, sample.replicas):.0%}"
+    asks = need * rule.of(need) / max(1, sample.replicas)
+    return f"{text}, and what came asks for {asks:.0%}"
 
 
 def _shown(value: float) -> str:

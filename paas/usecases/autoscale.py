@@ -35,7 +35,7 @@ SPARED = ("least", "most", "rules", "schedules", "paused")
 class RulesLine:
     """The rules of one process. `origin` is `paas.toml` or `set by command`; `rules` and `schedules` are tables as in
     `paas.toml`. `least` and `most` are those of now, `scheduled` the schedule they come from (empty: none), `base`
-    those without a schedule. Seconds."""
+    those without a schedule. `pooled`: the target of CPU is that of one replica alone (the default rule). Seconds."""
 
     process: str
     replicas: int
@@ -57,6 +57,7 @@ class RulesLine:
     actor: str = ""
     at: float = 0.0
     last: Decision | None = None
+    pooled: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -282,5 +283,5 @@ def _line(context: Context, app: App, process: str, rules: Autoscale, replicas: 
         tolerance=rules.tolerance, out_window=rules.out_window, in_window=rules.in_window, warm_up=rules.warm_up,
         max_alarm=rules.max_alarm, scale_in=rules.scale_in, paused=rules.paused, base=(rules.least, rules.most),
         actor=override.actor if override else "", at=override.at if override else 0.0,
-        last=last[-1].decision if last else None,
+        last=last[-1].decision if last else None, pooled=DEFAULT in rules.rules,
     )  # fmt: skip

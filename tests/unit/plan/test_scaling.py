@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from paas.model.scaling import Autoscale, Decision, Sample, ScheduleRule, Statistic, StepRule, TargetRule
+from paas.model.scaling import DEFAULT, Autoscale, Decision, Sample, ScheduleRule, Statistic, StepRule, TargetRule
 from paas.plan.scaling import decide
 from tests.unit.plan.loads import CAPACITY, cpu, played, sample, turns
 
@@ -299,7 +299,11 @@ def test_noise_changes_the_direction_once_in_a_window_at_most_and_leaves_no_boun
     for seed in range(1000):
         chance = random.Random(seed)
         base, drift = chance.uniform(20, 600), chance.choice([0.0, 0.0, 0.5, -0.5]) / 900
-        rules = replace(chance.choice([cpu(), requests(34)]), most=40, in_window=chance.choice([60.0, 90.0]))
+        rules = replace(
+            chance.choice([cpu(), requests(34), Autoscale(rules=(DEFAULT,))]),
+            most=40,
+            in_window=chance.choice([60.0, 90.0]),
+        )
         dead = range(*chance.choice([(0, 0), (0, 0), (400, 400 + chance.randrange(60, 130))]))
 
         def load(
@@ -325,3 +329,23 @@ def test_a_constant_load_finds_its_number_and_stays_there(load: float, number: i
     history = played(cpu(), lambda _: load, 900, start=6)
     assert history[-1].wanted == number
     assert not turns(history)
+
+
+@pytest.mark.parametrize(("number", "full"), [(1, 0.7), (4, 0.85), (9, 0.9), (36, 0.95), (100, 0.95)])
+def test_by_default_more_replicas_are_kept_fuller_as_a_queue_before_them_allows(number: int, full: float) -> None:
+    assert DEFAULT.of(number) == pytest.approx(full)
+    rules = Autoscale(most=200, rules=(DEFAULT,))
+    asked = [
+        decide(rules, number, steady(number, number * CAPACITY * share), 600, kept(number)).wanted
+        for share in (full - 0.01, full + 0.01)
+    ]
+    assert asked[0] <= number < asked[1]
+
+
+def test_below_the_limit_an_average_takes_twice_as_long_as_beyond_it() -> None:
+    rules = cpu(0.8, most=100)
+    calm = [*steady(10, 300, 585), *(sample(at, 10, 360) for at in (590, 595, 600))]
+    assert decide(rules, 10, calm, 600, kept(10)).wanted == 11  # 330 of 320 on average of 30 s
+    full = [*steady(10, 200, 585), *(sample(at, 10, 384) for at in (590, 595, 600))]
+    assert decide(rules, 10, full, 600, kept(10)).wanted == 12  # 96 % all of 15 s: who comes now waits
+    assert decide(rules, 10, [*steady(10, 200, 585), *full[-3:-1], sample(600, 10, 340)], 600, kept(10)).wanted == 10

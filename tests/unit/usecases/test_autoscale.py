@@ -78,7 +78,8 @@ def test_unset_brings_back_those_of_paas_toml(platform: Parts) -> None:
 def test_a_process_without_rules_gets_them_and_follows_cpu(platform: Parts) -> None:
     assert rules(platform, "worker") is None
     line = given(platform, "worker", min=1, max=3)
-    assert (line.least, line.most, line.targets) == (1, 3, {"cpu": DEFAULT.target})
+    assert (line.least, line.most, line.targets, line.pooled) == (1, 3, {"cpu": DEFAULT.target}, True)
+    assert given(platform, "worker", targets={"cpu": "70%"}).pooled is False
     unset_autoscale(platform.context, UnsetAutoscale(app="shop", process="worker"), platform.act)
     assert rules(platform, "worker") is None
 
