@@ -17,8 +17,10 @@ from paas.cli.target import app_of
 from paas.errors import UsageError
 
 if TYPE_CHECKING:
+    from paas.model.scaling import Autoscale
+    from paas.plan.advice import Advice
     from paas.plan.recorded import Known
-    from paas.plan.simulate import Run
+    from paas.plan.simulate import Policy, Run, Trace, World
 
 app = new_app(cls=ListByDefault)
 app.command("list")(autoscale_rules.list_rules)
@@ -87,10 +89,7 @@ def simulate(
     and how long it boots is what was measured there.
     """
     from paas.cli import picture, rule_sets
-    from paas.cli.trace_file import load as load_file
     from paas.plan.advice import advice
-    from paas.plan.recorded import DEFAULTS, measured
-    from paas.plan.recorded import trace as recorded_trace
     from paas.plan.simulate import ours
     from paas.plan.simulate import simulate as run
 
@@ -99,45 +98,58 @@ def simulate(
     place = rule_sets.Place(folder, process, app)
     rules = rule_sets.bounded(rule_sets.given(place, rules_of, rule or []), least, most)
     others = [(text, rule_sets.bounded(rule_sets.named(place, text), None, None)) for text in against or []]
-    known, answer = DEFAULTS, _samples(app, process, last or "7d") if last or app else None
-    if answer:
-        known = measured(answer["samples"], _number(target_latency, "--target-latency"))
-    known = _world(known, {"capacity": capacity, "latency": latency, "boot": boot}, target_latency)
-    world = known.world
-    found = answer or {}
-    load = load_file(trace, hold=hold_gaps) if trace else recorded_trace(found["samples"], found["app"])
+    found = _samples(app, process, last or "7d") if last or app else None
+    known = _world(found, {"capacity": capacity, "latency": latency, "boot": boot}, target_latency)
+    load = _load(trace, found or {}, hold=hold_gaps)
     for one in (rules, *(other for _, other in others)):
         rule_sets.dated(one, load)
-    if (span := load.end - load.times[0]) > LONG:
-        say(f"- simulating {span / 86_400:.1f} days, second by second")
-    runs = [run(load, ours(rules, "these rules"), world)]
-    runs += [run(load, ours(one, name), world) for name, one in others]
-    if compare:
-        from paas.plan.hosted import hosted
-
-        runs += [run(load, one, world) for one in hosted(rules.least, rules.most, world)]
-    advised = advice(load, rules, world)
+    policies = [ours(rules, "these rules"), *(ours(one, name) for name, one in others)]
+    policies += _hosted(rules, known.world) if compare else []
+    runs = [run(load, one, known.world) for one in policies]
+    advised = advice(load, rules, known.world)
     for path, is_png in ((svg, False), (png, True)):
         if path:
-            picture.draw(path, runs, world, png=is_png)
+            picture.draw(path, runs, known.world, png=is_png)
             say(f"wrote {path}")
     if as_json:
         put_json(_data(runs, known, advised))
         return
     _told(runs, known)
-    if advised.needed:
+    _advised(advised, known.world)
+
+
+def _load(path: Path | None, found: dict[str, Any], *, hold: bool) -> Trace:
+    """The trace of a file, else what was recorded; says so where it takes a while."""
+    from paas.cli.trace_file import load
+    from paas.plan.recorded import trace
+
+    made = load(path, hold=hold) if path else trace(found["samples"], found["app"])
+    if (span := made.end - made.times[0]) > LONG:
+        say(f"- simulating {span / 86_400:.1f} days, second by second")
+    return made
+
+
+def _hosted(rules: Autoscale, world: World) -> tuple[Policy, ...]:
+    """The hosted platforms, within the same bounds."""
+    from paas.plan.hosted import hosted
+
+    return hosted(rules.least, rules.most, world)
+
+
+def _advised(found: Advice, world: World) -> None:
+    if found.needed:
         say(
-            f"this load takes {advised.needed} replicas of {world.capacity:g} requests/s, and {advised.most} are the "
+            f"this load takes {found.needed} replicas of {world.capacity:g} requests/s, and {found.most} are the "
             "most there can be: is --capacity right, and is the trace that of one app?"
         )
         return
-    if advised.run.over > advised.run.seconds / 2:
+    if found.run.over > found.run.seconds / 2:
         say(f"no number of replicas has its p95 within {world.target:g} s most of the time: is --target-latency right?")
         return
-    proposal = f"min = {advised.least}, max = {advised.most}, targets = {{ requests = {advised.target:g} }}"
+    proposal = f"min = {found.least}, max = {found.most}, targets = {{ requests = {found.target:g} }}"
     say(
-        f"advice for this trace: {proposal}: {advised.run.over} s over target, "
-        f"{advised.run.replica_hours:.2f} replica-hours"
+        f"advice for this trace: {proposal}: {found.run.over} s over target, "
+        f"{found.run.replica_hours:.2f} replica-hours"
     )
 
 
@@ -160,7 +172,7 @@ def _row(one: Run) -> tuple[object, ...]:
     return one.policy, one.over, f"{one.replica_hours:.2f}", one.peak, len(one.changes), one.flaps, one.failed
 
 
-def _data(runs: list[Run], known: Known, advised: Any) -> dict[str, Any]:
+def _data(runs: list[Run], known: Known, advised: Advice) -> dict[str, Any]:
     return {
         "seconds": runs[0].seconds,
         "requests": runs[0].requests,
@@ -204,13 +216,14 @@ def _samples(app: str, process: str, text: str) -> dict[str, Any]:
     return answer
 
 
-def _world(measured: Known, given: dict[str, float | None], target: float) -> Known:
+def _world(found: dict[str, Any] | None, given: dict[str, float | None], target: float) -> Known:
     """What is given, else what was measured, else the defaults; with where each comes from. Raises UsageError."""
-    from paas.plan.recorded import Known
+    from paas.plan.recorded import DEFAULTS, Known, measured
     from paas.plan.simulate import World
 
-    said = {name: getattr(measured.world, name) if value is None else value for name, value in given.items()}
-    sources = {name: measured.sources[name] if value is None else "given" for name, value in given.items()}
+    before = measured(found["samples"], _number(target, "--target-latency")) if found else DEFAULTS
+    said = {name: getattr(before.world, name) if value is None else value for name, value in given.items()}
+    sources = {name: before.sources[name] if value is None else "given" for name, value in given.items()}
     world = World(
         boot=_number(said["boot"], "--boot", least=0), capacity=_number(said["capacity"], "--capacity"),
         latency=_number(said["latency"], "--latency"), target=_number(target, "--target-latency"),

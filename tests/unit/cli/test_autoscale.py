@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from xml.etree import ElementTree
@@ -96,14 +97,16 @@ def test_what_a_replica_can_do_is_told_with_where_that_comes_from(paas: Paas, tr
 def test_svg_is_a_picture_with_a_panel_a_run(paas: Paas, trace: Path) -> None:
     assert paas("autoscale", "simulate", "--trace", "load.csv", "--compare", "--svg", "a.svg").code == 0
     root = ElementTree.fromstring(Path("a.svg").read_text())
-    titles = [one.text or "" for one in root.iter("{http://www.w3.org/2000/svg}text") if "target" in (one.text or "")]
+    titles = [
+        one.text or "" for one in root.iter("{http://www.w3.org/2000/svg}text") if "over target" in (one.text or "")
+    ]
     assert len(titles) == 5
 
 
 def test_png_is_the_same_picture_in_pixels(paas: Paas, trace: Path) -> None:
     assert paas("autoscale", "simulate", "--trace", "load.csv", "--against", "min=6", "--png", "a.png").code == 0
     with Image.open("a.png") as image:
-        assert (image.format, image.size) == ("PNG", (1920, 1380))
+        assert (image.format, image.size) == ("PNG", (1920, 1472))
         colours = {colour for _, colour in image.getcolors(1 << 24) or []}
     assert {(34, 119, 204), (0, 136, 51), (204, 51, 51)} <= colours  # load, latency, its target
 
@@ -273,3 +276,17 @@ def test_one_of_a_trace_and_a_time_is_simulated(paas: Paas, trace: Path) -> None
     assert "give one of --trace and --last" in paas("autoscale", "simulate").err
     assert "give one of" in paas("autoscale", "simulate", "--trace", "load.csv", "--last", "24h").err
     assert "a minute to 8 days" in paas("autoscale", "simulate", "-a", "shop", "--last", "30d").err
+
+
+def test_the_picture_tells_its_colours_and_its_times(paas: Paas, trace: Path) -> None:
+    assert paas("autoscale", "simulate", "--trace", "load.csv", "--svg", "a.svg", "--target-latency", "0.4").code == 0
+    drawn = Path("a.svg").read_text()
+    assert all(f">{word}<" in drawn for word in ("load, requests/s", "p95, s", "its target, 0.4 s", "over it"))
+    assert ' text-anchor="middle">0<' in drawn
+    minutes = [int(one) for one in re.findall(r'text-anchor="middle">(\d+) min<', drawn)]
+    assert minutes == list(range(minutes[0], minutes[0] * (len(minutes) + 1), minutes[0]))
+    assert len(minutes) >= 2
+    assert 1 <= drawn.count("fill-opacity") <= 4, "a box for a stretch, not for a column; one is the legend's"
+    Path("day.csv").write_text("2026-11-23T07:10:00,10\n2026-11-23T08:10:00,10\n2026-11-23T09:10:00,10\n")
+    assert paas("autoscale", "simulate", "--trace", "day.csv", "--svg", "a.svg").code == 0
+    assert re.findall(r'text-anchor="middle">([\d:]+)<', Path("a.svg").read_text())[:2] == ["07:30", "08:00"]
