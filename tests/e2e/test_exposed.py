@@ -82,7 +82,7 @@ def inspected(platform: Platform, container: str) -> dict[str, object]:
 
 def test_but_for_the_routers_two_ports_nothing_of_the_platform_is_open_to_other_machines(world: Open) -> None:
     platform = world.platform
-    platform.ok("addons", "create", "postgres", "--name", "open-db")
+    platform.ok("addons", "create", "postgres", "--name", "open-db", "--unattached")
     router = inspected(platform, f"{platform.instance}-traefik")
     assert listening(platform.server_pid()) == set(), "the API is the router's, git's hooks and the socket's"
     assert listening(router["State"]["Pid"]) == {platform.port, platform.tls_port}  # type: ignore[index]

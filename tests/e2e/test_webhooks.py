@@ -147,9 +147,9 @@ def test_what_is_not_to_be_deployed_is_answered_and_explained(
     head = {"id": work.head(), "message": "x [skip ci]"}
     for changes, reason in (
         ({"ref": "refs/heads/other"}, "branch other"),
+        ({"commits": [{"added": ["README.md"], "modified": [], "removed": []}]}, "changed files"),
         ({"head_commit": head}, "[skip ci]"),
         ({"after": ZERO, "deleted": True}, "deleted"),
-        ({"commits": [{"added": ["README.md"], "modified": [], "removed": []}]}, "changed files"),
     ):
         status, answer = say_push(platform, hook, work, **changes)  # type: ignore[arg-type]
         assert (status, answer["status"]) == (202, "ignored")
