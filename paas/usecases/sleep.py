@@ -231,16 +231,17 @@ def _lay_down(context: Context, app: App, release: Release, known: Sleep) -> Non
 
 
 def listen(context: Context, holder: Holder) -> None:
-    """Have a port for every app that may sleep, the one it had when that is free: its route leads there already."""
+    """Have a port for every app that may sleep, the one it had when that is free: its route leads there already. An app
+    that somebody works on is told of its new port by the next call: the others must not wait for it."""
     found = [one for one in context.store.sleeps() if one.after]
     holder.forget_all_but(one.app_id for one in found)
     for one in found:
         port = holder.listen(one.app_id, one.port)
         if port == one.port:
             continue
-        with context.locks.hold(one.app_id, HOLDER, _noted):
+        with context.locks.try_hold(one.app_id, HOLDER) as held:
             now = context.store.sleep(one.app_id)
-            if now is not None:
+            if held and now is not None:
                 context.store.put_sleep(replace(now, port=port))
 
 
@@ -268,7 +269,7 @@ class Sleeper:
         self._seen = {one.app_id: self._seen[one.app_id] for one in may if one.app_id in self._seen}
         if not may:
             return
-        counts = {one.app_id: sum(one.requests.values()) for one in self.context.router.traffic()}
+        counts = self._counts()
         for one in may:
             try:
                 self._look(one, counts.get(one.app_id, 0))
@@ -288,10 +289,16 @@ class Sleeper:
             # a request that has been answered is counted.
             seen.at, seen.flying = now if seen.flying else seen.at, True
         elif now - seen.at >= sleep.after:
+            if self._counts().get(sleep.app_id, 0) != requests:
+                return  # somebody asked for it while another app fell asleep, which may take half a minute
             self._seen.pop(sleep.app_id)  # what cannot be put to sleep is tried again after the same idle time
             fall_asleep(self.context, sleep.app_id)
         else:
             seen.flying = False
+
+    def _counts(self) -> dict[str, int]:
+        """How many requests the router counted, of each app."""
+        return {one.app_id: sum(one.requests.values()) for one in self.context.router.traffic()}
 
     def _web(self, app_id: str) -> list[str]:
         """Where its replicas of web answer."""

@@ -11,12 +11,13 @@ import pytest
 from paas.errors import Conflict, PlatformError, UsageError
 from paas.interfaces import Engine, Router
 from paas.model.events import Emit, Event
-from paas.model.route import Route
+from paas.model.route import Route, Traffic
 from paas.model.service import ServiceSpec
 from paas.reconcile import reconcile
 from paas.requests.apps import ListApps, ShowApp
 from paas.requests.processes import ListReplicas, Scale
 from paas.requests.sleep import SetSleep, ShowSleep, SleepNow, UnsetSleep, WakeApp
+from paas.routers.memory import MemoryRouter
 from paas.usecases.apps import list_apps, show_app
 from paas.usecases.context import Act
 from paas.usecases.processes import list_replicas, scale
@@ -60,6 +61,20 @@ class Deaf:
         raise PlatformError("the router does not answer")
 
 
+class Asked:
+    """A router that meets a request to an app while the routes of another change."""
+
+    def __init__(self, router: MemoryRouter) -> None:
+        self._router = router
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._router, name)
+
+    def apply(self, *args: Any, **kwargs: Any) -> Any:
+        self._router.passed = [Traffic(app_id="b2b2b2b2", requests={"2xx": 1}, seconds=0.01)]
+        return self._router.apply(*args, **kwargs)
+
+
 class Small:
     """An engine with room for so many replicas of each process."""
 
@@ -77,6 +92,11 @@ class Small:
 
 def route(platform: Parts) -> Route:
     return platform.context.router.observe()[0]
+
+
+def port(platform: Parts, app_id: str) -> int:
+    known = platform.store.sleep(app_id)
+    return known.port if known else -1
 
 
 def running(platform: Parts) -> int:
@@ -209,6 +229,30 @@ def test_without_a_port_to_hold_requests_nothing_sleeps(platform: Parts) -> None
     platform.release(platform.app(web=1))
     set_sleep(platform.context, SetSleep(app="shop", after=60), platform.act)
     assert not fall_asleep(platform.context, platform.context.store.app("shop").id)
+
+
+@pytest.mark.timeout(20)
+def test_an_app_that_somebody_works_on_holds_up_no_other(platform: Parts, sleeper: Sleeper) -> None:
+    platform.app("busy", "b2b2b2b2")
+    set_sleep(platform.context, SetSleep(app="busy", after=60), platform.act)
+    with platform.context.locks.hold("b2b2b2b2", "a deploy", platform.act.emit):
+        assert asleep(platform, sleeper), "shop"
+        assert port(platform, "b2b2b2b2") == 0
+    sleeper()
+    assert port(platform, "b2b2b2b2") == PORT
+
+
+def test_who_is_asked_for_while_another_falls_asleep_stays_awake(platform: Parts, sleeper: Sleeper) -> None:
+    platform.release(platform.app("blog", "b2b2b2b2", web=1))
+    set_sleep(platform.context, SetSleep(app="blog", after=60), platform.act)
+    sleeper()
+    sleeper.context = replace(platform.context, router=cast(Router, Asked(platform.router)))
+    platform.clock.sleep(61)
+    sleeper()
+    assert [one.app_id for one in platform.store.sleeps() if one.asleep] == [platform.store.app("shop").id]
+    platform.clock.sleep(59)
+    sleeper()
+    assert len([one for one in platform.store.sleeps() if one.asleep]) == 1, "its idle time began anew"
 
 
 def kept(platform: Parts) -> tuple[float, bool]:
