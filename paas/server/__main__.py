@@ -22,7 +22,7 @@ from paas.server.app import Parts, create
 from paas.server.home import began, log_to, owned
 from paas.server.inside import Inside
 from paas.server.listen import Http, WebSocket, router_socket, tcp_socket, unix_socket
-from paas.server.streams import Streams, quick_turns, short_collections
+from paas.server.streams import Streams, many_files, quick_turns, short_collections
 from paas.settings import Settings
 from paas.usecases.hook_receiver import Receiver
 
@@ -51,6 +51,7 @@ def main() -> int:
 def run(settings: Settings) -> int:
     """Serve until told to stop. The caller owns the home. Raises PaasError when it cannot begin."""
     quick_turns()
+    many_files()  # before the parts, which share them out
     platform = wire(settings)
     with ExitStack() as cleanup:
         sockets = _sockets(settings, cleanup)

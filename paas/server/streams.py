@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import resource
 import sys
 import threading
 import types
@@ -24,6 +25,8 @@ HEARTBEAT = 15.0
 """Seconds without a line after which an empty one is sent: the client then knows that the server lives."""
 HELD = 1 << 20
 """Bytes that wait for a slow client before the iterator has to wait too."""
+FILES = 65_536
+"""Open files of the server at most; programs that it starts inherit the limit, and some walk through all of it."""
 
 T = TypeVar("T")
 Here = Callable[[Callable[[], None]], AbstractContextManager[object]]
@@ -45,6 +48,15 @@ def short_collections() -> None:
     until the end. Each full collection of it holds all answers for a tenth of a second."""
     gc.collect()
     gc.freeze()
+
+
+def many_files() -> None:
+    """May have as many files open as it is allowed to, up to 65,536: the soft limit is 1,024 in many places, and each
+    connection takes one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = FILES if hard == resource.RLIM_INFINITY else min(hard, FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 async def in_thread(work: Callable[[], T], name: str = "request") -> T:

@@ -27,10 +27,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 if time.time() > float(os.environ.get("DIES_AFTER", "inf")):
     raise SystemExit("its time is over")
 
+time.sleep(float(os.environ.get("BOOT", "0")))
+POSTS = []
+
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
+        if self.path == "/posts":
+            return self.answer(str(len(POSTS)).encode())
         if self.headers.get("Upgrade", "").lower() == "websocket":
             return self.echo()
         self.answer(self.path.encode())
@@ -42,6 +47,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def do_POST(self):
+        POSTS.append(self.path)
         self.answer(str(sum(map(len, self.parts()))).encode())
 
     def parts(self):
@@ -192,6 +198,25 @@ def test_a_client_that_goes_away_leaves_an_app_that_is_awake(sleeper: Platform) 
         time.sleep(0.2)
     eventually(lambda: sleeper.json("info", "-a", APP)["status"] == "running", what="the app")
     assert sleeper.get(APP).status == 200
+
+
+def test_what_a_client_posted_that_has_gone_is_not_done(
+    sleeper: Platform, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    sleeper.ok("create", "slow")
+    sleeper.ok("config", "set", "BOOT=5", "-a", "slow")
+    sleeper.ok("deploy", made(tmp_path_factory.mktemp("apps") / "slow"), "--app", "slow")
+    asleep(sleeper, "slow")
+    with ThreadPoolExecutor(1) as pool:
+        with socket.create_connection(("127.0.0.1", sleeper.port), timeout=60) as line:
+            line.sendall(b"POST /pay HTTP/1.1\r\nHost: slow.localhost\r\nContent-Length: 3\r\n\r\n100")
+            # Its first process is there: the waking has begun, and takes five seconds more.
+            eventually(lambda: web(sleeper, "slow") == 1, what="the start")
+        stays = pool.submit(sleeper.get, "slow", "/posts")
+        assert (stays.result(60).status, stays.result().body) == (200, "0")
+    assert sleeper.get("slow", "/posts").body == "0"
+    assert sleeper.get("slow", "/pay", data=b"100").body == "3"
+    assert sleeper.get("slow", "/posts").body == "1"
 
 
 def test_it_sleeps_on_over_a_restart_of_the_server_and_still_wakes(sleeper: Platform) -> None:
