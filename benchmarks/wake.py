@@ -3,7 +3,8 @@ same container by hand, through the Engine's API and with `docker run`, until it
 
 An app that boots at once and one that takes a second, each with a worker beside web. By hand there is the container of
 web alone: same image, command, variables, limits and network. The time of a start ends with the whole answer to a GET,
-asked for every 10 ms; that of a wake-up with the whole answer of the router to one request.
+asked for every 10 ms; that of a wake-up with the whole answer of the router to one request. Before each request no
+container of the app runs, and afterwards its events have to say that this request woke it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,8 +119,16 @@ def asked(url: str, host: str = "") -> int:
         return 0
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What came of one request, or of those of one moment: the statuses, and how many wakings they caused."""
+
+    statuses: tuple[int, ...]
+    wakings: int
+
+
 def asleep(here: Lab, app: str) -> None:
-    """Have it sleep, and nothing of it run: waits until it is awake, with its worker."""
+    """Have it sleep, and nothing of it run: waits until it is awake, with its worker. SystemExit when it still runs."""
     deadline = time.monotonic() + LONGEST
     while True:
         try:
@@ -129,29 +138,43 @@ def asleep(here: Lab, app: str) -> None:
                 raise SystemExit(f"{app} does not fall asleep: {error.message}") from error
             time.sleep(0.2)
         else:
-            return
+            break
+    facts = here.json("info", "-a", app)
+    runs = docker("ps", "-q", "--filter", f"label=paas.app={facts['id']}")
+    if facts["status"] != "asleep" or runs:
+        raise SystemExit(f"{app} is {facts['status']}, and runs {runs or 'nothing'}")
 
 
-def first_request(here: Lab, app: str, seen: list[int]) -> float:
-    """Seconds from one request until its answer, of an app that sleeps."""
+def first_request(here: Lab, app: str, seen: list[Seen], at_once: int = 1) -> float:
+    """Seconds from one request, or so many in the same moment, until the last answer, of an app that sleeps."""
     asleep(here, app)
-    begin = time.perf_counter()
-    seen.append(asked(f"http://127.0.0.1:{here.port}/", f"{app}.localhost"))
-    seconds = time.perf_counter() - begin
+    before = wakings(here, app)
+    with ThreadPoolExecutor(at_once) as pool:
+        begin = time.perf_counter()
+        url, host = f"http://127.0.0.1:{here.port}/", f"{app}.localhost"
+        statuses = tuple(pool.map(lambda _: asked(url, host), range(at_once)))
+        seconds = time.perf_counter() - begin
     asleep(here, app)  # what still starts, the worker say, would disturb the next start by hand
+    seen.append(Seen(statuses, wakings(here, app) - before))
     return seconds
 
 
-def starts(here: Lab, app: str) -> int:
+def wakings(here: Lab, app: str) -> int:
     """How often a request woke it."""
     return here.paas("events", "-a", app, "-n", "1000").count("a request woke it")
 
 
+def judged(report: Report, what: str, seen: Sequence[Seen]) -> None:
+    """Each of them answered, and exactly one waking caused: none would mean that the app had not slept."""
+    statuses = [status for one in seen for status in one.statuses]
+    report.count(f"{what}: answers other than 200", sum(one != 200 for one in statuses), 0, f"of {len(statuses)}")
+    report.count(f"{what}: not exactly one waking", sum(one.wakings != 1 for one in seen), 0, f"of {len(seen)}")
+
+
 def woken(here: Lab, report: Report, app: str, rounds: int) -> None:
     """One request at a time, against both starts by hand."""
-    hand, seen = ByHand(here, app), list[int]()
+    hand, seen = ByHand(here, app), list[Seen]()
     try:
-        asleep(here, app)
         first_request(here, app, [])
         hand.by_api()
         by_api, by_command, ours = interleaved(
@@ -164,20 +187,14 @@ def woken(here: Lab, report: Report, app: str, rounds: int) -> None:
     report.difference("its p95 over that of a start through the API", [p95(ours)], [p95(by_api)], BOUND)
     for name, times in (("first request", ours), ("API", by_api), ("docker run", by_command)):
         report.note(f"{name}: {min(times):.3f} to {max(times):.3f} s, p95 {p95(times):.3f} s")
-    report.count("answers other than 200", sum(one != 200 for one in seen), 0, f"of {len(seen)}")
+    judged(report, "one request", seen)
 
 
 def many(here: Lab, report: Report, app: str) -> None:
     """Ten requests in the same moment."""
-    asleep(here, app)
-    before = starts(here, app)
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        begin = time.perf_counter()
-        seen = list(pool.map(lambda _: asked(f"http://127.0.0.1:{here.port}/", f"{app}.localhost"), range(AT_ONCE)))
-        seconds = time.perf_counter() - begin
-    asleep(here, app)
-    report.count(f"{AT_ONCE} at once: answers other than 200", sum(one != 200 for one in seen), 0, f"of {AT_ONCE}")
-    report.count(f"{AT_ONCE} at once: starts beyond one", starts(here, app) - before - 1, 0, "")
+    seen: list[Seen] = []
+    seconds = first_request(here, app, seen, AT_ONCE)
+    judged(report, f"{AT_ONCE} at once", seen)
     report.note(f"the last of them was answered after {seconds:.3f} s")
 
 
