@@ -124,24 +124,21 @@ def wake_app(context: Context, request: WakeApp, act: Act) -> Sleeping:
     app = context.store.app(request.app)
     known = context.store.sleep(app.id)
     if known is not None and known.asleep:
-        wake(context, app.id, f"{act.actor} woke it", emit=act.emit)
+        _awake(context, app.id, f"{act.actor} woke it", None, act.emit)
     return _shown(context, app)
 
 
-def wake(
-    context: Context,
-    app_id: str,
-    why: str = "a request woke it",
-    ready: Ready | None = None,
-    emit: Emit | None = None,
-) -> str:
-    """Have the app awake, and say where a healthy replica of web answers (`ip:port`); `ready` hears it before, `emit`
-    what is done for it.
-
-    Waits for the app's lock. An app of which web does not get healthy is asleep again; what else fails then is left to
-    the controller. Raises PaasError with the cause.
+def wake(context: Context, app_id: str, ready: Ready | None = None) -> str:
+    """Have the app awake for a request, and say where a healthy replica of web answers (`ip:port`); `ready` hears it
+    before. Raises PaasError with the cause.
     """
-    emit = emit or _noted
+    return _address(context, _awake(context, app_id, "a request woke it", ready, _noted))
+
+
+def _awake(context: Context, app_id: str, why: str, ready: Ready | None, emit: Emit) -> App:
+    """The app, awake; waits for its lock. One of which web does not get healthy is asleep again; what else fails then
+    is left to the controller. Raises PaasError with the cause.
+    """
     with context.locks.hold(app_id, "waking", emit):
         app = context.store.app(app_id)
         known, release = context.store.sleep(app_id), _serving(context, app)
@@ -157,7 +154,7 @@ def wake(
                 raise
             _tell(context, app, "sleep.woke", f"{app.name} is awake: {why}")
             _start_others(context, app, release, emit)
-    return _address(context, app)
+    return app
 
 
 def _fewest(context: Context, app: App, release: Release) -> App:

@@ -33,7 +33,7 @@ from paas.usecases.sleep import (
     wake_app,
 )
 from paas.usecases.switch import world
-from tests.unit.usecases.parts import Parts
+from tests.unit.usecases.parts import GOOD, Parts
 
 PORT = 40_123
 
@@ -299,6 +299,18 @@ def test_it_sleeps_and_wakes_when_somebody_says_so_and_is_said_to(platform: Part
     assert (running(platform), status()) == (2, ("running", "running", False))
     events = [event.message for _, event in platform.store.events() if event.kind.startswith("sleep.")]
     assert events == ["shop sleeps: ann said so", "shop is awake: ann woke it"]
+
+
+def test_an_app_that_runs_no_web_is_awake_when_its_others_are(platform: Parts) -> None:
+    platform.release(platform.app(web=0, worker=1), GOOD, "web", "worker")
+    set_sleep(platform.context, SetSleep(app="shop", after=60), platform.act)
+    sleeper = Sleeper(platform.context, Ports())
+    sleeper()
+    assert not asleep(platform, sleeper), "nobody asks for it, so nobody could wake it"
+    assert sleep_now(platform.context, SleepNow(app="shop"), platform.act).asleep
+    assert running(platform) == 0
+    assert not wake_app(platform.context, WakeApp(app="shop"), platform.act).asleep
+    assert running(platform) == 1
 
 
 def test_unset_starts_what_slept(platform: Parts, sleeper: Sleeper) -> None:
