@@ -12,6 +12,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -141,10 +142,15 @@ def _check_size(pushed: Sequence[Update]) -> None:
     room = int(os.environ.get("PAAS_PUSH_ROOM", "0"))
     if not room or all(one.deletes for one in pushed):
         return
-    if (held := gittree.held(Path(_git("rev-parse", "--absolute-git-dir")))) > room:
+    repository = Path(_git("rev-parse", "--absolute-git-dir"))
+    if gittree.held(repository) > room:
+        say("the app's repository is full: giving back what nothing names any more")
+        with suppress(gittree.GitFailed):  # what came within a day stays: it may be a push on its way
+            gittree.run(repository, "gc", "--quiet", "--prune=1.day.ago")
+    if (held := gittree.held(repository)) > room:
         raise UsageError(
             f"the app's repository would hold {size(held)} in all branches, more than {size(room)}",
-            hint="git push paas --delete BRANCH of what is not needed, and push again in an hour; "
+            hint="git push paas --delete BRANCH of what is not needed (it counts for a day after it came); "
             "or have the platform's owner raise PAAS_REPOSITORY_LIMIT",
         )
 

@@ -47,8 +47,6 @@ def git_session(context: Context, request: GitSession, act: Act, terminal: Termi
         return _nothing_yet(context, request, act, terminal)
     with _pushed_to(context, request, act) as app:
         path = repository.prepared(context.settings, app.id)
-        if request.step != "refs":
-            repository.collect(context.settings, path)
         code = _talk(context, request, act, terminal, path)
         repository.settle_head(path)
         return code

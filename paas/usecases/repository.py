@@ -10,7 +10,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from paas import bundled
@@ -182,15 +182,6 @@ def command(settings: Settings, service: str, repository: Path, step: str = "") 
     """The git command of one conversation (or half of it). What it obeys stands here, never in the repository."""
     config = (*_CONFIG, _threads(), f"receive.maxInputSize={settings.push_limit}", f"core.hooksPath={hooks(settings)}")
     return ["git", *(part for one in config for part in ("-c", one)), service, *_STEPS[step], str(repository)]
-
-
-def collect(settings: Settings, repository: Path) -> None:
-    """Give back what no ref names any more, where it holds more than it may. What came within the last hour stays: it
-    may be a push on its way. A git that fails leaves all as it is, and the push is told that there is no room."""
-    if gittree.held(repository) > settings.repository_limit:
-        config = (part for one in (*_CONFIG, _threads()) for part in ("-c", one))
-        with suppress(gittree.GitFailed):
-            gittree.run(repository, *config, "gc", "--quiet", "--prune=1.hour.ago")
 
 
 def _threads() -> str:

@@ -249,17 +249,14 @@ def test_a_repository_that_is_full_takes_deletions_and_then_has_room_again(
     assert code == 1
     assert "would hold 3.8 MB in all branches, more than 2.9 MB" in said
     assert push(":one") == (0, "")
-    before = gittree.held(path)
-    repository.collect(settings, path)
-    assert gittree.held(path) == before, "what fits is left alone"
-    full = replace(settings, repository_limit=1_000_000)
-    repository.collect(full, path)
-    assert gittree.held(path) > 2_000_000, "it may be of a push on its way"
+    code, said = push("two")
+    assert code == 1, "it may be of a push on its way"
+    assert "giving back" in said
     for one in (path / "objects").rglob("*"):
         os.utime(one, (1, 1))
-    repository.collect(full, path)
-    assert gittree.held(path) < 100_000
-    assert push("two")[0] == 0
+    code, said = push("two")
+    assert code == 0, said
+    assert gittree.held(path) < 2_100_000
     assert git(path, "rev-parse", "main"), "what has a name stays"
 
 
