@@ -56,8 +56,8 @@ def world(bases: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ope
         platform.close()
 
 
-def listening(pid: int) -> set[int]:
-    """Ports on which a process listens at addresses that are not loopback."""
+def listening(pid: int) -> set[tuple[str, int]]:
+    """Addresses and ports at which a process listens, but for loopback."""
     mine = {str(one.readlink()) for one in Path(f"/proc/{pid}/fd").iterdir()}
     found = set()
     for table in ("tcp", "tcp6"):
@@ -65,13 +65,21 @@ def listening(pid: int) -> set[int]:
             fields = row.split()
             host, _, port = fields[1].partition(":")
             words = [bytes.fromhex(host[at : at + 8])[::-1] for at in range(0, len(host), 8)]
-            if (
-                fields[3] == "0A"
-                and f"socket:[{fields[9]}]" in mine
-                and not ipaddress.ip_address(b"".join(words)).is_loopback
-            ):
-                found.add(int(port, 16))
+            address = ipaddress.ip_address(b"".join(words))
+            if fields[3] == "0A" and f"socket:[{fields[9]}]" in mine and not address.is_loopback:
+                found.add((str(address), int(port, 16)))
     return found
+
+
+def networks(platform: Platform) -> list[ipaddress.IPv4Network]:
+    """The subnets of the platform's own networks."""
+    label = ["--filter", f"label=paas.instance={platform.instance}"]
+    listed = subprocess.run(["docker", "network", "ls", "-q", *label], capture_output=True, text=True, check=True)
+    shape = ["--format", "{{range .IPAM.Config}}{{.Subnet}} {{end}}"]
+    found = subprocess.run(
+        ["docker", "network", "inspect", *shape, *listed.stdout.split()], capture_output=True, text=True, check=True
+    )
+    return [ipaddress.IPv4Network(subnet) for subnet in found.stdout.split()]
 
 
 def inspected(platform: Platform, container: str) -> dict[str, object]:
@@ -84,8 +92,11 @@ def test_but_for_the_routers_two_ports_nothing_of_the_platform_is_open_to_other_
     platform = world.platform
     platform.ok("addons", "create", "postgres", "--name", "open-db", "--unattached")
     router = inspected(platform, f"{platform.instance}-traefik")
-    assert listening(platform.server_pid()) == set(), "the API is the router's, git's hooks and the socket's"
-    assert listening(router["State"]["Pid"]) == {platform.port, platform.tls_port}  # type: ignore[index]
+    for address, port in listening(platform.server_pid()):
+        inside = [one for one in networks(platform) if ipaddress.ip_address(address) in one]
+        assert inside, f"{address} is no address that only replicas reach"
+        assert str(port) == platform.environ.get("PAAS_API_PORT", "8898")
+    assert {port for _, port in listening(router["State"]["Pid"])} == {platform.port, platform.tls_port}  # type: ignore[index]
     names = platform.containers()
     assert any("open-db" in name for name in names)
     for name in names:
