@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from fnmatch import fnmatchcase
 from typing import Literal
+
+from paas.sources.patterns import Patterns
 
 FILES = (".paasignore", ".dockerignore")
 """The first one that exists counts."""
@@ -50,19 +52,26 @@ Verdict = Literal["keep", "ignored", "secret"]
 class Ignore:
     """Says of each path whether it comes along. Paths are relative with `/`; ask for folders before what is in them."""
 
-    patterns: tuple[tuple[bool, str, re.Pattern[str]], ...] = ()
-    _below: dict[str, tuple[bool, ...]] = field(default_factory=dict)
+    patterns: tuple[tuple[bool, str], ...] = ()
+    where: InitVar[str] = FILES[0]
+    _read: Patterns = field(init=False)
+    _above: list[tuple[str, int, int]] = field(default_factory=list)
+    """The folders of the path asked for last, from the top: their name, what it leads to, and the last pattern that
+    fits one of them."""
+
+    def __post_init__(self, where: str) -> None:
+        self._read = Patterns([text for _, text in self.patterns], where)
 
     @classmethod
-    def of(cls, lines: Iterable[str]) -> Ignore:
-        """From the lines of an ignore file; comments and empty ones are none."""
+    def of(cls, lines: Iterable[str], where: str = FILES[0]) -> Ignore:
+        """From the lines of an ignore file; comments and empty ones are none. Raises ConfigError for too many."""
         stripped = (line.strip().lstrip("\ufeff") for line in lines)
         patterns = [
             (line.startswith("!"), _cleaned(line.removeprefix("!")))
             for line in stripped
             if line and not line.startswith("#")
         ]
-        return cls(tuple((keeps, text, re.compile(_expression(text), re.DOTALL)) for keeps, text in patterns if text))
+        return cls(tuple((keeps, text) for keeps, text in patterns if text), where)
 
     def verdict(self, path: str, read: Callable[[], bytes] | None = None) -> Verdict:
         """Whether it is kept. `read` gives a file's start, for names that alone do not tell; None: a folder."""
@@ -78,32 +87,24 @@ class Ignore:
 
     def descends(self, folder: str) -> bool:
         """Whether anything below this folder, which itself stays behind, may come along after all."""
-        return any(
-            keeps and (text.startswith((f"{folder}/", "*")) or text == folder) for keeps, text, _ in self.patterns
-        )
+        return any(keeps and (text.startswith((f"{folder}/", "*")) or text == folder) for keeps, text in self.patterns)
 
     def _said(self, path: str) -> bool | None:
-        """What the app's list says: True to leave it out, False to take it along, None nothing."""
+        """What the app's list says: True to leave it out, False to take it along, None nothing. The last pattern that
+        fits the path or a folder it is in decides."""
         if not self.patterns:
             return None
-        last = None
-        for matched, (keeps, _, _) in zip(self._matches(path), self.patterns, strict=True):
-            if matched:
-                last = not keeps
-        return last
-
-    def _matches(self, path: str) -> tuple[bool, ...]:
-        """For each pattern, whether it matches the path or a folder it is in."""
-        parent = path.rpartition("/")[0]
-        above = self._folder(parent) if parent else (False,) * len(self.patterns)
-        return tuple(
-            up or pattern.fullmatch(path) is not None for up, (_, _, pattern) in zip(above, self.patterns, strict=True)
-        )
-
-    def _folder(self, folder: str) -> tuple[bool, ...]:
-        if folder not in self._below:
-            self._below[folder] = self._matches(folder)
-        return self._below[folder]
+        *folders, name = path.split("/")
+        known = next((at for at, (a, b) in enumerate(zip(self._above, folders, strict=False)) if a[0] != b), None)
+        del self._above[len(folders) if known is None else known :]
+        _, state, last = self._above[-1] if self._above else ("", self._read.start, -1)
+        for folder in folders[len(self._above) :]:
+            state = self._read.after(state, folder)
+            last = max(last, self._read.last(state))
+            state = self._read.after(state, "/")
+            self._above.append((folder, state, last))
+        last = max(last, self._read.last(self._read.after(state, name)))
+        return None if last < 0 else not self.patterns[last][0]
 
 
 def _cleaned(pattern: str) -> str:
@@ -115,28 +116,6 @@ def _cleaned(pattern: str) -> str:
         elif part not in ("", "."):
             parts.append(part)
     return "/".join(parts)
-
-
-def _expression(pattern: str) -> str:
-    """The pattern as a regular expression: `*` and `?` stay inside one folder, `**` does not."""
-    found, at = "", 0
-    while at < len(pattern):
-        char, rest = pattern[at], pattern[at + 1 :]
-        if pattern.startswith("**", at):
-            at += len(re.match(r"\*\*+/?", pattern[at:])[0])  # type: ignore[index]
-            found += "(?:.*/)?" if at < len(pattern) else ".*"
-            continue
-        if char == "\\" and rest:
-            at += 1
-            found += re.escape(rest[0])
-        elif char == "[" and (group := re.match(r"\[([!^]?)(\]?[^\]]*)\]", pattern[at:])):
-            at += len(group[0]) - 1
-            body = group[2].replace("\\", "\\\\").replace("[", "\\[").replace("]", "\\]")
-            found += f"[{'^' if group[1] else ''}{body}]"
-        else:
-            found += {"*": "[^/]*", "?": "[^/]"}.get(char, re.escape(char))
-        at += 1
-    return found
 
 
 def _secret(name: str, read: Callable[[], bytes]) -> bool:

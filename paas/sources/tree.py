@@ -160,7 +160,7 @@ def ignore_of(read: dict[str, bytes]) -> Ignore:
     """The rules out of the first ignore file among `read` (name → body)."""
     for name in FILES:
         if name in read:
-            return Ignore.of(read[name].decode("utf-8", "replace").splitlines())
+            return Ignore.of(read[name].decode("utf-8", "replace").splitlines(), name)
     return Ignore()
 
 

@@ -7,10 +7,34 @@ from docker.utils.build import PatternMatcher
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from paas.errors import ConfigError
 from paas.sources.ignore import Ignore
+from paas.sources.patterns import MOST, MOST_TEXT
 
 PATHS = st.lists(st.sampled_from(["x", "y", "xy", "x.y", "y-x", ".x"]), min_size=1, max_size=4).map("/".join)
-PARTS = st.sampled_from(["x", "y", "xy", "*", "?", "x*", "*.y", "**", "x?", ".", "[xz]", "[!x]", "?-x", ".x"])
+PARTS = st.sampled_from(
+    [
+        "x",
+        "y",
+        "xy",
+        "*",
+        "?",
+        "x*",
+        "*.y",
+        "**",
+        "x?",
+        ".",
+        "[xz]",
+        "[!x]",
+        "?-x",
+        ".x",
+        "*y*",
+        "x*y*x",
+        "***",
+        "**y",
+        "*?",
+    ]
+)
 BODIES = st.lists(PARTS, min_size=1, max_size=3).map("/".join)
 PATTERN = st.tuples(st.sampled_from(["", "!", "/"]), BODIES, st.sampled_from(["", "/"])).map("".join)
 PATTERNS = st.lists(PATTERN, min_size=1, max_size=4)
@@ -40,6 +64,38 @@ def test_no_pattern_is_an_error(pattern: str, path: str) -> None:
     assert Ignore.of([pattern]).verdict(path) in ("keep", "ignored")
 
 
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "*a" * 40 + "b",
+        "a*" * 40 + "b",
+        "**/a" * 20 + "/b",
+        "**/*a*" * 20 + "b",
+        "**/" + "?*" * 40 + "b",
+        "[a]*" * 30 + "b",
+    ],
+)
+def test_no_pattern_can_hold_up_who_matches_it(pattern: str) -> None:
+    rules = Ignore.of([pattern] * 20)
+    for path in ("a" * 250, "/".join(["a" * 30] * 40), "/".join("a" * 2000)):
+        assert rules.verdict(path) == "keep"
+
+
+@pytest.mark.parametrize("lines", [["a"] * (MOST + 1), ["a" * (MOST_TEXT + 1)], ["[ab]" * 1000]])
+def test_a_list_has_bounds(lines: list[str]) -> None:
+    with pytest.raises(ConfigError, match="too long"):
+        Ignore.of(lines)
+
+
+def test_a_path_may_be_asked_for_in_any_order() -> None:
+    rules = Ignore.of(["x", "!x/y", "*/z"])
+    asked = ["x/y/z", "x/a", "z", "y/x", "x/y", "y/z/x", "x/y/z", "x/b"]
+    assert [rules.verdict(path) for path in asked] == [
+        *("keep", "ignored", "keep", "keep", "keep", "ignored", "keep", "ignored")
+    ]
+
+
 @pytest.mark.parametrize(
     ("pattern", "path"),
     [
@@ -51,6 +107,12 @@ def test_no_pattern_is_an_error(pattern: str, path: str) -> None:
         ("../x", "x"),
         ("a/../x/.", "x"),
         ("é*", "éa\nb"),
+        ("[a-cx]y", "by"),
+        ("[]a]", "]"),
+        ("[]", "[]"),
+        ("[!]", "[!]"),
+        ("[^a]b", "éb"),
+        ("[a&&b]", "&"),
     ],
 )
 def test_odd_patterns_mean_what_they_say(pattern: str, path: str) -> None:
@@ -58,7 +120,17 @@ def test_odd_patterns_mean_what_they_say(pattern: str, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pattern", "path"), [("a\\*b", "axb"), ("x", "xx"), ("a.b", "acb"), ("#x", "#x"), ("?", "xy")]
+    ("pattern", "path"),
+    [
+        ("a\\*b", "axb"),
+        ("x", "xx"),
+        ("a.b", "acb"),
+        ("#x", "#x"),
+        ("?", "xy"),
+        ("[z-a]", "m"),
+        ("a[!b]c", "a/c"),
+        ("[!a-c]", "b"),
+    ],
 )
 def test_and_not_more(pattern: str, path: str) -> None:
     assert Ignore.of([pattern]).verdict(path) == "keep"
