@@ -89,7 +89,9 @@ class Settings:
     build_memory: int = setting(0, "PAAS_BUILD_MEMORY", "Memory limit of a classic build's steps; 0: none.")
     upload_limit: int = setting(1 << 30, "PAAS_UPLOAD_LIMIT", "Largest source, unpacked, that is taken.")
     upload_files: int = setting(100_000, "PAAS_UPLOAD_FILES", "Most files a source may have.")
-    push_limit: int = setting(1 << 30, "PAAS_PUSH_LIMIT", "Most bytes that one git push may bring, packed.")
+    push_limit: int = setting(
+        1 << 30, "PAAS_PUSH_LIMIT", "Most bytes that one push, or fetch from a git URL, may bring, packed."
+    )
     repository_limit: int = setting(
         4 << 30,
         "PAAS_REPOSITORY_LIMIT",

@@ -7,7 +7,7 @@ import os
 import ssl
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,8 +31,11 @@ class GitServer:
 
 
 @contextmanager
-def git_server(folder: Path, certificate: Path | None = None) -> Iterator[GitServer]:
-    """Serve all repositories in a folder; by https with the chain and key (PEM) in the file `certificate`."""
+def git_server(
+    folder: Path, certificate: Path | None = None, packs: dict[str, tuple[str, Iterable[bytes]]] | None = None
+) -> Iterator[GitServer]:
+    """Serve all repositories in a folder; by https with the chain and key (PEM) in the file `certificate`. `packs` are
+    those that no repository holds: name → the one commit and, in pieces, the pack, given to whoever asks."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -49,9 +52,31 @@ def git_server(folder: Path, certificate: Path | None = None) -> Iterator[GitSer
                 self.end_headers()
                 return
             found.shown += [self.headers["Authorization"]] if found.locked else []
-            self._git()
+            if first in (packs or {}):
+                self._give(*(packs or {})[first])
+            else:
+                self._git()
 
         do_POST = do_GET  # noqa: N815 - the name that http.server looks for
+
+        def _give(self, commit: str, pack: Iterable[bytes]) -> None:
+            """The first of git's protocols (gitprotocol-http(5)), for a fetch of depth 1 by who has nothing yet."""
+            asked = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            kind = "result" if asked else "advertisement"
+            self.send_response(200)
+            self.send_header("Content-Type", f"application/x-git-upload-pack-{kind}")
+            self.end_headers()
+            if not asked:
+                said = (b"# service=git-upload-pack\n", b"", f"{commit} HEAD\0shallow ofs-delta\n".encode(), b"")
+                self.wfile.write(b"".join(map(_packet, said)))
+                return
+            self.wfile.write(_packet(f"shallow {commit}".encode()) + _packet(b""))
+            if b"done" not in asked:
+                return
+            self.wfile.write(_packet(b"NAK\n"))
+            with suppress(OSError):
+                for piece in pack:
+                    self.wfile.write(piece)
 
         def _git(self) -> None:
             path, _, query = self.path.partition("?")
@@ -96,3 +121,8 @@ def git_server(folder: Path, certificate: Path | None = None) -> Iterator[GitSer
         server.shutdown()
         server.server_close()
         thread.join(10)
+
+
+def _packet(data: bytes) -> bytes:
+    """Of git's protocol: its length, then it; nothing is a flush."""
+    return b"%04x" % (len(data) + 4) + data if data else b"0000"

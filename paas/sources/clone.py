@@ -17,6 +17,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ from urllib.parse import urlsplit
 from paas.errors import ConfigError, NotFound, PlatformError, UsageError
 from paas.model.events import Emit, Event
 from paas.sources import gittree
+from paas.sources.limits import MEMORY, limited
 from paas.sources.tree import pack
 from paas.sources.unpack import unpack
 
@@ -42,6 +44,29 @@ _USERINFO = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^\s/@]*@", re.IGNORECA
 _REF = re.compile(r"(?!-)(?!.*(\.\.|@\{|//|\\))[^\s~^:?*\[\x00-\x20\x7f]{1,250}(?<![./])")
 _SHA = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _NO_KEYS = " -F none -oIdentityFile=none -oIdentitiesOnly=yes -oIdentityAgent=none -oUserKnownHostsFile=/dev/null"
+
+PACKED = 1 << 30
+"""Bytes that one fetch may bring, unless the caller says otherwise."""
+
+_THREADS = min(4, os.cpu_count() or 1)
+# As for a push: what is broken or hostile is refused on sight, large files pass through in pieces. All that comes is
+# one file, as it came.
+_CONFIG = (
+    "fetch.fsckObjects=true",
+    "fetch.fsck.zeroPaddedFilemode=ignore",
+    "fetch.fsck.badTimezone=ignore",
+    "fetch.fsck.missingSpaceBeforeDate=ignore",
+    "core.bigFileThreshold=8m",
+    f"pack.threads={_THREADS}",
+    "fetch.unpackLimit=1",
+    "core.fsmonitor=false",
+    "core.logAllRefUpdates=false",
+)
+_WHOLE = "--depth=2147483647"
+"""All there is. With any depth git takes nothing from servers that give each object as a file of its own."""
+_LINE = 1 << 16
+_SAID = 1000
+"""Lines of git that are passed on."""
 
 
 def is_git_url(target: str) -> bool:
@@ -73,6 +98,7 @@ def clone(
     timeout: float,
     limit: int = 1 << 30,
     most: int = 100_000,
+    packed: int = PACKED,
     schemes: tuple[str, ...] = _SCHEMES,
     allow_file: bool = False,
     policy: Policy | None = None,
@@ -80,16 +106,18 @@ def clone(
 ) -> Source:
     """Make the new folder `into` from `url` (`#ref` picks a branch, tag or commit; else the remote's default branch).
 
-    `timeout` seconds for the whole transfer. git may speak no other protocols than `schemes`, whatever it is told on
-    the way; `allow_file` also takes `file://` URLs. `policy` says which hosts may be reached (None: the internet);
-    `ca_file` whom https is believed, where git's own settings do not (empty: whom the system believes).
+    `timeout` seconds for the whole transfer, which brings `packed` bytes at most. git may speak no other protocols than
+    `schemes`, whatever it is told on the way; `allow_file` also takes `file://` URLs. `policy` says which hosts may be
+    reached (None: the internet); `ca_file` whom https is believed, where git's own settings do not (empty: whom the
+    system believes).
     Raises UsageError for an address that is not allowed, Denied for a host that may not be reached, NotFound when
     repository or ref do not exist, ConfigError when it holds nothing or too much.
     """
     address, _, ref = url.partition("#")
     _check(address, ref, allow_file=allow_file)
     protocols = (*schemes, "file") if allow_file else schemes
-    remote = _Remote(address, ref, protocols, time.monotonic() + timeout, emit, _place(address, policy), ca_file)
+    place = _place(address, policy)
+    remote = _Remote(address, ref, protocols, time.monotonic() + timeout, emit, place, ca_file, packed)
     into.parent.mkdir(parents=True, exist_ok=True)
     repository = Path(tempfile.mkdtemp(prefix=f".{into.name}.git.", dir=into.parent))
     try:
@@ -97,7 +125,7 @@ def clone(
         _prepare(repository, remote)
         _fetch(repository, remote)
         commit = gittree.commit(repository, "FETCH_HEAD")
-        tree = gittree.GitTree(repository, commit)
+        tree = read(repository, commit, where=remote.shown, limit=limit, most=most)
         found = materialised(tree, into, emit=emit, where=remote.shown, limit=limit, most=most)
     finally:
         shutil.rmtree(repository, ignore_errors=True)
@@ -116,27 +144,31 @@ class _Remote:
     place: Place | None = None
     """Where its host was found; None: nowhere but on this machine's disk."""
     ca_file: str = ""
+    packed: int = PACKED
+    """Bytes that may come."""
 
     @property
     def shown(self) -> str:
         return redacted(self.address)
 
 
+def read(
+    repository: Path, commit: gittree.Commit, *, where: str, limit: int, most: int, fetches: bool = False
+) -> gittree.GitTree:
+    """A commit's tree. `where` is what the person calls the repository. Raises ConfigError when it holds too much: said
+    before any of it is unpacked, a few bytes of git can stand for very many."""
+    try:
+        return gittree.GitTree(repository, commit, fetches=fetches, room=gittree.Room(most, limit, where))
+    except gittree.GitFailed as error:
+        raise ConfigError("git cannot read the commit", where=where, details=error.lines) from error
+
+
 def materialised(tree: gittree.GitTree, into: Path, *, emit: Emit, where: str, limit: int, most: int) -> str:
-    """Make the new folder `into` from a commit's tree; its content id. Raises ConfigError when it holds nothing or too
-    much. `where` is what the person calls the repository."""
+    """Make the new folder `into` from a commit's tree; its content id. Raises ConfigError when it holds nothing."""
     for warning in tree.warnings:
         emit(Event(kind="warning", message=warning))
     if not tree.entries:
         raise ConfigError("there is no file to deploy: no app found", where=where)
-    # Said before any of it is unpacked: a few bytes of git can stand for very many.
-    many = len(tree.entries) > most
-    if many or sum(entry.size for entry in tree.entries) > limit:
-        raise ConfigError(
-            f"the source has more than {f'{most} files' if many else f'{limit // 1048576} MB unpacked'}",
-            where=where,
-            hint=f"leave data out with .paasignore, or raise PAAS_UPLOAD_{'FILES' if many else 'LIMIT'}",
-        )
     with tempfile.NamedTemporaryFile(dir=into.parent, prefix=f".{into.name}.", suffix=".tar") as tar:
         pack(tree, cast("IO[bytes]", tar))
         tar.flush()
@@ -227,11 +259,11 @@ def _fetch(repository: Path, remote: _Remote) -> None:
     lines = _try_fetch(repository, remote, [remote.ref or "HEAD"], "--depth=1")
     if lines and _SHA.fullmatch(remote.ref):
         # Not every server gives a commit by its id: take all branches, then look for it among them.
-        lines = _try_fetch(repository, remote, ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"])
+        lines = _try_fetch(repository, remote, ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"], _WHOLE)
         if not lines:
             gittree.run(repository, "update-ref", "FETCH_HEAD", gittree.commit(repository, remote.ref).sha)
     if lines:
-        raise _explained(remote.shown, remote.ref, lines)
+        raise _too_much(remote, lines) or _explained(remote.shown, remote.ref, lines)
 
 
 def _try_fetch(repository: Path, remote: _Remote, refs: list[str], *options: str) -> tuple[str, ...]:
@@ -239,13 +271,13 @@ def _try_fetch(repository: Path, remote: _Remote, refs: list[str], *options: str
     settings, ssh = pinned(remote.place)
     command = [
         *("git", "-C", str(repository), "-c", "core.hooksPath=/dev/null", "-c", "credential.helper="),
-        *(part for one in settings for part in ("-c", one)),
+        *(part for one in (*_CONFIG, *settings) for part in ("-c", one)),
         "fetch",
         *("--progress", "--no-recurse-submodules", "--no-auto-gc", "--no-tags", *options, "--", remote.address, *refs),
     ]
-    words: list[str] = []
+    words: deque[str] = deque(maxlen=5)
     with subprocess.Popen(
-        command,
+        limited(command, file=remote.packed),
         env=_trust(remote.ca_file) | _environment(remote.protocols, ssh) | _nobodys(repository, remote.place),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -255,9 +287,10 @@ def _try_fetch(repository: Path, remote: _Remote, refs: list[str], *options: str
         timer = threading.Timer(max(0.0, remote.deadline - time.monotonic()), _end, [process])
         timer.start()
         try:
-            for line in _lines(cast("IO[bytes]", process.stderr)):
+            for number, line in enumerate(_lines(cast("IO[bytes]", process.stderr))):
                 words.append(redacted(line))
-                remote.emit(Event(kind="output", message=words[-1], data={"stream": "stderr", "step": "git fetch"}))
+                if number < _SAID:
+                    remote.emit(Event(kind="output", message=words[-1], data={"stream": "stderr", "step": "git fetch"}))
         except BaseException:
             _end(process)
             raise
@@ -267,7 +300,7 @@ def _try_fetch(repository: Path, remote: _Remote, refs: list[str], *options: str
         code = process.wait()
     if code and time.monotonic() >= remote.deadline:
         raise ConfigError(f"git took too long to fetch {remote.shown}", hint="try again, or upload the folder")
-    return (tuple(words[-5:]) or ("git failed",)) if code else ()
+    return (tuple(words) or ("git failed",)) if code else ()
 
 
 def _environment(protocols: tuple[str, ...], ssh: str) -> dict[str, str]:
@@ -304,10 +337,22 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def _lines(stream: IO[bytes]) -> Iterator[str]:
     """Lines as they come; of a progress line that is redrawn only the last state."""
-    for raw in stream:
+    while raw := stream.readline(_LINE):
         line = raw.decode("utf-8", "replace").rstrip("\n").rsplit("\r", 1)[-1].strip()
         if line:
             yield line
+
+
+def _too_much(remote: _Remote, lines: tuple[str, ...]) -> ConfigError | None:
+    """Where git met one of its limits."""
+    text = "\n".join(lines)
+    if "File too large" in text:
+        said, hint = f"brings more than {remote.packed >> 20} MB packed", "raise PAAS_PUSH_LIMIT, or upload the folder"
+    elif "Out of memory" in text:
+        said, hint = f"takes git more than {MEMORY >> 20} MB of memory", "keep such large files out of git"
+    else:
+        return None
+    return ConfigError(f"{remote.shown} {said}", hint=hint, details=lines)
 
 
 def _explained(address: str, ref: str, lines: tuple[str, ...]) -> NotFound | ConfigError:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from paas.errors import UsageError
 from paas.model.events import Emit
 from paas.sources import gittree
-from paas.sources.clone import materialised
+from paas.sources.clone import PACKED, materialised, read
 from paas.sources.submodules import fill
 from paas.sources.tree import content_id as identified
 
@@ -36,13 +36,14 @@ def pushed(
     origin: str = "git push",
     limit: int = 1 << 30,
     most: int = 100_000,
+    packed: int = PACKED,
     schemes: tuple[str, ...] = ("https",),
     policy: Policy | None = None,
     ca_file: str = "",
 ) -> Source:
     """Make the new folder `into` from a commit (its full id) that lies in these folders of git objects, with those of
     its submodules whose addresses have one of `schemes`, from hosts that `policy` lets the server reach
-    and that `ca_file` vouches for (see `clone`).
+    and that `ca_file` vouches for, which bring `packed` bytes each (see `clone`).
 
     Raises UsageError for what is no commit id, NotFound when the commit is not there, ConfigError when it holds nothing
     or too much.
@@ -59,12 +60,12 @@ def pushed(
         # What was before this commit is not needed, and out of a shallow clone not there.
         (repository / "shallow").write_text(f"{commit}\n")
         found = gittree.commit(repository, commit)
-        tree = gittree.GitTree(repository, found, fetches=True)
+        tree = read(repository, found, where=origin, limit=limit, most=most, fetches=True)
         content_id = materialised(tree, into, emit=emit, where=origin, limit=limit, most=most)
         if tree.submodules:
             fill(
-                repository, found.sha, tree.submodules, into, emit=emit, limit=limit, most=most, schemes=schemes,
-                policy=policy, ca_file=ca_file,
+                repository, found.sha, tree.submodules, into, emit=emit, limit=limit, most=most, packed=packed,
+                schemes=schemes, policy=policy, ca_file=ca_file,
             )  # fmt: skip
             content_id = identified(into)
     finally:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from paas.errors import ConfigError
 from paas.model.events import Emit, Event
 from paas.sources import gittree
-from paas.sources.clone import clone
+from paas.sources.clone import PACKED, clone
 from paas.sources.tree import walk
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ MOST = 20
 """Submodules of one source."""
 SECONDS = 300.0
 """For one of them."""
+_LONGEST = 1 << 20
+"""Bytes of what `.gitmodules` says."""
 
 
 def fill(
@@ -31,6 +33,7 @@ def fill(
     emit: Emit,
     limit: int,
     most: int,
+    packed: int = PACKED,
     schemes: tuple[str, ...] = ("https",),
     policy: Policy | None = None,
     ca_file: str = "",
@@ -52,14 +55,16 @@ def fill(
         # With what is there already it must stay below the limits.
         clone(
             f"{url}#{link.oid}", place, emit=emit, timeout=SECONDS, limit=limit - size, most=most - files,
-            schemes=schemes, allow_file="file" in schemes, policy=policy, ca_file=ca_file,
+            packed=packed, schemes=schemes, allow_file="file" in schemes, policy=policy, ca_file=ca_file,
         )  # fmt: skip
 
 
 def addresses(repository: Path, commit: str) -> dict[str, str]:
     """Path → URL, as the commit's `.gitmodules` says. git reads the file: it knows all the ways to write it."""
     try:
-        raw = gittree.run(repository, "config", "--blob", f"{commit}:.gitmodules", "--no-includes", "--list", "-z")
+        raw = gittree.run(
+            repository, "config", "--blob", f"{commit}:.gitmodules", "--no-includes", "--list", "-z", most=_LONGEST
+        )
     except gittree.GitFailed:
         return {}
     found: dict[str, dict[str, str]] = {}

@@ -76,6 +76,7 @@ def _into(
             origin=ref.origin or "git push",
             limit=settings.upload_limit,
             most=settings.upload_files,
+            packed=settings.push_limit,
             policy=policy,
             ca_file=settings.ca_file,
         )
@@ -87,6 +88,7 @@ def _into(
             timeout=CLONE_SECONDS,
             limit=settings.upload_limit,
             most=settings.upload_files,
+            packed=settings.push_limit,
             policy=ANYWHERE if who is not None and who.via == "socket" else policy,
             ca_file=settings.ca_file,
         )

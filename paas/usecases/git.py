@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import resource
 import subprocess
 import threading
 import time
@@ -24,6 +23,7 @@ from paas.model import names
 from paas.model.app import App
 from paas.model.people import at_least
 from paas.requests.git import GitSession
+from paas.sources.limits import limited
 from paas.store import words
 from paas.usecases import images, repository
 from paas.usecases.apps import new_app, refuse_taken
@@ -31,9 +31,6 @@ from paas.usecases.context import Act, Context
 
 PART = 1 << 16
 """Bytes that are passed on at once."""
-
-MEMORY = 1 << 30
-"""Bytes that each process of a conversation may allocate: a delta of a few bytes can stand for very many."""
 
 RECEIVE = "receive-pack"
 
@@ -119,21 +116,15 @@ def _talk(context: Context, request: GitSession, act: Act, terminal: Terminal, p
             "PAAS_PUSH_LOCK": str(lock.fileno()),
             "PAAS_PUSH_ROOM": str(settings.repository_limit),
         }
-        try:
-            child = subprocess.Popen(
-                repository.command(settings, request.service, path, request.step),
-                env=repository.environment(settings, **facts),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                pass_fds=[lock.fileno()],
-                start_new_session=True,
-            )
-        except FileNotFoundError as error:
-            raise PlatformError("git is not installed", hint="apt-get install -y git") from error
-        # It waits for the first word of the person's git before it starts anything, which then has the same limit.
-        with suppress(ProcessLookupError):
-            resource.prlimit(child.pid, resource.RLIMIT_DATA, (MEMORY, MEMORY))
+        child = subprocess.Popen(
+            limited(repository.command(settings, request.service, path, request.step)),
+            env=repository.environment(settings, **facts),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=[lock.fileno()],
+            start_new_session=True,
+        )
         try:
             return _Tunnel(child, terminal, settings.push_idle, goes_on=request.service == RECEIVE).run()
         finally:

@@ -7,6 +7,7 @@ import gzip
 import os
 import signal
 import socket
+import subprocess
 import threading
 import urllib.error
 import urllib.request
@@ -17,8 +18,9 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.git_lab import Work
-from tests.e2e.packs import delta_bomb
+from tests.e2e.packs import delta_bomb, tree_bomb_pack
 from tests.e2e.platform import PAAS, Platform, eventually
+from tests.git_server import git_server
 from tests.ports import free_port
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
@@ -178,6 +180,39 @@ def test_a_few_bytes_that_stand_for_very_many_are_refused(platform: Platform) ->
     assert b"unpack ok" not in said
     assert b"Out of memory" in said or b"unpacker error" in said, said
     assert "bomb" not in [app["name"] for app in platform.json("apps")]
+
+
+def test_folders_that_hold_the_same_ones_again_and_again_are_refused(platform: Platform, tmp_path: Path) -> None:
+    work, before = clone(platform, tmp_path / "work", "folders"), memory(platform)
+    commit, pack = tree_bomb_pack(12)
+    assert len(pack) < 3000
+    subprocess.run(["git", "index-pack", "--stdin"], cwd=work.folder, input=pack, check=True, capture_output=True)
+    work.git("update-ref", "refs/heads/main", commit)
+    assert "the source has more than 100000 files" in work.git("push", "paas", "main", code=1).err
+    with git_server(tmp_path / "work") as server:
+        said = platform.fails(6, "deploy", server.url(".git"), "-a", "folders")
+    assert "the source has more than 100000 files" in said
+    assert memory(platform) - before < 250_000_000
+    assert "folders" not in [app["name"] for app in platform.json("apps")]
+
+
+def test_a_pattern_of_many_stars_holds_nobody_up(platform: Platform, tmp_path: Path) -> None:
+    work = clone(platform, tmp_path / "work", "stars")
+    (work.folder / ".paasignore").write_text("*a" * 40 + "b\n")
+    (work.folder / ("a" * 200)).write_text("")
+    work.commit("first")
+    work.git("push", "paas", "main")
+    assert work.serves() == "first"
+
+
+def test_of_git_lfs_only_the_pointers_come_and_the_push_says_so(platform: Platform, tmp_path: Path) -> None:
+    work = clone(platform, tmp_path / "work", "pointers")
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 12345\n"
+    (work.folder / "big.bin").write_text(pointer)
+    work.commit("first")
+    said = work.git("push", "paas", "main").err
+    assert "big.bin: only a Git LFS pointer, the content is not part of the source" in said
+    assert work.serves() == "first"
 
 
 def memory(platform: Platform) -> int:

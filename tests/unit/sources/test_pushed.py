@@ -105,3 +105,13 @@ def test_a_submodule_without_an_address_is_left_out_and_said_so(repository: Path
     assert len(warnings) == 1
     assert warnings[0].startswith("submodule library is not part of the source")
     assert not (tmp_path / "out" / "library").exists()
+
+
+def test_a_pointer_of_git_lfs_is_said_so(repository: Path, tmp_path: Path) -> None:
+    commit(repository, f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 12345\n", "big.bin")
+    said: list[Event] = []
+    head = git(repository, "rev-parse", "HEAD")
+    pushed(head, tmp_path / "out", objects=[repository / ".git" / "objects"], emit=said.append)
+    assert [event.message for event in said if event.kind == "warning"] == [
+        "big.bin: only a Git LFS pointer, the content is not part of the source"
+    ]
