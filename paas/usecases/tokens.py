@@ -163,7 +163,9 @@ def revoke_invite(context: Context, request: RevokeInvite, act: Act) -> None:
 
 def accept_invite(context: Context, request: AcceptInvite, act: Act) -> NewToken:
     """The user, made if need be, and a session. Raises NotLoggedIn with the same words whatever is wrong with a code:
-    unknown, taken, expired. Of two who come at once, one gets in."""
+    unknown, taken, expired; UsageError for a label that names nothing, before the code is used up. Of two who come at
+    once, one gets in."""
+    label = names.token_name(request.label or "login")
     invite = _invited(context, request.code)
     _check_still_good(context, invite)
     if not context.store.delete_invite(invite.id):
@@ -174,7 +176,7 @@ def accept_invite(context: Context, request: AcceptInvite, act: Act) -> NewToken
         _note_came(context, invite, user, act)
     if invite.team_id:
         context.store.put_membership(Membership(team_id=invite.team_id, user_id=user.id, role="viewer"))
-    return _session(context, user, request.label)
+    return _session(context, user, label)
 
 
 # --- tokens ---------------------------------------------------------------------------------------------------------
@@ -275,7 +277,7 @@ def _session(context: Context, user: User, label: str) -> NewToken:
     token_id, text, digest = new_secret(PREFIX)
     now = context.clock.now()
     token = Token(
-        id=token_id, digest=digest, name=names.token_name(label or "login"), kind="session", created_by=user.name,
+        id=token_id, digest=digest, name=label, kind="session", created_by=user.name,
         created_at=now, user_id=user.id, expires_at=now + SESSION_DAYS * DAY,
     )  # fmt: skip
     context.store.add_token(token)

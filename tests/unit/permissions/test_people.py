@@ -64,6 +64,14 @@ def test_an_invite_expires_and_can_be_revoked(server: World) -> None:
     assert "zoe" not in [user.name for user in server.store.users()]
 
 
+def test_a_label_that_cannot_name_a_session_uses_no_code_up(server: World) -> None:
+    code = ask(server, BOSS, logins.CreateInvite(name="zoe"))["code"]
+    with pytest.raises(UsageError, match="cannot name a token"):
+        invited(server, code, "zoe/laptop")
+    assert "zoe" not in [user.name for user in server.store.users()]
+    assert invited(server, code)["user"] == "zoe"
+
+
 def test_nobody_invites_higher_than_they_are(server: World) -> None:
     owner = server.tokens["app:owner"]  # owns an app, and is a viewer on the platform
     with pytest.raises(Denied, match="cannot give the role deployer"):
