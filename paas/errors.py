@@ -17,7 +17,8 @@
     ├── ScriptFailed            12   `postdeploy` or `predestroy` of the app failed
     ├── Denied                  11   not allowed
     │   ├── NotLoggedIn         11   no token, or one that does not count (any more)
-    │   └── TooManyAttempts     11   too many wrong ones from the same address
+    │   ├── TooManyAttempts     11   too many wrong ones from the same address
+    │   └── TooMany             11   more at the same time, or so soon, than one gets
     └── Cancelled              130   stopped by the person (Ctrl-C)
 
 Caught in two places only: the CLI's main and the server. Anything else is our bug and keeps its traceback.
@@ -166,6 +167,12 @@ class NotLoggedIn(Denied):
 
 class TooManyAttempts(Denied):
     """Too many wrong tokens or codes from the same address."""
+
+    status = 429
+
+
+class TooMany(Denied):
+    """More at the same time, or so soon, than one gets."""
 
     status = 429
 

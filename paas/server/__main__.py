@@ -111,7 +111,6 @@ def _server(settings: Settings, platform: Platform) -> Server:
         server_header=False,
         date_header=False,
         headers=[(HEADER, paas.__version__)],
-        limit_concurrency=1000,
         timeout_graceful_shutdown=int(GRACE),
         ws_max_size=1 << 20,
         ws_per_message_deflate=False,

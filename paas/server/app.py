@@ -38,6 +38,7 @@ from paas.requests.base import Request, parse
 from paas.requests.platform import PlatformDown, WatchOperation
 from paas.requests.versions import HEADER, check, differ
 from paas.server.auth import Authenticator, LoginsLike, NoLogins
+from paas.server.crowd import Crowd, known
 from paas.server.deploy_hooks import ReceiverLike, add_deploy_hooks
 from paas.server.files import Download
 from paas.server.gate import Gate, networks, peer_address
@@ -130,6 +131,7 @@ def _add_gate(app: FastAPI, parts: Parts) -> None:
     port = settings.server_port if settings.platform_domain else 0
     trusted = networks(settings.trusted_proxies)
     app.add_middleware(Gate, word=parts.vouched, port=port, host=settings.platform_domain, trusted=trusted)
+    app.add_middleware(Crowd)  # around the gate
 
 
 # --- one endpoint per shape ---------------------------------------------------------------------------------------
@@ -235,7 +237,7 @@ async def _actor(parts: Parts, http: HTTPConnection) -> Actor:
 
 
 def _identify(parts: Parts, http: HTTPConnection) -> Actor:
-    return parts.auth.identify(http.scope, http.headers, peer_address(http.scope))
+    return known(http.scope, parts.auth.identify(http.scope, http.headers, peer_address(http.scope)))
 
 
 async def _sender(parts: Parts, http: HTTPConnection) -> Actor:
@@ -247,7 +249,8 @@ async def _sender(parts: Parts, http: HTTPConnection) -> Actor:
 
 
 async def _git_actor(parts: Parts, http: HTTPConnection) -> Actor:
-    return await in_thread(partial(parts.auth.identify_git, http.scope, http.headers, peer_address(http.scope)))
+    peer = peer_address(http.scope)
+    return known(http.scope, await in_thread(partial(parts.auth.identify_git, http.scope, http.headers, peer)))
 
 
 def _stranger(parts: Parts, http: HTTPConnection) -> Actor:

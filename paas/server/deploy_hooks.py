@@ -20,10 +20,11 @@ from fastapi import FastAPI, Response
 from fastapi import Request as HttpRequest
 from starlette.requests import ClientDisconnect
 
-from paas.errors import PaasError, UsageError
+from paas.errors import PaasError, TooMany, UsageError
+from paas.server.crowd import of_hook
 from paas.server.streams import in_thread
 from paas.usecases.answers import as_json
-from paas.usecases.hook_receiver import LIMIT, Received, TooLarge, TooMany
+from paas.usecases.hook_receiver import LIMIT, Received, TooLarge
 from paas.usecases.operations import as_paas_error
 
 T = TypeVar("T")
@@ -59,6 +60,7 @@ def _delivered(receiver: ReceiverLike) -> Callable[[HttpRequest], Awaitable[Resp
     async def endpoint(http: HttpRequest) -> Response:
         hook_id = http.path_params["hook_id"]
         await _ours(partial(receiver.known, hook_id))
+        of_hook(http.scope, hook_id)
         _announced(http)
         async with _turn(turns, hook_id):
             with SpooledTemporaryFile(IN_MEMORY) as file:

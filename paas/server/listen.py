@@ -1,38 +1,105 @@
-"""The server's two doors: uvicorn's protocols, with the unix peer's user as the client's address, and their sockets."""
+"""The server's doors: uvicorn's protocols, with the unix peer's user as the client's address, and their sockets.
+
+Each TCP door has room for so many connections. Where there is none, those of nobody known give way, the one first that
+has been so the longest: no request, half a one, a body that a stranger does not send, an answer that one does not take.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import resource
 import socket
 from asyncio.transports import BaseTransport
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from paas.errors import ConfigError, PlatformError
+from paas.errors import ConfigError, PlatformError, ServerUnavailable
 from paas.server.auth import LOCAL, peer_name
+from paas.server.crowd import PLACE
 
 LONGEST_SOCKET = 107
 """Bytes of a unix socket's path: the kernel's sockaddr_un holds 108 with the final NUL."""
+CONNECTIONS = 1000
+"""Those of one TCP door at the same time, or an eighth of the files that the server may have open. The unix socket,
+which only the server's own user can open, has no such limit."""
+_FULL = json.dumps(ServerUnavailable("too many people are at this server", hint="try again in a minute").as_dict())
+_BUSY = (
+    "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nConnection: close\r\n"
+    f"Content-Length: {len(_FULL)}\r\n\r\n{_FULL}"
+).encode()
 
 
 class Http(H11Protocol):
     """HTTP; `scope["client"]` of a local connection is `("unix:<user>", 0)`."""
 
+    since = 0.0
+    """When it came, or its last request did."""
+    refused = False
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.client = _local(transport) or self.client
+        self.since = self.loop.time()
+        self.refused = not _room_for(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self.refused:
+            self.transport.write(_BUSY)
+            self.transport.close()
+            return
+        before = self.cycle
+        super().data_received(data)
+        if self.cycle is not before:
+            self.since = self.loop.time()
+
+    def of_nobody(self) -> bool:
+        """Whether it carries nothing of anybody who is known."""
+        return self.cycle is None or self.cycle.response_complete or _stranger(self.scope)
 
 
 class WebSocket(WebSocketsSansIOProtocol):
     """The same for WebSockets."""
 
+    since = 0.0
+    scope: Any = None
+
     def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(transport)
         self.client = _local(transport) or self.client
+        self.since = self.loop.time()
+
+    def of_nobody(self) -> bool:
+        """Whether nobody known has it: one that was refused, or is about to be."""
+        return _stranger(self.scope)
+
+
+def _stranger(scope: Mapping[str, Any] | None) -> bool:
+    place = (scope or {}).get(PLACE)
+    return place is None or not place.whose
+
+
+def _room_for(newcomer: Http) -> bool:
+    """Whether its door has room for one more, if need be for that of others."""
+    port = (newcomer.server or ("", None))[1]
+    if port is None:
+        return True
+    others = [
+        one for one in cast("set[Http | WebSocket]", newcomer.connections)
+        if one is not newcomer and one.server and one.server[1] == port and not one.transport.is_closing()
+    ]  # fmt: skip
+    too_many = len(others) + 1 - min(CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 8)
+    if too_many <= 0:
+        return True
+    going = sorted((one for one in others if one.of_nobody()), key=lambda one: one.since)[:too_many]
+    for one in going:
+        one.transport.abort()
+    return len(going) == too_many
 
 
 def _local(transport: BaseTransport) -> tuple[str, int] | None:

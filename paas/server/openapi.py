@@ -32,7 +32,7 @@ ERRORS = {
     409: "What is there stands against it.",
     422: "A field is wrong: the message names it.",
     426: "The command line that asks is of a version this server does not speak with (`Paas-Version`).",
-    429: "Too many wrong tokens or codes from this address; `Retry-After` says how many seconds to wait.",
+    429: "Too many wrong tokens or codes from this address, or more open at the same time than one person gets.",
     501: "This engine, router or stack cannot do it.",
     503: "The Docker Engine, the router, the disk or another part of the platform does not answer.",
 }

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 
-from paas.errors import Conflict, Denied, NotFound, PaasError, UsageError
+from paas.errors import Conflict, Denied, NotFound, PaasError, TooMany, UsageError
 from paas.model.app import App, Operation
 from paas.model.deploy_hook import DeployHook, HookDelivery, HookState, PendingDeploy, PendingReview
 from paas.model.events import silent
@@ -50,12 +50,6 @@ class TooLarge(UsageError):
 
 class Replayed(Conflict):
     """It was here before."""
-
-
-class TooMany(Denied):
-    """More than a hook takes."""
-
-    status = 429
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

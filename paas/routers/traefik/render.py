@@ -37,8 +37,10 @@ REQUEST, RETRY, UNAVAILABLE, UNKNOWN, TO_HTTPS = (
 )  # fmt: skip
 TRANSPORT = "paas-replicas"
 HSTS, ATTEMPT = "paas-hsts", "paas-attempt"
-WORD, TO_SERVER = "paas-router-word", "paas-server"
-"""What is set on requests to the platform's own server, and how it is reached."""
+WORD, CROWD, TO_SERVER = "paas-router-word", "paas-server-crowd", "paas-server"
+"""What is set on requests to the platform's own server, how many of one address there may be, and how it is reached."""
+OF_ONE_ADDRESS = 200
+"""Requests of one address to the server at the same time; an IPv6 network counts as one. An office may be behind it."""
 
 EXACT, WILDCARD, LAST = 1000, 100, 1
 """Priorities. Traefik's own, the length of the rule, would let a long wildcard win over another app's exact host."""
@@ -117,6 +119,7 @@ class Facts:
     covered: frozenset[str] = frozenset()
     hsts: int = 0
     resting: frozenset[str] = frozenset()
+    proxies: tuple[str, ...] = ()
 
 
 def document(routes: Iterable[Route], certificates: Sequence[CertificateFiles], facts: Facts) -> dict[str, Any]:
@@ -147,7 +150,7 @@ def server(facts: Facts) -> dict[str, dict[str, Any]]:
     may last for ever, and no part of a request is held back."""
     key, where = f"{facts.instance}-server", rule((facts.host,))
     common = {"rule": where, "priority": EXACT + 1}
-    middlewares = [HSTS, WORD] if facts.hsts > 0 else [WORD]
+    middlewares = [*([HSTS] if facts.hsts > 0 else []), CROWD, WORD]
     return {
         "routers": {
             key: {
@@ -169,10 +172,18 @@ def server(facts: Facts) -> dict[str, dict[str, Any]]:
                 }
             }
         },
-        "middlewares": {WORD: {"headers": {"customRequestHeaders": {vouch.HEADER: facts.word.reveal()}}}},
+        "middlewares": {
+            CROWD: {"inFlightReq": {"amount": OF_ONE_ADDRESS, "sourceCriterion": {"ipStrategy": _address_of(facts)}}},
+            WORD: {"headers": {"customRequestHeaders": {vouch.HEADER: facts.word.reveal()}}},
+        },
         # The server itself ends idle connections after five seconds: one that ends as a request comes would fail it.
         "serversTransports": {TO_SERVER: {"forwardingTimeouts": {"dialTimeout": "5s", "idleConnTimeout": "3s"}}},
     }
+
+
+def _address_of(facts: Facts) -> dict[str, Any]:
+    """Whose a request is: the connection's address, or the last one that no proxy of ours has."""
+    return {"ipv6Subnet": 64, **({"excludedIPs": list(facts.proxies)} if facts.proxies else {})}
 
 
 def asked(routes: Iterable[Route], facts: Facts) -> tuple[str, ...]:

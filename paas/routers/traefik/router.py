@@ -383,7 +383,8 @@ def _facts(settings: Settings) -> render.Facts:
     if not settings.platform_domain:
         return facts
     word = vouch.word(settings.home)
-    return replace(facts, host=settings.platform_domain, port=settings.server_port, word=word)
+    proxies = tuple(settings.trusted_proxies.replace(",", " ").split())
+    return replace(facts, host=settings.platform_domain, port=settings.server_port, word=word, proxies=proxies)
 
 
 def _covers(certificate: Certificate, host: str) -> bool:

@@ -12,9 +12,9 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from paas.errors import NotFound, NotLoggedIn
+from paas.errors import NotFound, NotLoggedIn, TooMany
 from paas.server import deploy_hooks
-from paas.usecases.hook_receiver import LIMIT, Received, Replayed, TooMany
+from paas.usecases.hook_receiver import LIMIT, Received, Replayed
 from tests.unit.server.stub import Running, running
 
 

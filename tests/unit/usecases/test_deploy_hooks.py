@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from paas.errors import Conflict, Denied, NotFound, PaasError, UsageError
+from paas.errors import Conflict, Denied, NotFound, PaasError, TooMany, UsageError
 from paas.model.app import App, Operation
 from paas.model.events import silent
 from paas.model.people import Actor, owner
@@ -28,7 +28,7 @@ from paas.requests.reviews import CloseReview, OpenReview
 from paas.usecases import deploy_hooks
 from paas.usecases.deploy_hooks import DeployHookShown
 from paas.usecases.door import Door
-from paas.usecases.hook_receiver import BURST, Dispatcher, Received, Receiver, Replayed, TooMany
+from paas.usecases.hook_receiver import BURST, Dispatcher, Received, Receiver, Replayed
 from paas.usecases.operations import Operations
 from paas.webhooks.signature import Unsigned
 from tests.git_server import GitServer, git_server
