@@ -14,39 +14,66 @@ from os import SEEK_END
 from pathlib import Path
 from typing import BinaryIO
 
-from paas.errors import Conflict, NotFound, PlatformError, UsageError
+from paas.errors import Conflict, NotFound, PaasError, PlatformError, UsageError
 from paas.model.people import Actor
 from paas.settings import Settings
+from paas.usecases import machine
 from paas.usecases.context import Context
 
 KEPT_SECONDS = 24 * 3600.0
 MOST_WAITING = 50
-"""Uploads of one person that nothing was done with yet: together they must not fill the disk."""
+"""Uploads of one person that nothing was done with yet."""
+LARGEST_WAITING = 4
+"""So many of the largest ones they may hold together: one person must not fill the disk."""
+MARK = 16
+"""Characters at the end of an upload's id that say whose it is."""
 PER_FILE = 2048
 """Bytes a tar file needs around one file, at most: headers and padding."""
 
 
 @dataclass(slots=True)
 class Upload:
-    """One upload that is being received. Call `write` for each part, then `finish`; `abort` takes it away."""
+    """One upload that is being received. Call `write` for each part, then `finish`; `abort` takes it away. `whose` is
+    the mark of its person, empty for the platform's own."""
 
     id: str
     path: Path
     limit: int
     _file: BinaryIO
+    whose: str = ""
     _size: int = 0
 
     def write(self, data: bytes) -> None:
-        """Raises UsageError when it gets larger than a source may be; it is gone then."""
+        """Raises UsageError when it gets larger than a source may be, Conflict when all that wait of this person do,
+        PlatformError when the disk has no room; it is gone then."""
         self._size += len(data)
-        if self._size > self.limit:
+        try:
+            self.check(self._size)
+        except PaasError:
             self.abort()
-            raise too_large(f"the upload has more than {self.limit} bytes")
+            raise
         try:
             self._file.write(data)
         except OSError as error:
             self.abort()
             raise PlatformError(f"the upload could not be kept: {error.strerror}", hint="paas doctor") from error
+
+    def check(self, size: int) -> None:
+        """Raise what an upload of so many bytes would be refused with."""
+        if size > self.limit:
+            raise too_large(f"the upload has more than {self.limit} bytes")
+        most = LARGEST_WAITING * self.limit
+        if self.whose and size + _held(self.path, self.whose) > most:
+            raise Conflict(
+                f"your uploads that wait to be used would hold more than {most} bytes",
+                hint="they are forgotten a day after they were sent",
+            )
+        found = machine.room(self.path.parent)
+        if found is not None and found.free < machine.LEAST_FREE:
+            raise PlatformError(
+                f"the server's disk has {found.free >> 20} MiB left, and keeps {machine.LEAST_FREE >> 20} for itself",
+                hint="free some space; paas doctor shows what uses it",
+            )
 
     def pause(self) -> None:
         """What came so far is on the disk, and more may come later."""
@@ -85,16 +112,18 @@ def begin(settings: Settings, who: Actor | None = None) -> Upload:
     upload_id = secrets.token_hex(16) + mark
     path = folder / upload_id
     file = path.with_suffix(".part").open("wb")
-    return Upload(upload_id, path, _limit(settings), file)
+    return Upload(upload_id, path, _limit(settings), file, mark if who is not None else "")
 
 
 def start(settings: Settings, who: Actor, size: int) -> str:
-    """The id of a new upload of so many bytes, for `who` alone, that comes in parts. Raises UsageError when that is too
-    much, PlatformError."""
+    """The id of a new upload of so many bytes, for `who` alone, that comes in parts. Raises UsageError or Conflict when
+    that is too much, PlatformError."""
     upload = begin(settings, who)
-    if size > upload.limit:
+    try:
+        upload.check(size)
+    except PaasError:
         upload.abort()
-        raise too_large(f"the upload has {size} bytes; the limit is {upload.limit}")
+        raise
     upload.pause()
     return upload.id
 
@@ -108,15 +137,15 @@ def offset(settings: Settings, upload_id: str, who: Actor) -> int:
 
 
 def append(settings: Settings, upload_id: str, data: bytes) -> int:
-    """Add to it; the bytes that are here now. Raises UsageError for more than a source may have and PlatformError for a
-    disk that does not take it; then it is gone."""
+    """Add to it; the bytes that are here now. Raises UsageError for more than a source may have, Conflict for more than
+    a person may have waiting and PlatformError for a disk that does not take it; then it is gone."""
     path = settings.home / "uploads" / f"{upload_id}.part"
     try:
         file = path.open("r+b")
     except FileNotFoundError:
         raise _gone() from None
     size = file.seek(0, SEEK_END)
-    upload = Upload(upload_id, path.with_suffix(""), _limit(settings), file, size)
+    upload = Upload(upload_id, path.with_suffix(""), _limit(settings), file, upload_id[-MARK:], size)
     upload.write(data)
     upload.pause()
     return size + len(data)
@@ -184,7 +213,17 @@ def _mark(who: Actor | None) -> str:
     """The end of an upload's id, which says whose it is: a user's, also with another token, or a token's of no user.
     It is no secret: the file of that very id must be there too."""
     whose = f"user {who.user_id}" if who and who.user_id else f"token {who.token_id}" if who else ""
-    return hashlib.sha256(whose.encode()).hexdigest()[:16]
+    return hashlib.sha256(whose.encode()).hexdigest()[:MARK]
+
+
+def _held(but: Path, mark: str) -> int:
+    """Bytes of the uploads with this mark, without this one."""
+    size = 0
+    for path in but.parent.glob(f"*{mark}*"):
+        if path.stem != but.name:
+            with suppress(FileNotFoundError):
+                size += path.stat().st_size
+    return size
 
 
 def _gone() -> NotFound:

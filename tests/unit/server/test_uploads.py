@@ -232,6 +232,45 @@ def test_more_than_a_source_may_have_is_refused_on_the_way_and_goes() -> None:
         assert files(server) == {}
 
 
+def test_what_one_person_has_waiting_does_not_fill_the_disk() -> None:
+    """However it comes: announced, in parts that say less than they bring, or at once."""
+    with (
+        tempfile.TemporaryDirectory(prefix="paas-t-") as name,
+        running(Path(name), upload_limit=1_000_000, upload_files=0) as server,
+        talking(server) as http,
+    ):
+        for _ in range(uploads.LARGEST_WAITING - 1):
+            assert more(http, begun(http, 1_000_000), 0, 1_000_000).status_code == 200
+        assert http.put("/uploads", content=DATA[:600_000]).status_code == 200
+        part = begun(http, 10)
+        for refused in (
+            http.post("/uploads", json={"size": 400_001}),
+            http.put("/uploads", content=DATA[:400_001]),
+            more(http, part, 0, 400_001),
+        ):
+            assert (refused.status_code, refused.json()["code"]) == (409, "Conflict"), refused.text
+            assert "would hold more than 4000000 bytes" in refused.json()["message"]
+        assert http.get(part).status_code == 404, "it is gone, and what it held is free"
+        held = files(server)
+        assert sum(map(len, held.values())) == 3_600_000
+        assert http.put("/uploads", content=DATA[:400_000]).status_code == 200
+
+
+def test_the_last_of_the_disk_is_for_no_upload(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    with talking(server) as http:
+        path = begun(http)
+        assert more(http, path, 0, 1000).status_code == 200
+        monkeypatch.setattr("paas.usecases.machine.LEAST_FREE", 1 << 60)
+        for refused in (
+            http.post("/uploads", json={"size": 1}),
+            http.put("/uploads", content=b"x"),
+            more(http, path, 1000, 2000),
+        ):
+            assert (refused.status_code, refused.json()["code"]) == (503, "PlatformError")
+            assert "keeps" in refused.json()["message"]
+    assert files(server) == {}
+
+
 def test_what_arrived_damaged_is_refused_and_goes(server: Running) -> None:
     with talking(server) as http:
         path = begun(http)
