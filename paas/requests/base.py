@@ -23,6 +23,8 @@ Number = Annotated[int, Ge(0), Le(2**53)]
 """An integer that every reader of JSON keeps as it is, and the store too."""
 Seconds = Annotated[float, Ge(0), Le(2**53)]
 Lines = Annotated[int, Ge(0), Le(1_000_000)]
+TOLD = 20
+"""Wrong fields that are named beside the first."""
 Screen = Annotated[int, Ge(1), Le(10_000)]
 
 
@@ -64,8 +66,8 @@ R = TypeVar("R", bound=Request)
 
 
 def parse(kind: type[R], fields: Mapping[str, object]) -> R:
-    """The request made of these fields, which came from outside. Raises UsageError naming each wrong field and its
-    rule, never its value. Imports pydantic: the command line makes its requests directly, the server checks them.
+    """The request made of these fields, which came from outside. Raises UsageError naming wrong fields and their
+    rules, never their values. Imports pydantic: the command line makes its requests directly, the server checks them.
     """
     from pydantic import ValidationError
 
@@ -73,7 +75,7 @@ def parse(kind: type[R], fields: Mapping[str, object]) -> R:
         return cast(R, _adapter(cast(Any, kind)).validate_python(dict(fields)))
     except ValidationError as error:
         found = error.errors(include_input=False, include_url=False, include_context=False)
-        said = tuple(f"{_place(one['loc']) or kind.__name__}: {one['msg']}" for one in found)
+        said = tuple(f"{_place(one['loc']) or kind.__name__}: {one['msg']}" for one in found[: TOLD + 1])
         raise UsageError(said[0], details=said[1:]) from None
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 from typing import TYPE_CHECKING, cast
 
 import httpx2
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from paas.errors import Cancelled
+from paas.errors import Cancelled, UsageError
+from paas.model import names
 from paas.requests.sessions import RunCommand
-from paas.server.parsing import AT_ONCE
+from paas.server.parsing import AT_ONCE, BODY_LIMIT, MOST_VALUES, from_json, values
 from paas.server.sessions import WINDOW, SocketTerminal
 from tests.unit.server.stub import Running
 
@@ -66,6 +70,68 @@ def test_few_large_bodies_lie_in_memory_at_a_time_and_small_requests_do_not_wait
         for one in slow:
             one.close()
     assert [record for record in caplog.records if record.exc_info] == [], "whoever goes away is no bug of ours"
+
+
+@pytest.mark.parametrize(
+    "many",
+    ["{}", "[]", "1", "1.5", '""', '{"a": []}', '"\\\\"', '"a,b", [1', '"\\"," , {}'],
+    ids=lambda one: f"many {one}",
+)
+def test_a_body_of_very_many_values_is_refused_before_it_is_made_into_them(server: Running, many: str) -> None:
+    """A megabyte of them would be a hundred in memory, and errors for each a gigabyte."""
+    with httpx2.Client(base_url=f"http://{server.settings.listen}", headers=TOKEN) as http:
+        answer = http.post("/apps/shop/domains", content=f'{{"add": [{", ".join([many] * MOST_VALUES)}]}}')
+    assert (answer.status_code, answer.json()["message"]) == (422, f"the body has more than {MOST_VALUES} values")
+    assert not server.operations.started
+
+
+@given(st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(st.sampled_from('a,[]{}"\\: é'), max_size=9),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(st.sampled_from('a,["\\'), max_size=3), inner),
+))  # fmt: skip
+def test_values_are_counted_as_they_are_whatever_texts_hold(value: object) -> None:
+    text = json.dumps({"v": value}).encode()
+    assert values_of(value) + 1 <= values(text) <= 2 * values_of(value) + 2
+
+
+def values_of(value: object) -> int:
+    if isinstance(value, dict | list):
+        return 1 + sum(values_of(one) for one in (value.values() if isinstance(value, dict) else value))
+    return 1
+
+
+@pytest.mark.parametrize(
+    "text", [b'"' + b'\\"' * 500_000, b'"' + b"\\" * 1_000_001, b'"a" ' * 300_000, b"\\" * 1_000_000]
+)
+def test_what_is_no_json_is_counted_without_going_back(text: bytes) -> None:
+    """Each would take minutes if its end was looked for from every place in it."""
+    assert values(text) == 1
+    with pytest.raises(UsageError, match="is not JSON"):
+        from_json(text)
+
+
+def test_another_encoding_hides_nothing() -> None:
+    """In UTF-16 `Ģ` has the byte of a quotation mark: all that follows would seem to be one string."""
+    text = '{"a": "Ģ", "b": [' + ", ".join(["{}"] * MOST_VALUES) + "]}"
+    with pytest.raises(UsageError):
+        from_json(text.encode("utf-16-le"))
+
+
+def test_all_the_config_an_app_may_have_fits_into_a_body(server: Running) -> None:
+    """Also of text whose every character takes two in JSON."""
+    server.operations.go.set()
+    config = {f"KEY_{number}": '"\n' * (names.MAX_VALUE // 2) for number in range(names.MAX_CONFIG // names.MAX_VALUE)}
+    with httpx2.Client(base_url=f"http://{server.settings.listen}", headers=TOKEN, timeout=60) as http:
+        answer = http.patch("/apps/shop/config", json={"set": config})
+        assert answer.status_code == 200, answer.text
+        answer = http.patch("/apps/shop/config", content=b'{"set": {"A": "' + b"x" * BODY_LIMIT + b'"}}')
+    assert (answer.status_code, answer.json()["message"]) == (422, f"the body has more than {BODY_LIMIT} bytes")
+
+
+def test_of_very_many_wrong_fields_few_are_told(server: Running) -> None:
+    with httpx2.Client(base_url=f"http://{server.settings.listen}", headers=TOKEN, timeout=60) as http:
+        answer = http.patch("/apps/shop/config", json={"set": {f"A{number}": number for number in range(9000)}})
+    assert (answer.status_code, len(answer.json()["details"])) == (422, 20)
 
 
 class Flood:
