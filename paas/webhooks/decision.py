@@ -84,6 +84,7 @@ def matches(paths: tuple[str, ...], files: tuple[str, ...]) -> str:
 def _pushed(hook: DeployHook, notice: Notice, state: HookState, delivery: str) -> Decision:
     if notice.branch != hook.branch:
         return Decision("ignored", f"branch {notice.branch}; this hook deploys {hook.branch}", state)
+    state = replace(state, waiting=_still_there(notice, state.waiting))
     if notice.deleted:
         return Decision("ignored", f"branch {notice.branch} was deleted", state)
     file = matches(hook.paths, notice.files or ())
@@ -104,6 +105,13 @@ def _pushed(hook: DeployHook, notice: Notice, state: HookState, delivery: str) -
         return Decision("ignored", "no commit is named, so there are no checks to wait for", state)
     waiting = (*(one for one in state.waiting if one != notice.commit), notice.commit)[-MOST_WAITING:]
     return _when_green(hook, notice.commit, replace(state, waiting=waiting), delivery)
+
+
+def _still_there(notice: Notice, waiting: tuple[str, ...]) -> tuple[str, ...]:
+    """The commits that wait and are in the branch after this push. What was pushed after it may have come before it."""
+    if not (notice.forced or notice.deleted):
+        return waiting
+    return waiting[waiting.index(notice.before) + 1 :] if notice.before in waiting else ()
 
 
 def _because(notice: Notice, file: str, left: Left | None) -> str:

@@ -22,10 +22,12 @@ TOO_MANY = f"{MOST_FILES} changed files or more, of which not all may be told"
 class Notice:
     """`kind` is ping, push, check, review or other (with `why` in words).
 
-    push: `branch` is at `commit` now (`deleted`: gone), whose message is `message`; `files` changed, None when the
-    sender does not tell all of them, and `why` says so. check: `check` of `commit` is `state`: pending, success or
-    failure, `at` the time it says (Unix seconds; 0: it says none). review: pull request `number` of `branch` was
-    opened, updated or closed (`action`); `fork`: it comes from another repository, `from_repository`.
+    push: `branch` is at `commit` now (`deleted`: gone), whose message is `message`; `before` it was at another one
+    (empty: at none, or it is not told), which it holds no more where it was `forced` (not every host says that);
+    `files` changed, None when the sender does not tell all of them, and `why` says so. check: `check` of `commit` is
+    `state`: pending, success or failure, `at` the time it says (Unix seconds; 0: it says none). review: pull request
+    `number` of `branch` was opened, updated or closed (`action`); `fork`: it comes from another repository,
+    `from_repository`.
     """
 
     kind: str
@@ -35,6 +37,8 @@ class Notice:
     message: str = ""
     author: str = ""
     deleted: bool = False
+    before: str = ""
+    forced: bool = False
     files: tuple[str, ...] | None = None
     why: str = ""
     check: str = ""

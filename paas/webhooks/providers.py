@@ -61,7 +61,8 @@ def _push(payload: Payload) -> Notice:
         files, why = None, "the branch is new or was rewritten, so any file may have changed"
     return Notice(
         kind="push", repository=payload.text("repository", "full_name"), branch=branch, commit=commit,
-        deleted=payload.flag("deleted") or not commit, files=files, why=why,
+        deleted=payload.flag("deleted") or not commit, before=payload.commit("before"), forced=payload.flag("forced"),
+        files=files, why=why,
         message=payload.message("head_commit", "message") or _message(payload.items("commits"), commit),
         author=payload.text("pusher", "name") or payload.text("pusher", "login"),
     )  # fmt: skip
@@ -120,7 +121,7 @@ def _gitlab_push(payload: Payload) -> Notice:
         files, why = None, "the branch is new, so any file may have changed"
     return Notice(
         kind="push", repository=payload.text("project", "path_with_namespace"), branch=branch, commit=commit,
-        deleted=not commit, files=files, why=why, message=_message(commits, commit),
+        deleted=not commit, before=payload.commit("before"), files=files, why=why, message=_message(commits, commit),
         author=payload.text("user_username") or payload.text("user_name"),
     )  # fmt: skip
 
@@ -157,8 +158,8 @@ def _gitlab_merge_request(payload: Payload) -> Notice:
 
 
 def _own(payload: Payload) -> Notice:
-    """`{"type": "push", "ref", "commit", "message", "files"}`, `{"type": "check", "commit", "name", "state"}`,
-    `{"type": "ping"}`; `repository` where the hook has one."""
+    """`{"type": "push", "ref", "commit", "message", "files", "forced", "before"}`, `{"type": "check", "commit", "name",
+    "state"}`, `{"type": "ping"}`; `repository` where the hook has one."""
     kind, repository = payload.text("type"), payload.text("repository")
     if kind == "ping":
         return Notice(kind="ping", repository=repository)
@@ -177,6 +178,7 @@ def _own(payload: Payload) -> Notice:
     files, why = _listed(payload.at("files").value)
     return Notice(
         kind="push", repository=repository, branch=branch, commit=payload.commit("commit"), files=files,
+        before=payload.commit("before"), forced=payload.flag("forced"),
         why=why, message=payload.message("message"), author=payload.text("author"),
     )  # fmt: skip
 

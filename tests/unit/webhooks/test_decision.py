@@ -220,6 +220,41 @@ def test_a_check_that_comes_late_does_not_take_back_how_it_ended() -> None:
     assert again.status == "accepted", "one that began and ended within a second"
 
 
+@pytest.mark.parametrize(
+    "last",
+    [
+        replace(PUSH, commit="3" * 40, before="1" * 40, forced=True),
+        replace(PUSH, commit="3" * 40, before="1" * 40, forced=True, message="[skip ci]"),
+        replace(PUSH, commit="3" * 40, before="2" * 40, forced=True),  # what was there was never told
+        replace(PUSH, commit="3" * 40, forced=True),
+        replace(PUSH, commit="", before="1" * 40, deleted=True),
+    ],
+)
+def test_a_commit_that_left_its_branch_is_deployed_by_no_check(last: Notice) -> None:
+    *_, checked = judged(WAITING, PUSH, last, CHECK)
+    assert (checked.status, checked.state.pending) == ("ignored", None)
+    assert "no push of that commit waits" in checked.reason
+    assert "1" * 40 not in checked.state.waiting
+
+
+def test_with_paths_too_a_commit_that_left_its_branch_is_waited_for_no_more() -> None:
+    hook = replace(PICKY, wait=True)
+    gone = replace(PUSH, commit="3" * 40, before="1" * 40, forced=True, files=("docs/a.md",))
+    assert judged(hook, PUSH, gone)[-1].state.waiting == ("3" * 40,)
+
+
+def test_a_rewrite_that_is_told_late_takes_nothing_that_came_after_it() -> None:
+    newer = replace(PUSH, commit="3" * 40, before="2" * 40)
+    late = replace(PUSH, commit="2" * 40, before="1" * 40, forced=True)
+    last = judged(WAITING, PUSH, newer, late, replace(CHECK, commit="3" * 40))[-1]
+    assert (last.status, last.state.pending) == ("accepted", PendingDeploy(commit="3" * 40, deliveries=("d3",)))
+
+
+def test_a_push_to_another_branch_leaves_what_waits_alone() -> None:
+    other = replace(PUSH, branch="other", commit="3" * 40, forced=True)
+    assert judged(WAITING, PUSH, other, CHECK)[-1].status == "accepted"
+
+
 def test_a_check_that_is_run_again_is_waited_for_again() -> None:
     failed = replace(ENDED, state="failure")
     rerun = replace(STARTED, at=200.0)

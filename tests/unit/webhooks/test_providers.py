@@ -62,6 +62,16 @@ def test_a_deleted_branch_and_a_tag_are_told_apart() -> None:
     assert read("Tag Push Hook", gitlab_push(), Provider.GITLAB).kind == "other"
 
 
+def test_what_a_branch_was_at_and_whether_it_still_holds_it_is_told() -> None:
+    found = read("push", push(forced=True))
+    assert (found.before, found.forced) == (OLD, True)
+    assert not read("push", push()).forced
+    assert read("push", push(before=ZERO)).before == ""
+    assert read("Push Hook", gitlab_push(), Provider.GITLAB).before == OLD
+    own = {"type": "push", "ref": "refs/heads/main", "commit": NEW, "forced": True, "before": OLD}
+    assert (read("", own, Provider.SIGNED).before, read("", own, Provider.SIGNED).forced) == (OLD, True)
+
+
 def suite(conclusion: str) -> dict[str, Any]:
     about = {"head_sha": NEW, "status": "completed", "conclusion": conclusion, "app": {"slug": "ci"}}
     return {"check_suite": about}
