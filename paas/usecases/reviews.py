@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from paas.errors import Conflict, NotFound, PaasError, UsageError
 from paas.model import names
@@ -78,9 +78,10 @@ def open_review(context: Context, request: OpenReview, act: Act) -> ReviewShown:
     parent = context.store.app(request.app)
     policy = policy_of(context, parent)
     _check(request)
-    source = _source(context, parent, policy, request)
     key = review_key(request.branch, request.pull_request)
     with _turn(context, parent.id, key, act):
+        request = _with_branch(context, parent, request)
+        source = _source(context, parent, policy, request)
         review = _begun(context, parent, policy, request, act)
         try:
             review = prepared(Preparation(context, act, review, parent, policy))
@@ -222,6 +223,19 @@ def _begun(context: Context, parent: App, policy: ReviewPolicy, request: OpenRev
         )  # fmt: skip
         context.store.put_review(review)
     return review
+
+
+def _with_branch(context: Context, parent: App, request: OpenReview) -> OpenReview:
+    """A pull request by its number alone is the one of that number that is there: with its branch, if that is one of
+    one's own. Raises Conflict where nobody ever said the branch: what is there would be taken away with its data."""
+    key = review_key(request.branch, request.pull_request)
+    known = next((one for one in context.store.reviews(parent.id) if one.key == key), None)
+    if known is None or known.fork or request.fork or not _foreign(request):
+        return request
+    if not known.branch:
+        hint = f"paas reviews open BRANCH --pr {request.pull_request} -a {parent.name}"
+        raise Conflict(f"nobody said of which branch pull request {request.pull_request} is", hint=hint)
+    return replace(request, branch=known.branch)
 
 
 def _foreign(request: OpenReview) -> bool:

@@ -114,6 +114,10 @@ def test_a_pull_request_has_an_app_while_it_is_open(platform: Platform, work: Wo
     shown = platform.json("reviews", "show", "shop-pr-7", "-a", "shop")
     assert (shown["commit"], shown["opened_by"]) == (work.head(), "webhook github")
 
+    platform.ok("reviews", "open", "--pr", "7", "-a", "shop", timeout=600)
+    assert platform.json("reviews", "show", "shop-pr-7", "-a", "shop")["branch"] == "better"
+    assert sql(platform, "shop-pr-7", "SELECT name FROM wares").split() == ["tea", "tried"], "the same database"
+
     assert say(platform, hook, about("closed", work.head())) == "accepted"
     eventually(lambda: status(platform, "shop-pr-7") == "gone", seconds=120, what="its end")
     assert [app["name"] for app in platform.json("apps")] == ["shop"]
@@ -121,7 +125,7 @@ def test_a_pull_request_has_an_app_while_it_is_open(platform: Platform, work: Wo
     assert platform.get("shop-pr-7").status == 404
     assert not [name for name in platform.containers() if "shop-pr-7" in name]
     kinds = [event["kind"] for event in platform.json("events", "-a", "shop") if event["kind"].startswith("review.")]
-    assert kinds == ["review.opened", "review.updated", "review.closed"]
+    assert kinds == ["review.opened", "review.updated", "review.updated", "review.closed"]
 
 
 def test_a_branch_is_opened_by_hand_and_goes_with_the_branch(

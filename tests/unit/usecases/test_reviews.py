@@ -322,6 +322,34 @@ def test_what_becomes_a_strangers_is_made_anew_without_config(platform: Parts, e
     assert config(platform, again.name) == {}
 
 
+def test_by_its_number_alone_a_pull_request_of_ones_own_is_deployed_anew_with_what_it_has(
+    platform: Parts, enable: Callable[..., None], repository: Path
+) -> None:
+    database(platform)
+    enable(config={"OWN": "1"})
+    first = opened(platform, "better", pull_request=7)
+    before, addon = platform.store.app(first.name).id, platform.store.addon("shop-pr-7-postgres").id
+    commit = git(repository, "rev-parse", "better")
+    again = opened(platform, "", pull_request=7)
+    assert (again.branch, again.commit, again.fork) == ("better", commit, False)
+    assert platform.store.app(again.name).id == before
+    assert platform.store.addon("shop-pr-7-postgres").id == addon, "its data is still there"
+    assert "OWN" in config(platform, again.name)
+
+
+def test_one_whose_branch_nobody_said_is_not_taken_away_for_a_number(
+    platform: Parts, enable: Callable[..., None], repository: Path
+) -> None:
+    enable(config={"OWN": "1"})
+    first = opened(platform, "", pull_request=7, commit=git(repository, "rev-parse", "better"))
+    before = platform.store.app(first.name).id
+    with pytest.raises(Conflict, match="of which branch pull request 7 is") as caught:
+        opened(platform, "", pull_request=7)
+    assert caught.value.hint == "paas reviews open BRANCH --pr 7 -a shop"
+    assert platform.store.app(first.name).id == before
+    assert there(platform) == (first,)
+
+
 def test_memory_cores_and_replicas_are_capped_and_hosts_and_jobs_left_to_the_parent(
     platform: Parts, enable: Callable[..., None], repository: Path
 ) -> None:
