@@ -179,16 +179,16 @@ def _first(pushed: Sequence[Update], head: str) -> str:
 
 
 def _received(lines: Iterable[str]) -> int:
-    head = _git("symbolic-ref", "HEAD")
-    settled = bool(_git("rev-parse", "--verify", "--quiet", head) or _git("config", "--get", CHOSEN))
     pushed = updates(lines)
-    verdict = judged(pushed, head, settled, _git("for-each-ref", "--format=%(refname)").split())
+    verdict = _verdict(pushed)
     _check_commits(pushed)
     _check_size(pushed)
     for note in verdict.notes:
         say(note)
+    _take_turn(verdict)
+    if _verdict(pushed).deploy != verdict.deploy:
+        raise Conflict("another branch has become the deploy branch meanwhile", hint="paas git branch, then push again")
     if verdict.deploy is not None:
-        _take_turn(int(os.environ["PAAS_PUSH_LOCK"]))
         before = "" if verdict.deploy.makes else verdict.deploy.old
         if _git("rev-parse", "--verify", "--quiet", verdict.deploy.ref) != before:
             raise Conflict("somebody else has pushed meanwhile", hint="git pull, then push again")
@@ -196,10 +196,22 @@ def _received(lines: Iterable[str]) -> int:
     return 0
 
 
-def _take_turn(lock: int) -> None:
-    """Wait until no other push of this app is between its deploy and the change of its branch."""
+def _verdict(pushed: Sequence[Update]) -> Verdict:
+    """By the deploy branch as it is now."""
+    head = _git("symbolic-ref", "HEAD")
+    settled = bool(_git("rev-parse", "--verify", "--quiet", head) or _git("config", "--get", CHOSEN))
+    return judged(pushed, head, settled, _git("for-each-ref", "--format=%(refname)").split())
+
+
+def _take_turn(verdict: Verdict) -> None:
+    """Until the branches have changed: of pushes that deploy, and of who chooses the deploy branch, one at a time. Who
+    chooses waits at the very end of that for pushes that deploy nothing, which do not wait for each other."""
     import fcntl
 
+    if verdict.deploy is None:
+        fcntl.flock(int(os.environ["PAAS_PUSH_KEEPS"]), fcntl.LOCK_SH)
+        return
+    lock = int(os.environ["PAAS_PUSH_LOCK"])
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -107,13 +107,14 @@ def _is_empty(context: Context, app: App) -> bool:
 
 def _talk(context: Context, request: GitSession, act: Act, terminal: Terminal, path: Path) -> int:
     settings = context.settings
-    # Pushes of one app take turns from the hook's decision to the change of the ref. The lock belongs to this open
-    # file, which git and its hook inherit: the hook takes it, and nobody has to be told when git has ended.
-    with (path / "push.lock").open("a") as lock:
+    # Pushes of one app take turns from the hook's decision to the change of the ref. The locks belong to these open
+    # files, which git and its hook inherit: the hook takes one, and nobody has to be told when git has ended.
+    with repository.turn(path) as lock, repository.keeping(path) as keeps:
         facts = {
             "PAAS_PUSH_APP": request.app,
             "PAAS_PUSH_ACTOR": act.who.acting if act.who else act.actor,
             "PAAS_PUSH_LOCK": str(lock.fileno()),
+            "PAAS_PUSH_KEEPS": str(keeps.fileno()),
             "PAAS_PUSH_ROOM": str(settings.repository_limit),
         }
         child = subprocess.Popen(
@@ -122,14 +123,15 @@ def _talk(context: Context, request: GitSession, act: Act, terminal: Terminal, p
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            pass_fds=[lock.fileno()],
+            pass_fds=[lock.fileno(), keeps.fileno()],
             start_new_session=True,
         )
         try:
             return _Tunnel(child, terminal, settings.push_idle, goes_on=request.service == RECEIVE).run()
         finally:
             # git may leave a process behind that packs its objects: it must not keep the next push waiting.
-            fcntl.flock(lock, fcntl.LOCK_UN)
+            for one in (lock, keeps):
+                fcntl.flock(one, fcntl.LOCK_UN)
 
 
 class _Tunnel:

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from paas import bundled
 from paas.errors import NotFound, PlatformError, UsageError
@@ -92,6 +93,16 @@ def objects(settings: Settings, app_id: str, incoming: str) -> tuple[Path, ...]:
 def remove(settings: Settings, app_id: str) -> None:
     """Take the repository away. Idempotent."""
     shutil.rmtree(path_of(settings, app_id), ignore_errors=True)
+
+
+def turn(repository: Path) -> IO[str]:
+    """The file whose lock is for whoever deploys a branch, until that has changed."""
+    return (repository / "push.lock").open("a")
+
+
+def keeping(repository: Path) -> IO[str]:
+    """The file whose lock is shared by pushes that deploy nothing, until their branches have changed."""
+    return (repository / "keep.lock").open("a")
 
 
 def has_refs(repository: Path) -> bool:

@@ -425,6 +425,29 @@ def test_another_branch_is_deployed_once_it_is_chosen(pushed: Work) -> None:
     assert work.platform.ok("git", "branch", "-a", work.app).strip() == branch
 
 
+def test_what_is_pushed_to_a_branch_while_it_is_being_chosen_runs_when_it_is(pushed: Work) -> None:
+    """The push is taken without a deploy, as the branch is not the deploy branch yet; afterwards it must say what runs.
+    A push to the branch before, which waits for all that, is refused."""
+    work, branch = pushed, "live"
+    before = work.head()
+    work.commit("slow", boot=12)
+    work.git("push", "--quiet", "paas", f"main:{branch}")
+    newest = work.commit("newest")
+    choosing = work.platform.start("git", "set-branch", branch, "-a", work.app)
+    eventually(lambda: running(work), what="the deploy of the branch")
+    waits = work.start("push", "paas", "main")
+    assert "is kept, not deployed: main is" in work.git("push", "paas", f"main:{branch}").err
+    assert choosing.poll() is None, "it was pushed in the middle of it"
+    said = choosing.communicate(timeout=200)[0]
+    assert choosing.returncode == 0, said
+    assert f"{branch} was pushed meanwhile" in said
+    assert (work.remote(f"refs/heads/{branch}"), work.serves()) == (newest, "newest")
+    late = waits.communicate(timeout=100)[1]
+    assert waits.returncode != 0
+    assert "another branch has become the deploy branch meanwhile" in late
+    assert (work.remote(), work.serves()) == (before, "newest")
+
+
 def test_a_branch_may_be_chosen_before_anything_is_pushed(work: Work) -> None:
     work.platform.ok("create", work.app)
     work.platform.ok("git", "set-branch", "live", "-a", work.app)

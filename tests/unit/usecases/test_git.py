@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from paas.sources import gittree
 from paas.usecases import branches, repository
 from paas.usecases.git import git_session
 from paas.usecases.pipes import Pipe
+from paas.usecases.switch import base_release, source_version
+from tests.polling import until
 from tests.unit.sources.test_local import git
 from tests.unit.usecases.parts import Parts
 
@@ -152,6 +155,86 @@ def test_a_branch_whose_deploy_fails_is_not_chosen(platform: Parts, app: App, tm
     assert not repository.chosen(path)
 
 
+def test_what_is_pushed_to_a_branch_while_it_is_deployed_is_deployed_before_it_is_chosen(
+    platform: Parts, app: App, tmp_path: Path
+) -> None:
+    path = filled(platform.context.settings, app, tmp_path / "work")
+    git(path, "branch", "production", "main")
+    (tmp_path / "work" / "app.py").write_text("print(2)")
+    git(tmp_path / "work", "commit", "--quiet", "--all", "--message", "second")
+    newest = git(tmp_path / "work", "rev-parse", "HEAD")
+    push = ("fetch", "--quiet", str(tmp_path / "work"), "HEAD:refs/heads/production")
+    platform.builder.while_building = lambda: git(path, *push)
+    found = chosen(platform, "production")
+    assert (found.commit, found.release, found.chosen) == (newest, 2, True)
+    assert source_version(base_release(platform.store, platform.store.app("shop"))) == newest
+
+
+def test_a_branch_is_chosen_when_no_push_has_still_to_change_it(platform: Parts, app: App, tmp_path: Path) -> None:
+    """A push that was judged when it was a branch like any other, and has not changed it yet."""
+    path = filled(platform.context.settings, app, tmp_path / "work")
+    with repository.keeping(path) as judged:
+        fcntl.flock(judged, fcntl.LOCK_SH)
+        choosing = threading.Thread(target=chosen, args=(platform, "production"), daemon=True)
+        choosing.start()
+        until(lambda: waiting_for(path / "keep.lock"))
+        git(path, "branch", "production", "main")
+        fcntl.flock(judged, fcntl.LOCK_UN)
+        choosing.join(30)
+    assert repository.deploy_branch(path) == "production"
+    assert source_version(base_release(platform.store, platform.store.app("shop"))) == git(path, "rev-parse", "main")
+
+
+def waiting_for(lock: Path) -> bool:
+    """Whether somebody waits for the lock of this file."""
+    waiting = [line for line in Path("/proc/locks").read_text().splitlines() if " -> " in line]
+    return any(line.split()[6].endswith(f":{lock.stat().st_ino}") for line in waiting)
+
+
+@dataclass
+class Hook:
+    """git pushing to a repository whose hook is ours, and the files that a server gives it."""
+
+    settings: Settings
+    path: Path
+    work: Path
+
+    @contextmanager
+    def push(self, *refs: str) -> Iterator[subprocess.Popen[str]]:
+        """A push; what it deploys is refused, as there is no server."""
+        with repository.turn(self.path) as turn, repository.keeping(self.path) as keeps:
+            facts = {"PAAS_PUSH_APP": "shop", "PAAS_PUSH_ACTOR": "", "PAAS_PUSH_LOCK": str(turn.fileno()),
+                     "PAAS_PUSH_KEEPS": str(keeps.fileno())}  # fmt: skip
+            receives = " ".join(repository.command(self.settings, "receive-pack", self.path)[:-1])
+            with subprocess.Popen(
+                ["git", "push", "--quiet", f"--receive-pack={receives}", str(self.path), *refs],
+                cwd=self.work, env=repository.environment(self.settings, **facts), stderr=subprocess.PIPE, text=True,
+                pass_fds=[turn.fileno(), keeps.fileno()],
+            ) as process:  # fmt: skip
+                yield process
+
+
+@pytest.mark.parametrize(("pushed", "lock"), [("main", "push.lock"), ("production", "keep.lock")])
+def test_a_push_that_waited_while_another_branch_became_the_deploy_branch_is_refused(
+    settings: Settings, app: App, tmp_path: Path, pushed: str, lock: str
+) -> None:
+    """What it was judged by is no more: `main` would be deployed, or `production` would not."""
+    path = filled(settings, app, tmp_path / "work")
+    git(path, "branch", "production", "main")
+    before = git(path, "show-ref")
+    git(tmp_path / "work", "commit", "--quiet", "--allow-empty", "--message", "second")
+    with (path / lock).open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with Hook(settings, path, tmp_path / "work").push(f"HEAD:refs/heads/{pushed}") as process:
+            until(lambda: waiting_for(path / lock))
+            repository.choose(path, "production")
+            fcntl.flock(held, fcntl.LOCK_UN)
+            said = process.communicate(timeout=60)[1]
+    assert process.returncode == 1, said
+    assert "another branch has become the deploy branch meanwhile" in said
+    assert git(path, "show-ref") == before
+
+
 @pytest.mark.parametrize("name", ["-x", "a b", "x..y", "a~1", "a\nb", "x.lock", "/", "refs//x", "a\x00b", "@{u}", ".x"])
 def test_what_cannot_name_a_branch_is_not_chosen(platform: Parts, app: App, name: str) -> None:
     with pytest.raises(UsageError, match="cannot name a branch"):
@@ -234,7 +317,11 @@ def test_a_repository_that_is_full_takes_deletions_and_then_has_room_again(
 
     def push(*refs: str) -> tuple[int, str]:
         argv = ["git", "-C", str(work), "push", "--quiet", f"--receive-pack={receives}", str(path), *refs]
-        ran = subprocess.run(argv, env=environ, capture_output=True, text=True, check=False)
+        with repository.keeping(path) as keeps:
+            given = {**environ, "PAAS_PUSH_KEEPS": str(keeps.fileno())}
+            ran = subprocess.run(
+                argv, env=given, capture_output=True, text=True, check=False, pass_fds=[keeps.fileno()]
+            )
         return ran.returncode, ran.stderr
 
     for name in ("one", "two"):
