@@ -233,7 +233,7 @@ def _shaped_by_source(context: Context, app: App) -> bool:
 def _small(context: Context, app: App | None, wanted: Shape) -> Shape:
     """What a review app may have of it; any other app all of it."""
     review = context.store.review(app.id) if app else None
-    return shape.reviewed(wanted, review.cap) if review else wanted
+    return shape.reviewed(wanted, review.cap, fork=review.fork) if review else wanted
 
 
 def _tell(act: Act, wanted: Shape, asked: str) -> None:

@@ -37,31 +37,35 @@ class Shape:
     manifest: Manifest = Manifest()
 
 
-def reviewed(shape: Shape, cap: Cap) -> Shape:
+def reviewed(shape: Shape, cap: Cap, *, fork: bool = False) -> Shape:
     """What the source of a review app may want: its processes within the cap, no hosts (they are its parent's), no
-    scheduled jobs (they would run once more in each), no autoscaling."""
+    scheduled jobs (they would run once more in each), no autoscaling. A stranger's (`fork`) has at most the defaults
+    where no cap says otherwise."""
+    usual = Limits() if fork else Limits(memory=0, cpus=0.0, pids=0)
+    most = replace(usual, memory=cap.memory or usual.memory, cpus=cap.cpus or usual.cpus)
     said = shape.manifest.processes
     named = {process.name for process in shape.plan.processes or (Process("web"),)} | said.keys()
-    capped = {name: _capped(said.get(name, NOT_SAID), cap, web=name == "web") for name in named}
+    capped = {name: _capped(said.get(name, NOT_SAID), cap.replicas, most, web=name == "web") for name in named}
     return replace(shape, manifest=replace(shape.manifest, processes=capped, domains=(), cron=()))
 
 
-def _capped(options: ProcessOptions, cap: Cap, *, web: bool) -> ProcessOptions:
-    replicas = options.replicas if options.replicas is not None else int(web)
-    memory = Limits().memory if options.memory is None else options.memory
-    cpus = Limits().cpus if options.cpus is None else options.cpus
+def _capped(options: ProcessOptions, replicas: int, most: Limits, *, web: bool) -> ProcessOptions:
+    started = options.replicas if options.replicas is not None else int(web)
     return replace(
         options,
-        replicas=min(replicas, cap.replicas),
-        memory=_least(memory, cap.memory) if cap.memory else options.memory,
-        cpus=_least(cpus, cap.cpus) if cap.cpus else options.cpus,
+        replicas=min(started, replicas),
+        memory=_least(options.memory, Limits().memory, most.memory),
+        cpus=_least(options.cpus, Limits().cpus, most.cpus),
+        pids=_least(options.pids, Limits().pids, most.pids),
         autoscale=None,
     )
 
 
-def _least(said: float, most: float) -> Any:
-    """0 says: no limit."""
-    return min(said, most) if said else most
+def _least(said: Any, default: float, most: float) -> Any:
+    """What counts where at most so much may be said (0: anything may). To say 0 is to say: no limit."""
+    if not most:
+        return said
+    return min(default if said is None else said, most) or most
 
 
 def processes(shape: Shape, base: Release) -> tuple[ProcessSpec, ...]:

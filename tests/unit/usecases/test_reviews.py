@@ -21,6 +21,7 @@ from paas.model.people import Access, Actor, Token, new_secret
 from paas.model.pipeline import Place, Stage
 from paas.model.reviews import DAY, Review, ReviewStatus
 from paas.model.secret import Secret
+from paas.model.service import Limits
 from paas.requests.addons import AttachAddon, BackupAddon, CreateAddon
 from paas.requests.apps import DestroyApp
 from paas.requests.config import ChangeConfig
@@ -378,6 +379,20 @@ command = "python bill.py"
     assert dict(app.formation) == {"web": 2, "worker": 2}
     assert (release.domains, release.cron) == ((), ())
     assert [process.autoscale for process in release.processes] == [None, None]
+
+
+def test_a_strangers_code_says_nothing_of_its_limits(
+    platform: Parts, enable: Callable[..., None], repository: Path
+) -> None:
+    said = '[processes.web]\nmemory = "64G"\ncpus = 32\npids = 30000\n'
+    sha = commit(repository, "greedy", paas_toml=said)
+    git(repository, "update-ref", "refs/pull/9/head", sha)
+    git(repository, "rm", "--quiet", "paas.toml")
+    git(repository, "commit", "--quiet", "--message", "small again")
+    enable()
+    answer = opened(platform, "main", pull_request=9, fork=True)
+    app = platform.store.app(answer.name)
+    assert platform.store.release(app.id, app.wanted).processes[0].limits == Limits()
 
 
 def test_it_stands_in_the_pipeline_of_its_parent(platform: Parts, enable: Callable[..., None], parent: App) -> None:

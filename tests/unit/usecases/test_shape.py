@@ -8,6 +8,7 @@ from paas.errors import UsageError
 from paas.model.app import App, ProcessSpec, Release, ReleaseKind
 from paas.model.build import BuildPlan, Process
 from paas.model.manifest import EnvVar, Manifest, ProcessOptions
+from paas.model.reviews import Cap
 from paas.model.secret import Secret
 from paas.model.service import HealthCheck, HealthKind, Limits
 from paas.usecases import shape
@@ -135,3 +136,33 @@ def test_domains_of_the_manifest_join_those_there_are_in_punycode() -> None:
         "a.example",
         "xn--bcher-kva.example",
     )
+
+
+@pytest.mark.parametrize(
+    ("said", "cap", "fork", "got"),
+    [
+        (ProcessOptions(memory=8 << 30, cpus=16, pids=0), Cap(), True, Limits()),
+        (ProcessOptions(memory=0, cpus=0, pids=100_000), Cap(), True, Limits()),
+        (ProcessOptions(), Cap(), True, Limits()),
+        (ProcessOptions(memory=64 << 20, cpus=0.25, pids=50), Cap(), True, Limits(memory=64 << 20, cpus=0.25, pids=50)),
+        (
+            ProcessOptions(memory=8 << 30, cpus=16, pids=0),
+            Cap(memory=1 << 30, cpus=2),
+            True,
+            Limits(memory=1 << 30, cpus=2),
+        ),
+        (
+            ProcessOptions(memory=8 << 30, cpus=16, pids=0),
+            Cap(memory=1 << 30, cpus=2),
+            False,
+            Limits(memory=1 << 30, cpus=2, pids=0),
+        ),
+        (ProcessOptions(memory=8 << 30, cpus=16, pids=0), Cap(), False, Limits(memory=8 << 30, cpus=16, pids=0)),
+    ],
+)
+def test_a_strangers_review_app_is_bounded_also_where_no_cap_was_named(
+    said: ProcessOptions, cap: Cap, fork: bool, got: Limits
+) -> None:
+    wanted = Shape(plan=plan(WEB), manifest=Manifest(processes={"web": said}))
+    (web,) = shape.processes(shape.reviewed(wanted, cap, fork=fork), EMPTY)
+    assert web.limits == got
