@@ -204,19 +204,19 @@ def _verdict(pushed: Sequence[Update]) -> Verdict:
 
 
 def _take_turn(verdict: Verdict) -> None:
-    """Until the branches have changed: of pushes that deploy, and of who chooses the deploy branch, one at a time. Who
-    chooses waits at the very end of that for pushes that deploy nothing, which do not wait for each other."""
+    """Until the branches have changed: of pushes that deploy one at a time, beside any that do not; and none of either
+    while the deploy branch is being chosen."""
     import fcntl
 
+    name, how, said = "PAAS_PUSH_LOCK", fcntl.LOCK_EX, "another push to this app is on its way: waiting for it"
     if verdict.deploy is None:
-        fcntl.flock(int(os.environ["PAAS_PUSH_KEEPS"]), fcntl.LOCK_SH)
-        return
-    lock = int(os.environ["PAAS_PUSH_LOCK"])
+        name, how, said = "PAAS_PUSH_KEEPS", fcntl.LOCK_SH, "a deploy branch is being chosen: waiting for that"
+    lock = int(os.environ[name])
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, how | fcntl.LOCK_NB)
     except BlockingIOError:
-        say("another push to this app is on its way: waiting for it")
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        say(said)
+        fcntl.flock(lock, how)
 
 
 def _deploy(update: Update) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from paas.errors import UsageError
 from paas.model.branches import FIRST
@@ -48,32 +49,21 @@ def set_branch(context: Context, request: SetBranch, act: Act) -> DeployBranch:
     if not repository.can_be(path, request.branch):
         raise UsageError(f"{request.branch[:80]!a} cannot name a branch", hint="give its short name: production")
     release = 0
-    with _turn(path, act):
-        while True:
-            app, commit = context.store.app(app.id), repository.commit_of(path, request.branch)
-            if commit and commit != source_version(base_release(context.store, app)):
-                source = SourceRef(commit=commit, kind="git", origin=f"git push {request.branch}")
-                deployed = deploy_app(context, DeployApp(app=app.name, source=source, create=False), act)
-                release = release if deployed.unchanged else deployed.release
-            if _chosen_at(path, request.branch, commit):
-                return _shown(app.name, path, release)
-            act.emit(Event(kind="note", message=f"{request.branch} was pushed meanwhile: deploying what it is now"))
-
-
-def _chosen_at(path: Path, branch: str, commit: str) -> bool:
-    """Choose it, if it is at this commit: until it is chosen, pushes to it are taken without a deploy."""
-    with repository.keeping(path) as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if repository.commit_of(path, branch) != commit:
-            return False
-        repository.choose(path, branch)
-        return True
+    # Each push has decided by the deploy branch, and changed its own, while it holds one of these.
+    with _alone(repository.turn(path), act), _alone(repository.keeping(path), act):
+        app, commit = context.store.app(app.id), repository.commit_of(path, request.branch)
+        if commit and commit != source_version(base_release(context.store, app)):
+            source = SourceRef(commit=commit, kind="git", origin=f"git push {request.branch}")
+            deployed = deploy_app(context, DeployApp(app=app.name, source=source, create=False), act)
+            release = 0 if deployed.unchanged else deployed.release
+        repository.choose(path, request.branch)
+    return _shown(app.name, path, release)
 
 
 @contextmanager
-def _turn(path: Path, act: Act) -> Iterator[None]:
-    """Between two pushes: each has decided by the deploy branch, and deployed, while it holds this lock."""
-    with repository.turn(path) as lock:
+def _alone(file: IO[str], act: Act) -> Iterator[None]:
+    """Hold the lock of this file."""
+    with file as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

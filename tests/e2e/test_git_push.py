@@ -425,27 +425,27 @@ def test_another_branch_is_deployed_once_it_is_chosen(pushed: Work) -> None:
     assert work.platform.ok("git", "branch", "-a", work.app).strip() == branch
 
 
-def test_what_is_pushed_to_a_branch_while_it_is_being_chosen_runs_when_it_is(pushed: Work) -> None:
-    """The push is taken without a deploy, as the branch is not the deploy branch yet; afterwards it must say what runs.
-    A push to the branch before, which waits for all that, is refused."""
+def test_pushes_wait_while_a_branch_is_being_chosen_and_then_know_it(pushed: Work) -> None:
+    """A push that was judged by the deploy branch before would be taken and not run, or run and not be the one."""
     work, branch = pushed, "live"
     before = work.head()
-    work.commit("slow", boot=12)
+    kept = work.commit("slow", boot=8)
     work.git("push", "--quiet", "paas", f"main:{branch}")
     newest = work.commit("newest")
     choosing = work.platform.start("git", "set-branch", branch, "-a", work.app)
     eventually(lambda: running(work), what="the deploy of the branch")
-    waits = work.start("push", "paas", "main")
-    assert "is kept, not deployed: main is" in work.git("push", "paas", f"main:{branch}").err
-    assert choosing.poll() is None, "it was pushed in the middle of it"
+    late = {one: work.start("push", "paas", one) for one in ("main", f"main:{branch}", "main:other")}
     said = choosing.communicate(timeout=200)[0]
     assert choosing.returncode == 0, said
-    assert f"{branch} was pushed meanwhile" in said
+    told = {one: push.communicate(timeout=100)[1] for one, push in late.items()}
+    for one in ("main", f"main:{branch}"):
+        assert late[one].returncode == 1, told[one]
+        assert "waiting for" in told[one]
+        assert "another branch has become the deploy branch meanwhile" in told[one]
+    assert late["main:other"].returncode == 0, told["main:other"]
+    assert (work.remote(), work.remote(f"refs/heads/{branch}"), work.serves()) == (before, kept, "slow")
+    work.git("push", "paas", f"main:{branch}")
     assert (work.remote(f"refs/heads/{branch}"), work.serves()) == (newest, "newest")
-    late = waits.communicate(timeout=100)[1]
-    assert waits.returncode != 0
-    assert "another branch has become the deploy branch meanwhile" in late
-    assert (work.remote(), work.serves()) == (before, "newest")
 
 
 def test_a_branch_may_be_chosen_before_anything_is_pushed(work: Work) -> None:

@@ -155,19 +155,33 @@ def test_a_branch_whose_deploy_fails_is_not_chosen(platform: Parts, app: App, tm
     assert not repository.chosen(path)
 
 
-def test_what_is_pushed_to_a_branch_while_it_is_deployed_is_deployed_before_it_is_chosen(
-    platform: Parts, app: App, tmp_path: Path
-) -> None:
+def test_no_push_changes_a_branch_while_it_is_being_chosen(platform: Parts, app: App, tmp_path: Path) -> None:
+    """It would be judged as a branch like any other: taken, and not deployed."""
     path = filled(platform.context.settings, app, tmp_path / "work")
     git(path, "branch", "production", "main")
-    (tmp_path / "work" / "app.py").write_text("print(2)")
-    git(tmp_path / "work", "commit", "--quiet", "--all", "--message", "second")
-    newest = git(tmp_path / "work", "rev-parse", "HEAD")
-    push = ("fetch", "--quiet", str(tmp_path / "work"), "HEAD:refs/heads/production")
-    platform.builder.while_building = lambda: git(path, *push)
-    found = chosen(platform, "production")
-    assert (found.commit, found.release, found.chosen) == (newest, 2, True)
-    assert source_version(base_release(platform.store, platform.store.app("shop"))) == newest
+    commit = git(path, "rev-parse", "main")
+    git(tmp_path / "work", "commit", "--quiet", "--allow-empty", "--message", "second")
+    said = []
+
+    def push() -> None:
+        with Hook(platform.context.settings, path, tmp_path / "work").push("HEAD:refs/heads/production") as process:
+            deploying.set()
+            said.append((process.communicate(timeout=60)[1], process.returncode))
+
+    def building() -> None:
+        if pushing.ident is None:
+            pushing.start()
+        deploying.wait(30)
+        until(lambda: waiting_for(path / "keep.lock"))
+
+    deploying, pushing = threading.Event(), threading.Thread(target=push, daemon=True)
+    platform.builder.while_building = building
+    assert chosen(platform, "production").commit == commit
+    pushing.join(60)
+    assert said[0][1] == 1, said
+    assert "another branch has become the deploy branch meanwhile" in said[0][0]
+    assert git(path, "rev-parse", "production") == commit
+    assert source_version(base_release(platform.store, platform.store.app("shop"))) == commit
 
 
 def test_a_branch_is_chosen_when_no_push_has_still_to_change_it(platform: Parts, app: App, tmp_path: Path) -> None:
