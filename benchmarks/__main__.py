@@ -1,4 +1,4 @@
-"""`python -m benchmarks [deploy|dependency|push|load|kill|startup|wake|rest …]`: all of them when none is named.
+"""`python -m benchmarks [deploy|dependency|push|pushes|load|kill|startup|wake|rest …]`: all of them when none is named.
 
 Exit code 1 when a number missed its bound, so that nobody has to read the lines to know.
 """
@@ -17,6 +17,7 @@ PARTS = {
     "deploy": deploys.code_change,
     "dependency": deploys.one_dependency,
     "push": push.git_push,
+    "pushes": push.pushes_at_once,
     "load": faults.deploys_under_load,
     "kill": faults.replica_killed,
     "wake": waking.wake,

@@ -215,6 +215,69 @@ def test_a_role_lets_in_and_its_end_shuts_out(office: Office, people: tuple[Lapt
     assert "logged in" in robot.paas("config", "list", "-a", "lent", code=11)
 
 
+def test_a_team_lets_in_and_leaving_it_shuts_out(office: Office, people: tuple[Laptop, Laptop]) -> None:
+    """Ann gives an app to her team; who else is in it deploys by that alone, until they are not any more."""
+    ann, bob = people
+    ours = ann.repository("ours", "--http")
+    ours.commit("ann's")
+    ours.git("push", "--quiet", "paas", "main")
+    code = office.platform.json("invites", "create", "dora", "--team", "web")["code"]
+    dora = joined(office, ann.folder / "dora", "dora", code)
+    dora.paas("info", "-a", "ours", code=3)
+    ann.paas("members", "add", "--team", "web", "deployer", "-a", "ours")
+    assert [app["name"] for app in dora.json("apps")] == ["ours"]
+    cloned = dora.folder / "ours"
+    dora.paas("git", "clone", "ours", cloned, "--http")
+    (cloned / "app.py").write_text(APP.format(text="dora's", boot=0))
+    assert dora.run("git", "commit", "--quiet", "--all", "--message", "dora's", cwd=cloned).code == 0
+    pushed = dora.run("git", "push", "paas", "main", cwd=cloned)
+    assert pushed.code == 0, pushed.said
+    assert "ours v2 serves" in pushed.err
+    assert serves(office, "ours") == "dora's"
+    dora.paas("deploy", ours.folder, "-a", "ours")
+    assert serves(office, "ours") == "ann's"
+    assert [one["actor"] for one in ann.json("releases", "-a", "ours")] == ["dora", "dora", "ann"]
+    assert "operator" in dora.paas("scale", "web=2", "-a", "ours", code=11), "the team's role, no more"
+    bob.paas("info", "-a", "ours", code=3)
+
+    office.platform.ok("teams", "remove", "web", "dora")
+    assert dora.json("apps") == []
+    (cloned / "app.py").write_text(APP.format(text="too late", boot=0))
+    assert dora.run("git", "commit", "--quiet", "--all", "--message", "late", cwd=cloned).code == 0
+    late = dora.run("git", "push", "paas", "main", cwd=cloned)
+    assert late.code != 0, late.said
+    dora.paas("deploy", cloned, "-a", "ours", code=4)
+    dora.paas("info", "-a", "ours", code=3)
+    assert serves(office, "ours") == "ann's"
+    assert len(ann.json("releases", "-a", "ours")) == 3
+
+
+def test_what_a_command_destroys_is_its_own_container(office: Office, people: tuple[Laptop, Laptop]) -> None:
+    """Who may run commands runs any; it has the app's files in a container of its own, and nothing else."""
+    ann, bob = people
+    work = ann.repository("walled", "--http")
+    work.commit("whole")
+    work.git("push", "--quiet", "paas", "main")
+    replicas = office.platform.containers("label=paas.app-name=walled")
+    assert bob.run("paas", "run", "-a", "walled", "--", "id").code == 3
+    ann.paas("members", "add", "bob", "operator", "-a", "walled")
+    ran = bob.run("paas", "run", "-a", "walled", "--", "sh", "-c",
+                  "id; rm -rf --no-preserve-root /; rm -rf /; test -e app.py || echo gone")  # fmt: skip
+    assert ran.out.startswith("uid="), ran.said
+    assert "gone" in ran.out, "it did what it could"
+    assert serves(office, "walled") == "whole"
+    assert office.platform.containers("label=paas.app-name=walled") == replicas
+    assert "app.py" in bob.paas("run", "-a", "walled", "--", "ls"), "the next one has all files again"
+    assert bob.paas("exec", "-a", "walled", "--", "ls") == bob.paas("run", "-a", "walled", "--", "ls")
+    ran = bob.run("paas", "run", "-a", "walled", "--", "cat", "/etc/hostname", str(office.platform.folder / "home"))
+    assert "No such file" in ran.err, ran.said
+    assert (Path(office.platform.environ["PAAS_HOME"]) / "server.pid").exists()
+    ann.paas("restart", "-a", "walled")
+    assert serves(office, "walled") == "whole"
+    assert {one["actor"] for one in ann.json("audit", "-a", "walled")} == {"ann", "bob"}
+    ann.paas("members", "remove", "bob", "-a", "walled")
+
+
 def test_the_same_over_ssh(office: Office, people: tuple[Laptop, Laptop]) -> None:
     ann, bob = people
     for laptop in people:
@@ -232,6 +295,34 @@ def test_the_same_over_ssh(office: Office, people: tuple[Laptop, Laptop]) -> Non
     assert refused.code != 0, refused.said
     assert serves(office, "far") == "by ssh"
     assert ann.json("releases", "-a", "far")[0]["actor"] == "ann"
+
+    cloned = ann.folder / "far-cloned"
+    ran = ann.run("git", "clone", "--quiet", "--origin", "paas", f"ssh://{office.ssh.host}/far", cloned)
+    assert ran.code == 0, ran.said
+    assert APP.format(text="by ssh", boot=0) == (cloned / "app.py").read_text()
+    (cloned / "app.py").write_text(APP.format(text="second", boot=0))
+    assert ann.run("git", "commit", "--quiet", "--all", "--message", "second", cwd=cloned).code == 0
+    pushed = ann.run("git", "push", "paas", "main", cwd=cloned)
+    assert "far v2 serves" in pushed.err, pushed.said
+    assert serves(office, "far") == "second"
+    ann.paas("rollback", "-a", "far")
+    assert serves(office, "far") == "by ssh"
+
+    ann.paas("pipelines", "create", "fars", "-a", "far", "--stage", "staging")
+    ann.paas("create", "far-live")
+    ann.paas("pipelines", "add", "fars", "-a", "far-live", "--stage", "production")
+    ann.paas("pipelines", "promote", "-a", "far")
+    assert serves(office, "far-live") == "by ssh"
+
+    assert ann.run("git", "push", "--quiet", "paas", "main:tea", cwd=cloned).code == 0
+    ann.paas("reviews", "enable", "-a", "far")
+    ann.paas("reviews", "open", "tea", "-a", "far")
+    assert serves(office, "far-tea") == "second"
+    ann.paas("reviews", "close", "far-tea", "-a", "far", "--confirm", "far-tea")
+
+    ann.paas("keys", "remove", "ann-laptop")
+    assert ann.run("git", "push", "paas", "main:late", cwd=cloned).code != 0
+    assert {one["actor"] for one in ann.json("audit", "-a", "far")} == {"ann"}
 
 
 def test_who_leaves_is_out_and_what_was_done_stays_known(office: Office, people: tuple[Laptop, Laptop]) -> None:
