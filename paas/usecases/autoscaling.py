@@ -86,14 +86,15 @@ class Autoscaler:
 
     def __call__(self) -> None:
         """Look at every process once. What fails with one app is told and keeps no other from its look."""
-        overrides = self.context.store.overrides()
+        overrides = self._overrides()
         seen: set[tuple[str, str]] = set()
         asleep = {one.app_id for one in self.context.store.sleeps() if one.asleep}
         apps = self.context.store.apps()
         for app in apps:
             if app.id in asleep:
                 self._forget_counts(app.id)
-            seen |= self._guarded(app, [one for one in overrides if one.app_id == app.id], asleep=app.id in asleep)
+            own = None if overrides is None else [one for one in overrides if one.app_id == app.id]
+            seen |= self._guarded(app, own, asleep=app.id in asleep)
         there = {app.id for app in apps}
         self._states = {key: state for key, state in self._states.items() if key in seen}
         self._troubles = {app_id: words for app_id, words in self._troubles.items() if app_id in there}
@@ -113,12 +114,20 @@ class Autoscaler:
 
     # --- one look -----------------------------------------------------------------------------------------------
 
-    def _guarded(self, app: App, overrides: Sequence[Override], *, asleep: bool) -> set[tuple[str, str]]:
+    def _overrides(self) -> Sequence[Override] | None:
+        """Those of all apps. None where one of them cannot be read: then each app is asked for its own."""
+        try:
+            return self.context.store.overrides()
+        except PaasError:
+            return None
+
+    def _guarded(self, app: App, overrides: Sequence[Override] | None, *, asleep: bool) -> set[tuple[str, str]]:
         """Look at one app; what is scaled by rules in it, or was until it could not be read."""
         known = {key for key in self._states if key[0] == app.id}
         try:
             release = self._release(app)
-            rules = effective(release, overrides) if release else {}
+            own = self.context.store.overrides(app.id) if overrides is None else overrides
+            rules = effective(release, own) if release else {}
             if release and rules and not asleep:
                 self._looks(app, release, rules)
             return {(app.id, process) for process in rules}

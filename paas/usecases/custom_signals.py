@@ -93,6 +93,8 @@ class CustomSignals:
     _releases: dict[str, Release] = field(default_factory=dict)
     _idle_at: int | None = None
     """The revision of the store at which no app declared a signal."""
+    _unread: dict[str, str] = field(default_factory=dict)
+    """Why the release of an app cannot be read."""
 
     def __call__(self) -> None:
         """Begin to read what is due, and return at once. Forget what is declared no more."""
@@ -103,7 +105,7 @@ class CustomSignals:
         self.context.readings.declare(
             {app_id: [one.signal for one in ones] for app_id, ones in groupby(declared, lambda one: one.app.id)}
         )
-        self._idle_at = None if declared else revision
+        self._idle_at = None if declared or self._unread else revision
         asleep = {one.app_id for one in self.context.store.sleeps() if one.asleep}
         wanted = [one for one in declared if not self._is_off(one, asleep)]
         self._due = {one.key: one.due for one in wanted}
@@ -128,20 +130,32 @@ class CustomSignals:
     def _declared(self) -> Iterator[_Declared]:
         apps = self.context.store.apps()
         self._releases = {app.id: self._releases[app.id] for app in apps if app.id in self._releases}
+        self._unread = {app.id: self._unread[app.id] for app in apps if app.id in self._unread}
         for app in apps:
             release = self._release(app) if app.wanted else None
             for signal in release.signals if release else ():
                 yield _Declared(app, signal, self._due.get((app.id, signal.name), 0.0))
 
     def _release(self, app: App) -> Release | None:
-        """The wanted release; one that succeeded never changes, and reading it means decrypting it."""
+        """The wanted release; one that succeeded never changes, and reading it means decrypting it. One that cannot be
+        read keeps no other app from its signals."""
         known = self._releases.get(app.id)
         if known is None or known.number != app.wanted or known.status is not ReleaseStatus.SUCCEEDED:
             try:
                 known = self._releases[app.id] = self.context.store.release(app.id, app.wanted)
             except NotFound:
                 return None
+            except PaasError as error:
+                self._cannot_read(app, error.message)
+                return None
+        self._unread.pop(app.id, None)
         return known if known.image else None
+
+    def _cannot_read(self, app: App, why: str) -> None:
+        """Tell a cause once, and not at every look."""
+        if self._unread.get(app.id) != why:
+            self._unread[app.id] = why
+            log.warning("%s: its signals are not read, as its release cannot be: %s", app.name, why)
 
     def _is_off(self, one: _Declared, asleep: Iterable[str]) -> bool:
         """Whether there is nobody to ask, by the user's own wish."""

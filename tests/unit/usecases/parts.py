@@ -12,6 +12,7 @@ from paas.engines.memory import Behaviour, MemoryEngine
 from paas.errors import BuildFailed, PlatformError
 from paas.interfaces import Resize, Store
 from paas.model.app import App, ProcessSpec, Release, ReleaseKind
+from paas.model.autoscaling import Override
 from paas.model.build import Base, Image, Runtime
 from paas.model.events import Emit, Event
 from paas.model.service import HealthCheck, HealthKind
@@ -189,7 +190,7 @@ class Parts:
 
 
 class Unreadable:
-    """The store, with one app whose releases cannot be read."""
+    """The store, with one app of which neither releases nor rules set by command can be read."""
 
     def __init__(self, store: Store, app_id: str) -> None:
         self.store, self.app_id = store, app_id
@@ -201,6 +202,12 @@ class Unreadable:
         if app_id == self.app_id:
             raise PlatformError("its config cannot be decrypted")
         return self.store.release(app_id, number)
+
+    def overrides(self, app_id: str = "") -> tuple[Override, ...]:
+        """As on disk: reading those of all apps meets the one that is damaged."""
+        if app_id in ("", self.app_id):
+            raise PlatformError("the store holds something unreadable")
+        return self.store.overrides(app_id)
 
 
 def parts(home: Path, kept: Store | None = None, **settings: object) -> Parts:

@@ -8,10 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from paas.errors import PlatformError
+from paas.interfaces import Store
 from paas.model.app import App, Release, ReleaseStatus
 from paas.model.autoscaling import Override
 from paas.model.custom_signal import Combine, CustomSignal, Standing
@@ -25,7 +27,7 @@ from paas.usecases.autoscale import rules_of, set_autoscale
 from paas.usecases.custom_signals import OF_DATABASES, OF_REPLICAS, CustomSignals
 from paas.usecases.readings import TOLD
 from paas.usecases.sampling import Sampler
-from tests.unit.usecases.parts import parts
+from tests.unit.usecases.parts import Unreadable, parts
 
 ON_DISK = True
 
@@ -108,6 +110,26 @@ def test_another_port_is_asked_where_one_is_said(tmp_path: Path) -> None:
     lab = Lab(tmp_path, replace(WAITING, port=9100), replicas=1)
     lab.read()
     assert lab.web.asked[0][0].endswith(":9100")
+
+
+def test_an_app_whose_release_cannot_be_read_keeps_no_other_from_its_signals(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lab = Lab(tmp_path, WAITING)
+    unread = lab.platform.app("a-first", "a0a0a0a0", web=1)
+    lab.platform.release(unread)
+    lab.signals.context = replace(lab.platform.context, store=cast(Store, Unreadable(lab.platform.store, unread.id)))
+    assert lab.read(times=4) == {"waiting": 6.0}
+    told = [one.getMessage() for one in caplog.records if "a-first" in one.getMessage()]
+    assert told == ["a-first: its signals are not read, as its release cannot be: its config cannot be decrypted"]
+
+
+def test_a_release_that_can_be_read_again_is_though_nothing_was_stored_meanwhile(tmp_path: Path) -> None:
+    lab = Lab(tmp_path, WAITING)
+    lab.signals.context = replace(lab.platform.context, store=cast(Store, Unreadable(lab.platform.store, lab.app.id)))
+    assert lab.read() == {}
+    lab.signals.context = lab.platform.context
+    assert lab.read() == {"waiting": 6.0}
 
 
 def silent(lab: Lab, *numbers: int) -> None:
