@@ -59,7 +59,7 @@ def _who(context: Context, app_id: str, address: str) -> tuple[str, str]:
 def _minutes(value: object) -> float:
     try:
         found = math.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         found = math.nan
     if not 0 < found <= LONGEST:
         raise UsageError(f"minutes: expected a number above 0 and up to {LONGEST:g}")

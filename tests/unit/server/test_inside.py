@@ -124,7 +124,8 @@ def test_nothing_else_of_the_platform_is_there(lab: Lab) -> None:
 @pytest.mark.parametrize(
     "body",
     ["{", '"30"', "[30]", '{"minutes": 0}', '{"minutes": -1}', '{"minutes": NaN}', '{"minutes": true}',
-     '{"minutes": "x"}', '{"minutes": 2881}', '{"minutes": 5, "replica": "web.2"}', "[" * 5000],
+     '{"minutes": "x"}', '{"minutes": 2881}', '{"minutes": 5, "replica": "web.2"}', "[" * 5000,
+     '{"minutes": 1' + "0" * 400 + "}"],
 )  # fmt: skip
 def test_what_makes_no_sense_is_refused_and_changes_nothing(lab: Lab, body: str) -> None:
     mine = next(iter(lab.replicas()))
