@@ -19,8 +19,10 @@ LONGEST = 100
 """Digits of a number that a query answers; those of a double are some 20."""
 SERIES = 1000
 """Lines of one metric that are looked at: more of them are no number to go by."""
-LINE = 16_384
+LINE = 2048
 """Characters of one of them: the parser's time grows with the square of that, ten seconds for a line of `LARGEST`."""
+LINES = 1 << 16
+"""Characters of all of them: some 30 ms of the parser's, whatever they are. Every replica has it at every reading."""
 
 
 def value_of(signal: CustomSignal, answer: bytes) -> float:
@@ -39,13 +41,7 @@ def of_prometheus(text: str, series: str) -> float:
     from prometheus_client.parser import text_string_to_metric_families
 
     name, _, labels = series.partition("{")
-    own = re.compile(r"[ \t]*" + re.escape(name) + r"[\s{]")
-    # Only what is asked for: nothing else of the text can do harm.
-    lines = [line for line in text.split("\n") if own.match(line)]
-    if len(lines) > SERIES:
-        raise ValueError(f"there are more than {SERIES} series of {name}")
-    if any(len(line) > LINE for line in lines):
-        raise ValueError(f"a line of {name} is longer than {LINE} characters")
+    lines = lines_of(text, name)
     try:
         wanted = _labels(labels)
         families = list(text_string_to_metric_families("\n".join(lines) + "\n"))
@@ -60,6 +56,18 @@ def of_prometheus(text: str, series: str) -> float:
     if not found:
         raise ValueError(f"there is no {series}")
     return finite(sum(found), series)
+
+
+def lines_of(text: str, name: str) -> list[str]:
+    """The lines of one metric: nothing else of the text can do harm. Raises ValueError for more than is worth it."""
+    lines = re.findall(r"^[ \t]*" + re.escape(name) + r"(?:\{|[^\S\n]).*", text, re.MULTILINE)
+    if len(lines) > SERIES:
+        raise ValueError(f"there are more than {SERIES} series of {name}")
+    if any(len(line) > LINE for line in lines):
+        raise ValueError(f"a line of {name} is longer than {LINE} characters")
+    if sum(map(len, lines)) > LINES:
+        raise ValueError(f"the lines of {name} are longer than {LINES} characters together")
+    return lines
 
 
 def _labels(text: str) -> dict[str, str]:

@@ -11,7 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paas.model.custom_signal import Combine, CustomSignal
-from paas.plan.custom_values import LARGEST, LINE, SERIES, combined, of_json, of_prometheus, of_query, value_of
+from paas.plan.custom_values import (
+    LARGEST,
+    LINE,
+    LINES,
+    SERIES,
+    combined,
+    lines_of,
+    of_json,
+    of_prometheus,
+    of_query,
+    value_of,
+)
 
 TEXT = """# HELP jobs_waiting Jobs.
 # TYPE jobs_waiting gauge
@@ -50,11 +61,23 @@ def test_a_series_is_found_by_name_and_labels_and_several_add_up(series: str, va
         ("waiting{" + '"' * (LINE - 8), "cannot be read"),
         ("waiting{" + ",".join(f'a{at}="b"' for at in range(LINE // 6)) + "} 1", f"longer than {LINE} characters"),
         ("".join(f'waiting{{a="{i}"}} 1\n' for i in range(SERIES + 1)), f"more than {SERIES}"),
+        (f'waiting{{a="{"x" * 1900}"}} 1\n' * (LINES // 1900 + 1), f"longer than {LINES} characters together"),
     ],
 )
 def test_text_that_gives_no_number_is_refused_in_words(text: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         of_prometheus(text, "waiting")
+
+
+@given(st.lists(st.tuples(st.sampled_from(["\\\\", '\\"', "a", "a=", " "]), st.integers(0, 2 * LINE)), max_size=40))
+def test_no_more_than_a_little_of_what_an_app_answers_is_parsed(lines: list[tuple[str, int]]) -> None:
+    """The parser's time grows with the square of a line, and with their number."""
+    text = "".join(f'other 1\nwaiting{{a="{what * times}"}} 1\n' for what, times in lines)
+    with suppress(ValueError):
+        found = lines_of(text, "waiting")
+        assert len(found) == len(lines)
+        assert sum(map(len, found)) <= LINES
+        assert max(map(len, found), default=0) <= LINE
 
 
 @pytest.mark.parametrize(
