@@ -36,16 +36,21 @@ LOOKS = 40
 AN_APP = 50
 """Replicas of one app: its network has room for 61."""
 
+USUAL = ((200, "GET"), (200, "POST"), (404, "GET"), (500, "GET"))
+METHODS = ("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE")
+ALL = tuple((code, method) for code in range(100, 1000) for method in METHODS)
+"""What an app can have Traefik count at most."""
+
 
 class Page:
-    """A router that answers with a page as long as that of so many apps, each with some statuses and methods."""
+    """A router that answers with a page as long as that of so many apps, each with these statuses and methods."""
 
-    def __init__(self, apps: int) -> None:
+    def __init__(self, apps: int, pairs: Sequence[tuple[int, str]] = USUAL) -> None:
         self._count = itertools.count(1)
         labels = [
             f'code="{code}",method="{method}",protocol="http",router="app-{app:08x}@file",service="app-{app:08x}@file"'
             for app in range(apps)
-            for code, method in ((200, "GET"), (200, "POST"), (404, "GET"), (500, "GET"))
+            for code, method in pairs
         ]
         bounds = [*(f"{bound:g}" for bound in metrics.BUCKETS), "+Inf"]
         self._lines = [f"traefik_router_requests_total{{{one}}}" for one in labels]
@@ -56,7 +61,7 @@ class Page:
     def traffic(self) -> tuple[Traffic, ...]:
         """The page as text, read anew."""
         count = next(self._count) * 100
-        return metrics.traffic("\n".join(f"{line} {count}" for line in self._lines))
+        return metrics.read(["\n".join(f"{line} {count}" for line in self._lines)]).traffic
 
     def in_flight(self, servers: Collection[str]) -> Mapping[str, int]:
         """The kernel's own list."""
@@ -116,6 +121,7 @@ def measure(lab: DockerLab, ring: Ring, replicas: int, report: Report) -> None:
         f"a look takes {wall * 1000:.0f} ms: {ours * 1000:.0f} ms of CPU here, {theirs * 1000:.0f} ms the Engine's"
     )
     files(lab, report)
+    odd(report, period)
 
 
 def kept(ring: Ring, replicas: int) -> None:
@@ -143,6 +149,16 @@ def files(lab: DockerLab, report: Report) -> None:
     report.note(
         f"cgroup files and network: {times[0] * 1000:.1f} ms kept open, {times[1] * 1000:.1f} ms opened each time"
     )
+
+
+def odd(report: Report, period: float) -> None:
+    """What reading the page costs when one app answers with everything there is."""
+    page = Page(1, ALL)
+    page.traffic()
+    begun = time.process_time()
+    page.traffic()
+    spent = time.process_time() - begun
+    report.count("reading every status of one app", spent / period * 100, BOUND, "% of one core")
 
 
 def engine_seconds() -> float:

@@ -67,6 +67,11 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path == "/stream":
             self._stream()
             return
+        if self.path.startswith("/status/"):
+            self.send_response(int(self.path.removeprefix("/status/")))
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         self._answer({"name": self.server.name, "path": self.path, "headers": self.headers.items()})
 
     def do_POST(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import socket
 import ssl
@@ -402,6 +403,28 @@ def test_traffic_is_counted_also_when_nothing_runs(traefik: Lab) -> None:
             return next((one.requests for one in traefik.router.traffic() if one.app_id == route.app_id), {})
 
         assert until(lambda: counted() == {"2xx": 3, "5xx": 1}), counted()
+
+
+def test_an_app_that_answers_with_hundreds_of_statuses_is_named_and_keeps_nobody_from_being_counted(
+    traefik: Lab, caplog: pytest.LogCaptureFixture
+) -> None:
+    with backends("odd", "other") as (odd, other):
+        routes = traefik.route(odd), traefik.route(other)
+        for route in routes:
+            traefik.router.apply(route)
+        for status in range(400, 1000):
+            traefik.ask(routes[0].hosts[0], f"/status/{status}")
+        traefik.ask(routes[1].hosts[0])
+
+        def counted() -> list[tuple[int, int]]:
+            found = {one.app_id: one for one in traefik.router.traffic()}
+            known = [found[route.app_id] for route in routes if route.app_id in found]
+            return [(sum(one.requests.values()), one.buckets[math.inf]) for one in known]
+
+        assert until(lambda: counted() == [(600, 600), (1, 1)]), counted()
+        told = [one.getMessage() for one in caplog.records if one.name == "paas.traefik"]
+        assert len(told) == 1
+        assert told[0].startswith(f"{routes[0].app_name} has answered with ")
 
 
 def test_access_lines_are_the_apps_own_and_hold_no_query(traefik: Lab) -> None:

@@ -5,6 +5,7 @@ State is the dynamic file: a new process reads it back. Threads may call at the 
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
@@ -44,6 +45,11 @@ CONFIRM = 10.0
 START = 20.0
 """Seconds Traefik may take to answer after its start."""
 
+MANY_SERIES = 500
+"""Pairs of status and method of one app that are worth a warning; usual are some ten."""
+
+log = logging.getLogger("paas.traefik")
+
 
 class TraefikRouter:
     """`interfaces.Router` with Traefik in a container on the host's network."""
@@ -63,6 +69,7 @@ class TraefikRouter:
         self._version = self._written = 0
         self._easing = easing.Easing()
         self._refusals = refusals.Refusals()
+        self._warned: set[str] = set()
 
     # --- running ---------------------------------------------------------------------------------------------
 
@@ -340,9 +347,22 @@ class TraefikRouter:
     def traffic(self) -> tuple[Traffic, ...]:
         """See `interfaces.Router.traffic`. Raises RouterError while Traefik does not answer."""
         try:
-            return metrics.traffic(self._api.metrics())
+            page = metrics.read(self._api.metrics())
         except Silent as error:
             raise RouterError(f"Traefik does not answer: {error}", hint="paas up") from error
+        self._warn_of(page.series)
+        return page.traffic
+
+    def _warn_of(self, series: Mapping[str, int]) -> None:
+        """Once, of an app that makes Traefik's page long: whoever asks it chooses among its statuses."""
+        for app_id, count in series.items():
+            if count > MANY_SERIES and app_id not in self._warned:
+                self._warned.add(app_id)
+                name = next((route.app_name for route in self.observe() if route.app_id == app_id), app_id)
+                log.warning(
+                    "%s has answered with %d pairs of status and method: each look at requests reads all of them",
+                    name, count,
+                )  # fmt: skip
 
     def in_flight(self, servers: Collection[str]) -> Mapping[str, int]:
         """See `interfaces.Router.in_flight`."""

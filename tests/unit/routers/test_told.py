@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -83,7 +84,7 @@ traefik_router_request_duration_seconds_sum{code="503",method="GET",router="app-
 
 
 def test_traffic_is_counted_per_app_by_status_class() -> None:
-    shop, blog = metrics.traffic(METRICS)
+    shop, blog = metrics.read([METRICS]).traffic
     assert (shop.app_id, shop.requests, shop.seconds) == ("0a0a0a0a", {"2xx": 42}, 15.0)
     assert (blog.app_id, blog.requests, blog.seconds) == ("0b0b0b0b", {"5xx": 2}, 0.25)
 
@@ -102,9 +103,39 @@ traefik_router_requests_total{code="200",method="GET",router="app-0a0a0a0a@file"
 
 
 def test_latencies_are_counted_without_upgraded_connections_and_redirects() -> None:
-    (shop,) = metrics.traffic(LATENCIES)
+    (shop,) = metrics.read([LATENCIES]).traffic
     assert shop.buckets == {0.1: 4, math.inf: 5}
     assert shop.requests == {}
+
+
+def page(statuses: Iterable[int], app: str = "0a0a0a0a", count: object = 2) -> str:
+    """What Traefik tells of an app that answered with these, `count` requests each."""
+    name, lines = "traefik_router_request_duration_seconds", []
+    for status in statuses:
+        labels = f'code="{status}",method="GET",protocol="http",router="app-{app}@file",service="app-{app}@file"'
+        bounds = [*(f"{bound:g}" for bound in metrics.BUCKETS), "+Inf"]
+        lines += [f'{name}_bucket{{{labels},le="{bound}"}} {count}' for bound in bounds]
+        lines += [f"{name}_sum{{{labels}}} 0.5", f"{name}_count{{{labels}}} {count}"]
+        lines += [f"traefik_router_requests_total{{{labels}}} {count}"]
+    return "\n".join(lines) + "\n"
+
+
+def test_an_app_that_answers_with_every_status_is_read_in_pieces_and_known() -> None:
+    text = page(range(100, 1000))
+    whole = metrics.read([page([200], "0b0b0b0b"), text])
+    shop, blog = whole.traffic
+    assert (sum(shop.requests.values()), shop.buckets[0.1], shop.buckets[math.inf], shop.seconds) == (
+        1800, 1798, 1798, 449.5,
+    ), "how long 101 lasted is no latency"  # fmt: skip
+    assert (blog.requests, blog.buckets[0.1]) == ({"2xx": 2}, 2)
+    assert whole.series == {"0a0a0a0a": 899, "0b0b0b0b": 1}
+    lines = text.splitlines(keepends=True)
+    assert metrics.read(lines).traffic == metrics.read([text]).traffic, "wherever it is cut"
+
+
+def test_counts_beyond_a_million_are_written_another_way() -> None:
+    (shop,) = metrics.read([page([200], count="1.234567e+06")]).traffic
+    assert (shop.requests, shop.buckets[math.inf]) == ({"2xx": 1_234_567}, 1_234_567)
 
 
 def test_the_buckets_tell_targets_apart() -> None:
