@@ -36,11 +36,12 @@ from paas.engines.docker_spec import (
     container_name,
     listed,
     networks,
+    own_network,
 )
 from paas.engines.docker_wait import Eyes, Wait
 from paas.engines.probe import Prober
 from paas.errors import Conflict, DeployFailed, NotFound, PlatformError
-from paas.interfaces import EngineInfo, LogQuery, Stop, Terminal
+from paas.interfaces import Addresses, EngineInfo, LogQuery, Stop, Terminal
 from paas.model.events import Emit, Event
 from paas.model.secret import Secret
 from paas.model.service import Change, LogLine, Measured, ObservedService, Replica, ServiceKey, ServiceSpec, Stats
@@ -295,6 +296,11 @@ class DockerEngine(DockerRuns):
         """See interfaces.Engine."""
         with self._connection.lease() as api:
             return self._networks.gateways(api)
+
+    def addresses(self, app_id: str) -> Addresses:
+        """See interfaces.Engine."""
+        with self._connection.lease() as api:
+            return self._networks.addresses(api, own_network(app_id, self._instance))
 
     def forget(self, app_id: str) -> None:
         """See interfaces.Engine."""

@@ -1,7 +1,7 @@
 """Networks and volumes of apps: made when missing, labelled, never taken over from somebody else.
 
 Each network is a /26 out of the settings' range. The Engine's own pools end at about 31 networks; ours hold 1,024 in
-a /16 with room for 61 replicas each.
+a /16 with addresses for 61 containers each.
 """
 
 from __future__ import annotations
@@ -19,11 +19,14 @@ from docker.types import IPAMConfig, IPAMPool
 from paas.engines.docker_client import said
 from paas.engines.docker_spec import APP, INSTANCE, endpoint
 from paas.errors import ConfigError, Conflict, PlatformError
+from paas.interfaces import Addresses
 
 PREFIX = 26
 ROUTES = Path("/proc/net/route")
 TRIES = 20
 REMOVALS = 5
+OWN = 3
+"""Addresses that no container gets: the network's own, this machine's and the one for all."""
 
 Network = ipaddress.IPv4Network
 
@@ -74,6 +77,16 @@ class Networks:
         found = ((one.get("Labels") or {}, one) for one in api.networks(filters=mine))
         return {labels[APP]: address for labels, one in found if labels.get(APP) for address in _gateways(one)}
 
+    def addresses(self, api: APIClient, name: str) -> Addresses:
+        """How many containers this network has addresses for, and how many run on it; one that is not there is the
+        next that would be made. Those that are stopped hold none."""
+        if self._present(api, name):
+            network = api.inspect_network(name)
+            return Addresses(_places(network), len(network.get("Containers") or {}))
+        subnet = free(self._ranges, taken(api.networks()) | routes(_read(ROUTES)))
+        # Where no range is left, making the network says so.
+        return Addresses(_usable(subnet) if subnet else 2 ** (32 - PREFIX) - OWN, 0)
+
     def of_app(self, api: APIClient, app_id: str) -> tuple[str, ...]:
         """Names of the app's networks."""
         wanted = {"label": [f"{INSTANCE}={self._instance}", f"{APP}={app_id}"]}
@@ -118,6 +131,19 @@ class Networks:
             check_duplicate=True,
             labels={INSTANCE: self._instance, APP: name.removeprefix(f"{self._instance}-")},
         )
+
+
+def _places(network: Mapping[str, Any]) -> int:
+    """Of its first IPv4 range, by its inspection."""
+    for part in (network.get("IPAM") or {}).get("Config") or ():
+        subnet = str(part.get("Subnet") or "")
+        if subnet and ":" not in subnet:
+            return _usable(Network(subnet, strict=False))
+    return 0
+
+
+def _usable(subnet: Network) -> int:
+    return max(0, subnet.num_addresses - OWN)
 
 
 def _gateways(network: Mapping[str, Any]) -> Iterator[str]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 
 from paas.engines.memory_runs import Kept, MemoryRuns
 from paas.errors import DeployFailed, EngineUnavailable, NotFound, PlatformError
-from paas.interfaces import Clock, EngineInfo, LogQuery, Stop, Terminal
+from paas.interfaces import Addresses, Clock, EngineInfo, LogQuery, Stop, Terminal
 from paas.model.events import Emit, Event
 from paas.model.secret import Secret
 from paas.model.service import (
@@ -85,6 +85,8 @@ class MemoryEngine(MemoryRuns):
     def __init__(self, clock: Clock, behaviours: Mapping[str, Behaviour] | None = None) -> None:
         self.behaviours = dict(behaviours or {})
         self.memory = 8 << 30
+        self.places = 61
+        """Addresses of each app's network."""
         self.gates: dict[str, str] | None = None
         """What `gateways` answers; None: an address for each app whose network was made."""
         self._networks: dict[str, str] = {}
@@ -252,6 +254,11 @@ class MemoryEngine(MemoryRuns):
         with self._lock:
             self._reach()
             return dict(self._networks if self.gates is None else self.gates)
+
+    def addresses(self, app_id: str) -> Addresses:
+        """`places`, and what runs of the app."""
+        replicas = [replica for service in self.observe(app_id) for replica in service.replicas]
+        return Addresses(self.places, sum(replica.state not in DEAD for replica in replicas))
 
     def forget(self, app_id: str) -> None:
         """Forget all of the app's versions and runs."""

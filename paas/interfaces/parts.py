@@ -135,6 +135,9 @@ class Engine(RunEngine, Protocol):
     def gateways(self) -> Mapping[str, str]:
         """This machine's own address on each app's network, by app id; where it has none, the app is not there."""
 
+    def addresses(self, app_id: str) -> Addresses:
+        """Those of the app's network, or of the one that it would get."""
+
     def forget(self, app_id: str) -> None:
         """Remove all of an app but volumes: replicas, one-offs, its network."""
 
@@ -156,6 +159,14 @@ class Stop(Protocol):
 
     def is_set(self) -> bool:
         """Whether to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """So many containers a network has addresses for, and so many run on it, whoever they belong to."""
+
+    total: int
+    taken: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

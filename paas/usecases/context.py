@@ -58,6 +58,8 @@ class Locks:
     the last of it."""
     starting: dict[str, int] = field(default_factory=dict)
     """Bytes, by app, that replicas which are being started may use: nobody sees them in the memory that is free yet."""
+    likely: dict[str, int] = field(default_factory=dict)
+    """What it probably comes to, where replicas like them run already."""
     owners: threading.Lock = field(default_factory=threading.Lock)
     """Held from the look at who owns an app until one of them is gone: two owners may not both take the other away."""
     _locks: dict[str, _Lock] = field(default_factory=dict)

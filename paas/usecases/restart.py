@@ -17,6 +17,7 @@ from paas.model.service import ObservedService, Replica
 from paas.plan.wanted import Wanted, WantedService
 from paas.reconcile import reconcile
 from paas.requests.processes import Restart
+from paas.usecases import overlap
 from paas.usecases.context import Act, Context
 from paas.usecases.processes import deployed, known_process, replica_name
 from paas.usecases.steps import step
@@ -35,7 +36,8 @@ class Restarted:
 
 def restart(context: Context, request: Restart, act: Act) -> Restarted:
     """Start the replicas of a process (empty: of all) anew. Stops at the first that does not get healthy again;
-    the others then still serve. Raises UsageError for an unknown process, Conflict before the first deploy."""
+    the others then still serve. Raises UsageError for an unknown process, Conflict before the first deploy, and where
+    there is no room for a second one beside the only one."""
     app = context.store.app(request.app)
     with context.locks.hold(app.id, f"{act.actor}: restart", act.emit):
         app = context.store.app(app.id)
@@ -70,7 +72,8 @@ def _restarted(context: Context, app: App, release: Release, service: WantedServ
     here = _replicas(context, service)
     if routed and count == 1:
         count += 1
-        _walk(context, app, [Apply(spec, count, WHY), WaitHealthy(spec, count, release.deploy_timeout, WHY)], act)
+        with overlap.beside(context, app, [WantedService(spec, count)], act.emit, grows=False):
+            _walk(context, app, [Apply(spec, count, WHY), WaitHealthy(spec, count, release.deploy_timeout, WHY)], act)
         _walk(context, app, _routes(routed, service), act)
     for replica in here:
         with step(context, act.emit, f"Restarting {replica_name(spec.process, replica)}"):

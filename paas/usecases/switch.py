@@ -14,6 +14,7 @@ from paas.model.app import App, Release, ReleaseKind, ReleaseStatus
 from paas.model.events import Emit, Event
 from paas.plan.wanted import Wanted, wanted
 from paas.reconcile import World, reconcile
+from paas.usecases import overlap
 from paas.usecases.context import Context
 
 BEGUN, ENDED = "begun", "ended"
@@ -107,21 +108,27 @@ def _kept(context: Context, app: App, release: Release, emit: Emit) -> Release:
 
 
 def roll_out(context: Context, app_id: str, release: Release, emit: Emit, *, release_command: bool) -> None:
-    """Reconcile, with the release command's beginning and end written down around it."""
-    awaken(context, app_id)
+    """Reconcile, with the release command's beginning and end written down around it. Raises Conflict when there is no
+    room for the new replicas beside the old ones, before anything of it has begun."""
+    slept = awaken(context, app_id)
     app = context.store.app(app_id)
-    if not release_command or release.process("release") is None:
-        reconcile(world(context), app, release, emit)
-        return
-    note_command(context, release, BEGUN)
-    reconcile(world(context), app, release, _noting_end(context, release, emit), release_command=True)
+    services = wanted_of(context, app, release).services
+    with overlap.beside(context, app, services, emit, grows=not slept) as noticing:
+        if not release_command or release.process("release") is None:
+            reconcile(world(context), app, release, noticing)
+            return
+        note_command(context, release, BEGUN)
+        reconcile(world(context), app, release, _noting_end(context, release, noticing), release_command=True)
 
 
-def awaken(context: Context, app_id: str) -> None:
-    """What is done to an app wakes it: the next reconcile starts its replicas, and says whether they get healthy."""
+def awaken(context: Context, app_id: str) -> bool:
+    """What is done to an app wakes it: the next reconcile starts its replicas, and says whether they get healthy.
+    Whether it slept."""
     known = context.store.sleep(app_id)
-    if known is not None and known.asleep:
-        context.store.put_sleep(replace(known, asleep=False, since=context.clock.now()))
+    if known is None or not known.asleep:
+        return False
+    context.store.put_sleep(replace(known, asleep=False, since=context.clock.now()))
+    return True
 
 
 def undo(context: Context, app_id: str, release: Release, error: Exception, emit: Emit) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import IPv4Address
 
 import pytest
@@ -83,3 +84,14 @@ def test_each_app_with_a_network_has_a_gateway_until_it_is_forgotten(lab: Lab) -
     lab.engine.forget(database.app_id)
     lab.engine.forget(mine.app_id)
     assert set(lab.engine.gateways()) == {other.app_id}
+
+
+def test_a_network_has_addresses_for_so_many_and_what_runs_has_them(lab: Lab) -> None:
+    spec = lab.spec()
+    before = lab.engine.addresses(spec.app_id)
+    assert (before.total, before.taken) == (61, 0), "of the one it would get"
+    lab.engine.apply(spec, 2, silent)
+    lab.engine.apply(replace(spec, release=2), 1, silent)
+    assert lab.engine.addresses(spec.app_id) == replace(before, taken=3)
+    lab.engine.remove(spec.key)
+    assert lab.engine.addresses(spec.app_id) == replace(before, taken=1)

@@ -64,6 +64,7 @@ class Lab:
 
     def __init__(self, home: Path, *signals: CustomSignal, replicas: int = 2) -> None:
         self.platform = parts(home)
+        self.platform.engine.memory = 64 << 30
         self.app: App = self.platform.app(web=replicas)
         self.platform.release(self.app)
         self.declare(*signals)
