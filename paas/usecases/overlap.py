@@ -113,9 +113,10 @@ def _new(pair: Compared, observed: Sequence[ObservedService], used: dict[str, in
 def _used(context: Context, app: App) -> dict[str, int]:
     """Bytes by replica; empty where the engine cannot say."""
     try:
-        return {one.replica: one.memory for one in context.engine.stats(app.id)}
+        found = context.engine.measure()
     except PaasError:
         return {}
+    return {one.replica.id: one.used.memory for one in found if one.key.app_id == app.id and one.used}
 
 
 def _check_places(context: Context, app: App, services: Sequence[WantedService], coming: Sequence[_New]) -> None:

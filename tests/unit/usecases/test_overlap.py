@@ -10,7 +10,6 @@ import pytest
 from paas.errors import Conflict
 from paas.model.app import App, ReleaseStatus
 from paas.model.events import Event
-from paas.model.service import Stats
 from paas.model.sleep import Sleep
 from paas.requests.config import ChangeConfig
 from paas.requests.deploys import Rollback
@@ -31,14 +30,11 @@ def free(platform: Parts, patch: pytest.MonkeyPatch, machine: int, left: int) ->
     patch.setattr(room, "available", lambda machine: left * MIB)
 
 
-def using(platform: Parts, patch: pytest.MonkeyPatch, size: int) -> None:
+def using(platform: Parts, size: int) -> None:
     """Every replica that runs uses so many MiB."""
-    stats = platform.engine.stats
-
-    def told(app_id: str = "") -> tuple[Stats, ...]:
-        return tuple(replace(one, memory=size * MIB) for one in stats(app_id))
-
-    patch.setattr(platform.engine, "stats", told)
+    for one in platform.engine.measure():
+        if one.used:
+            platform.engine.used[one.replica.id] = replace(one.used, memory=size * MIB)
 
 
 def changes(platform: Parts, app: App) -> dict[str, Callable[[], object]]:
@@ -61,7 +57,7 @@ def test_what_would_take_more_than_is_free_is_refused_before_anything_starts(
     platform.release(app, BETTER)
     platform.release(app, GOOD)
     free(platform, monkeypatch, 3072, 600)
-    using(platform, monkeypatch, 500)
+    using(platform, 500)
     calls = len(platform.engine.calls)
     with pytest.raises(
         Conflict,
