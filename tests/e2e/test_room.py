@@ -59,8 +59,10 @@ def test_autoscaling_stops_where_the_addresses_end_and_says_so(platform: Platfor
     platform.ok("deploy", app(tmp_path, "grows", rules), "-a", "grows")
     platform.ok("autoscale", "set", "web", "--min", "9", "--max", "20", "-a", "grows")
     eventually(lambda: running(platform, "grows") == 6, seconds=60, what="as many as there are addresses for")
-    said = platform.ok("autoscale", "explain", "-a", "grows")
-    assert "there is room for 6, not for 9" in said
+    eventually(
+        lambda: "there is room for 6, not for 9" in platform.ok("autoscale", "explain", "-a", "grows"),
+        seconds=60, what="the decision",
+    )  # fmt: skip
     eventually(
         lambda: "no addresses for 3 more of web" in platform.ok("events", "-a", "grows"),
         seconds=60, what="an event with the cause",
