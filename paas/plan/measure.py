@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from paas.model.metrics import BOOT, STATUS, Look, Machine, Series
 from paas.model.route import Traffic
@@ -125,7 +126,7 @@ def _requests(app_id: str, looks: Sequence[Look]) -> dict[str, float]:
     told = [look for look in looks if look.traffic is not None]
     if looks[-1].traffic is None or len(told) < 2:
         return {}
-    before, now = told[-2], told[-1]
+    before, now = _both(told)
     seconds = now.clock - before.clock
     if seconds <= 0:
         return {}
@@ -134,6 +135,15 @@ def _requests(app_id: str, looks: Sequence[Look]) -> dict[str, float]:
     values = {status: answered.get(status, 0) / seconds for status in STATUS if answered.get(status)}
     values["requests"] = max(0.0, came / seconds)
     return values | _latencies(app_id, told)
+
+
+def _both(told: Sequence[Look]) -> tuple[Look, Look]:
+    """The last look and one before: both of them know what is in flight or, where that is not to be had, neither. What
+    was answered is then taken for what came."""
+    knowing = [look for look in told if look.in_flight is not None]
+    if told[-1].in_flight is not None and len(knowing) > 1:
+        return knowing[-2], knowing[-1]
+    return replace(told[-2], in_flight=None), replace(told[-1], in_flight=None)
 
 
 def _of(look: Look, app_id: str) -> Traffic:
@@ -168,7 +178,8 @@ def _latencies(app_id: str, looks: Sequence[Look]) -> dict[str, float]:
             break
     if found.get(math.inf, 0):
         return {name: percentile(found, share) for name, share in _PERCENTILES.items()}
-    return {} if _waiting(now, app_id) else dict.fromkeys(_PERCENTILES, 0.0)
+    knowing = next((look for look in reversed(looks) if look.in_flight is not None), now)
+    return {} if _waiting(knowing, app_id) else dict.fromkeys(_PERCENTILES, 0.0)
 
 
 def _between(before: Mapping[float, int], now: Mapping[float, int]) -> dict[float, int]:

@@ -120,6 +120,24 @@ def test_while_all_requests_wait_the_latency_is_not_known() -> None:
     assert found.values["in_flight"] == 3
 
 
+def test_a_look_that_cannot_see_what_is_in_flight_takes_none_of_it_for_answered() -> None:
+    """40 requests/s that each wait a second, all the time."""
+    looks = [
+        look(at, one(), traffic=passed({"2xx": 40 * at}), in_flight=None if at == 10 else {"10.0.0.1:8000": 40})
+        for at in range(0, 25, 5)
+    ]
+    assert [web(*looks[: last + 1]).values["requests"] for last in range(1, 5)] == [40, 40, 40, 40]
+    queue = [*looks[:3], look(15, one(), traffic=passed({"2xx": 600}), in_flight={"10.0.0.1:8000": 240})]
+    assert web(*queue).values["requests"] == 60  # 20 a second stay behind, over the 10 s since that was last seen
+
+
+def test_while_all_wait_the_latency_is_not_known_where_one_look_did_not_see_them() -> None:
+    hangs = look(5, one(), traffic={}, in_flight={"10.0.0.1:8000": 20})
+    assert "p95" not in web(look(0, one(), traffic={}), hangs, look(10, one(), traffic={}, in_flight=None)).values
+    never = [look(at, one(), traffic={}, in_flight=None) for at in (0, 5)]
+    assert web(*never).values["p95"] == 0
+
+
 def test_a_silent_router_costs_its_signals_only() -> None:
     found = web(look(0, one(), traffic={}), look(5, one(cpu=1.0), traffic=None))
     assert "requests" not in found.values
