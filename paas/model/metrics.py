@@ -25,6 +25,18 @@ PEAKS = ("cpu", "memory", "cpu_cores", "memory_bytes")
 """Values whose highest is kept beside the average when samples are taken together, as `memory_bytes_max`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """Samples `step` seconds apart (0: each one), kept for `keep` seconds."""
+
+    step: int
+    keep: float
+
+
+TIERS = (Tier(0, 3600.0), Tier(60, 86_400.0), Tier(300, 7 * 86_400.0))
+"""Of which time how many samples are kept, the finest first."""
+
+
 def is_custom(name: str) -> bool:
     """Whether this is none of the platform's own values but a signal that an app declares."""
     return name.removesuffix("_max") not in {*SIGNALS, *STATUS, *ABSOLUTE, BOOT}

@@ -23,7 +23,7 @@ def window(alert: Alert) -> float:
 
 
 def value(alert: Alert, samples: Sequence[Sample]) -> float | None:
-    """What the samples of its window come to; None: they do not say. Where nobody asked nothing was slow or failed."""
+    """What the samples of its window come to; None: they do not say. Where nobody asked nothing failed."""
     if alert.metric == ERRORS:
         return _errors(samples)
     if alert.metric in STATUS:  # a class that nobody got is not there
@@ -31,11 +31,7 @@ def value(alert: Alert, samples: Sequence[Sample]) -> float | None:
             replace(one, values={alert.metric: 0.0, **one.values}) for one in samples if "requests" in one.values
         ]
     found = [one.values[alert.metric] for one in samples if alert.metric in one.values]
-    if found:
-        return sum(found) / len(found)
-    if alert.metric in LATENCIES and any(one.values.get("requests") == 0 for one in samples):
-        return 0.0
-    return None
+    return sum(found) / len(found) if found else None
 
 
 def judged(alert: Alert, before: Standing, found: float | None, now: float) -> Standing:

@@ -22,6 +22,7 @@ from itertools import pairwise
 from statistics import median_high
 
 from paas.model import schedule
+from paas.model.metrics import TIERS
 from paas.model.scaling import FULL, Autoscale, Decision, Sample, Statistic, StepRule, TargetRule
 
 CALM = 2
@@ -38,6 +39,8 @@ SPARE = 0.06
 """Share that a scale-in leaves over the highest need of its window."""
 PATIENCE = 8
 """Most by which the window of a scale-in grows while scale-ins have to be undone soon, as by loads that vary a lot."""
+LONG = 3600.0
+"""Seconds that a window does not grow beyond: one as long as that is patient enough."""
 SOON = 4
 """Windows within which a scale-out undoes a scale-in."""
 MEMORY = 40
@@ -47,7 +50,8 @@ BEYOND = 1e6
 ROOM = 0.5
 """Below this share of its target a latency lets one replica go."""
 STALE = 30.0
-"""Seconds after which a sample says nothing about now, and between two of which something may have been missed."""
+"""Seconds after which a sample says nothing about now, and between two of which something may have been missed; of
+times of which fewer samples are kept, that much more than they are apart."""
 
 _FOLD: dict[Statistic, Callable[[Sequence[float]], float]] = {
     Statistic.AVERAGE: lambda values: sum(values) / len(values),
@@ -58,9 +62,12 @@ _FOLD: dict[Statistic, Callable[[Sequence[float]], float]] = {
 
 @dataclass(frozen=True, slots=True)
 class _Proposal:
+    """`silent`: it has nothing against what others propose."""
+
     wanted: int
     why: str
     limit: str = ""
+    silent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +130,7 @@ def _target(look: _Look, rule: TargetRule) -> _Proposal | None:
 
 def _seen(look: _Look, rule: TargetRule, window: float) -> list[Sample]:
     """The samples of a window, and of the average before it."""
-    start = look.now - max(window, STALE) - _length(look, rule)
+    start = look.now - max(window, STALE) - _length(look, rule) - spacing(window)
     return [one for one in _since(look.samples, start) if _has(one, rule.metric)]
 
 
@@ -211,7 +218,7 @@ def _fewer(look: _Look, rule: TargetRule, said: str, seen: Sequence[Sample]) -> 
     """As few as no moment of the window would have called back, and some spare; as it is where something was missed."""
     window = look.rules.in_window
     wanted = _enough(look, rule, seen, window)
-    if wanted < look.replicas and (longer := window * _patience(look)) > window:
+    if wanted < look.replicas and (longer := patient(window, _patience(look))) > window:
         window = longer
         wanted = max(wanted, _enough(look, rule, _seen(look, rule, window), window))
     if wanted >= look.replicas:
@@ -221,11 +228,25 @@ def _fewer(look: _Look, rule: TargetRule, said: str, seen: Sequence[Sample]) -> 
 
 def _enough(look: _Look, rule: TargetRule, seen: Sequence[Sample], window: float) -> int:
     """The number for all of a window; today's where the window is not known from its start to its end."""
-    holes = any(after.at - before.at > STALE for before, after in pairwise(seen))
-    if window and (holes or seen[0].at > look.now - window):
+    if window and (_holes(look, seen) or seen[0].at > look.now - window):
         return look.replicas
     peak = _peak(look, rule, seen, _needs(rule, seen), window)
     return math.ceil(peak * (1 + SPARE) / (1 + look.rules.tolerance) - 1e-9)
+
+
+def patient(window: float, times: int) -> float:
+    """Seconds that a window grows to when it is to be so many times as long."""
+    return max(window, min(window * times, LONG))
+
+
+def _holes(look: _Look, seen: Sequence[Sample]) -> bool:
+    """Whether something may have been missed between two of these samples."""
+    return any(after.at - before.at > STALE + spacing(look.now - before.at) for before, after in pairwise(seen))
+
+
+def spacing(age: float) -> float:
+    """Seconds that the samples of so long ago are apart, beyond the period of sampling."""
+    return next((tier.step for tier in TIERS if age < tier.keep - 2 * STALE), TIERS[-1].step)
 
 
 def _patience(look: _Look) -> int:
@@ -262,8 +283,8 @@ def _felt(look: _Look, rule: TargetRule, seen: Sequence[Sample]) -> _Proposal:
         wanted = math.ceil(max(1, seen[-1].replicas) * min(value / rule.target, GROWTH))
         return _Proposal(max(replicas, wanted), f"{said} wants {wanted}")
     inside = [one.values[rule.metric] for one in seen if one.at > look.now - rules.in_window] or [value]
-    known = seen[0].at <= look.now - rules.in_window and not _changed(look, rules.in_window)
-    if known and max(inside) < rule.target * ROOM:
+    known = seen[0].at <= look.now - rules.in_window and not _holes(look, seen)
+    if known and not _changed(look, rules.in_window) and max(inside) < rule.target * ROOM:
         return _Proposal(replicas - 1, f"{said} or less for {rules.in_window:g} s: one may go")
     return _Proposal(replicas, f"{said} is near enough")
 
@@ -282,23 +303,41 @@ def _settled(look: _Look, target: _Proposal) -> _Proposal:
 
 
 def _step(look: _Look, rule: StepRule) -> _Proposal | None:
-    """What one trigger asks for; None without data."""
+    """What one trigger asks for; None without data. One without a lower threshold cannot say that fewer are too few, so
+    within its upper one it says nothing; but what came of a trigger stays for the cooldown."""
     periods = max(rule.evaluations, math.ceil(rule.breach / rule.period))
     values = [_period(rule, look.samples, look.now - rule.period * number) for number in range(periods)]
     seen = [value for value in values if value is not None]
     if not _measured(look, rule.metric):
         return None
+    unknown = _Proposal(look.replicas, f"{rule.metric}: not measured all of {periods} × {rule.period:g} s yet")
     if len(seen) < len(values):
-        return _Proposal(look.replicas, f"{rule.metric}: not measured for {periods} × {rule.period:g} s yet")
+        return unknown
+    missed = _missed(look, rule, periods * rule.period)
     said, length = f"{rule.metric} {rule.statistic} {_shown(seen[0])}", f"for {periods * rule.period:g} s"
-    wanted, why = look.replicas, f"{said} is within its thresholds"
     if rule.upper is not None and min(seen) > rule.upper:
         wanted, why = look.replicas + rule.add, f"{said}, over {_shown(rule.upper)} {length}"
     elif rule.lower is not None and max(seen) < rule.lower:
         wanted, why = look.replicas - rule.remove, f"{said}, under {_shown(rule.lower)} {length}"
-    if wanted != look.replicas and _changed(look, rule.cooldown):
+    else:
+        silent = rule.lower is None and not missed and not _added(look, rule.cooldown)
+        return _Proposal(look.replicas, f"{said} is within its thresholds", silent=silent)
+    if _changed(look, rule.cooldown):
         return _Proposal(look.replicas, f"{why}, in the cooldown of {rule.cooldown:g} s", "cooldown")
-    return _Proposal(wanted, why)
+    return unknown if missed and wanted < look.replicas else _Proposal(wanted, why)
+
+
+def _missed(look: _Look, rule: StepRule, length: float) -> bool:
+    """Whether the signal has had no value for a while within so many seconds. What is missing lets no replica go; it
+    keeps none from coming, for where all requests wait there are few latencies."""
+    start = look.now - length
+    inside = [one for one in _since(look.samples, start) if _has(one, rule.metric)]
+    return _holes(look, [Sample(start, 0, {}), *inside])
+
+
+def _added(look: _Look, seconds: float) -> bool:
+    """Whether there were lately more than targets asked for."""
+    return any(one.wanted > max(one.replicas, one.proposed or 0) for one in _recent(look, seconds))
 
 
 def _period(rule: StepRule, samples: Sequence[Sample], end: float) -> float | None:
@@ -325,7 +364,7 @@ def _held(look: _Look, found: Sequence[_Proposal], missing: str) -> _Proposal:
     if not found:
         why = f"no value of {missing}: the number is held" if missing else "no rule but the bounds"
         return _Proposal(look.replicas, why, "no data" if missing else "")
-    best = max(found, key=lambda one: one.wanted)
+    best = max([one for one in found if not one.silent] or found, key=lambda one: one.wanted)
     if best.wanted < look.replicas and missing:
         return _Proposal(look.replicas, f"{best.why}, but there is no value of {missing}: none is let go", "no data")
     if best.wanted < look.replicas and not look.rules.scale_in:

@@ -15,11 +15,10 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from paas.model.metrics import Look, Series
+from paas.model.metrics import TIERS, Look, Series, Tier
 from paas.model.scaling import Sample
 from paas.signals import points
 
@@ -27,16 +26,6 @@ log = logging.getLogger(__name__)
 
 NAME = "metrics.db"
 
-
-@dataclass(frozen=True, slots=True)
-class Tier:
-    """Samples `step` seconds apart (0: each one), kept for `keep` seconds."""
-
-    step: int
-    keep: float
-
-
-TIERS = (Tier(0, 3600.0), Tier(60, 86_400.0), Tier(300, 7 * 86_400.0))
 
 TAIL = 900.0
 """Seconds of samples in memory."""

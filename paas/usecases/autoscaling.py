@@ -21,7 +21,7 @@ from paas.model.events import Event
 from paas.model.metrics import is_custom
 from paas.model.scaling import Autoscale, Decision, Sample, StepRule
 from paas.plan.compared import DEAD
-from paas.plan.scaling import MEMORY, PATIENCE, STALE, decide, unread
+from paas.plan.scaling import MEMORY, PATIENCE, STALE, decide, patient, spacing, unread
 from paas.usecases import readings, room
 from paas.usecases.apps import wanted_counts
 from paas.usecases.autoscale import effective
@@ -44,7 +44,6 @@ FIRST_WAIT, LONGEST_WAIT = 30.0, 600.0
 CALM = 60.0
 """Seconds without more wanted than the maximum after which the maximum is enough again; noise is there in less."""
 HOLDER = "autoscale"
-LATENCIES = ("p50", "p95", "p99")
 
 
 @dataclass(slots=True)
@@ -196,16 +195,16 @@ class Autoscaler:
         return decision
 
     def _samples(self, state: _State, rules: Autoscale) -> tuple[Sample, ...]:
-        """What was measured, for as long as these rules look back. A process without requests is as quick as can be."""
+        """What was measured, for as long as these rules look back."""
         steps = [
             one.period * max(one.evaluations, one.breach / one.period + 1)
             for one in rules.rules
             if isinstance(one, StepRule)
         ]
         patience = min(1 << _undone(state.history), PATIENCE)
-        window = max(rules.in_window * patience, rules.out_window, STALE, *steps, 0.0) + rules.average + 60
-        found = self.context.signals.recent(state.app.id, state.process, min(window, LONGEST))
-        return tuple(_idle_is_quick(one) for one in found)
+        window = max(patient(rules.in_window, patience), rules.out_window, STALE, *steps)
+        window += rules.average + 60 + spacing(window)
+        return self.context.signals.recent(state.app.id, state.process, min(window, LONGEST))
 
     def _held(self, app: App, state: _State, decision: Decision) -> Decision:
         """The decision, held where it cannot be carried out now."""
@@ -301,7 +300,9 @@ class Autoscaler:
             kept = [one.decision for one in self.context.store.decisions(app.id, process)]
             state = self._states[app.id, process] = _State(app, process, kept, kept=kept[-1] if kept else None)
         state.app = app
-        long, short = now - MEMORY * rules.in_window - 60, now - max(rules.out_window, rules.warm_up) - 60
+        cooldowns = [one.cooldown for one in rules.rules if isinstance(one, StepRule)]
+        long = now - max(MEMORY * rules.in_window, *cooldowns, 0.0) - 60
+        short = now - max(rules.out_window, rules.warm_up) - 60
         # A clock that was set back leaves decisions of later than now: they would count as recent until it is then.
         state.history = [
             one
@@ -416,13 +417,6 @@ def _at_maximum(decision: Decision) -> bool:
 
 def _said(process: str, decision: Decision) -> str:
     return f"{process} {decision.replicas} → {decision.wanted}: {decision.why}"
-
-
-def _idle_is_quick(sample: Sample) -> Sample:
-    """Nobody asked, so there is no latency; that is no reason to be blind about it."""
-    if sample.values.get("requests") != 0 or all(name in sample.values for name in LATENCIES):
-        return sample
-    return replace(sample, values={**dict.fromkeys(LATENCIES, 0.0), **sample.values})
 
 
 def _noted(event: Event) -> None:

@@ -27,7 +27,8 @@ def after(alert: Alert, *values: float | None, every: float = 15.0, standing: St
     [
         ("p95", [{"p95": 1.0}, {"p95": 3.0}], 2.0),
         ("p95", [{"p95": 1.0, "requests": 3.0}, {"requests": 0.0}], 1.0),
-        ("p95", [{"requests": 0.0}], 0.0),
+        ("p95", [{"requests": 0.0, "p95": 0.0, "in_flight": 0.0}], 0.0),
+        ("p95", [{"requests": 0.0, "in_flight": 20.0}], None),
         ("p95", [{"cpu": 0.1}], None),
         ("p95", [], None),
         ("jobs", [{"jobs": 7.0}, {}], 7.0),

@@ -106,6 +106,30 @@ def test_a_window_with_a_hole_in_it_lets_nothing_go() -> None:
     assert decide(requests(), 5, samples, 600, kept(5)).wanted == 5
 
 
+def test_a_latency_that_was_missing_for_a_while_lets_nothing_go() -> None:
+    rules = Autoscale(rules=(TargetRule(metric="p95", target=0.4),))
+    calm = [Sample(at, 3, {"p95": 0.1}) for at in range(0, 605, 5)]
+    assert decide(rules, 3, calm, 600, kept(3)).wanted == 2
+    for missed in (range(485, 600), range(440, 500), range(520, 560)):
+        seen = [replace(one, values={"cpu": 0.1}) if one.at in missed else one for one in calm]
+        assert decide(rules, 3, seen, 600, kept(3)).wanted == 3, missed
+
+
+def test_a_window_grows_with_patience_to_an_hour_and_no_further() -> None:
+    """Of what is older there are fewer samples, and nobody who waits half an hour wants to wait for four."""
+    history = [
+        change
+        for at in range(0, 40_000, 8000)
+        for change in (
+            Decision(at=at, replicas=5, wanted=4, why="", proposed=4),
+            Decision(at=at + 10, replicas=4, wanted=5, why="", proposed=5),
+        )
+    ]
+    samples = [sample(at, 5, 30) for at in range(32_000, 36_000, 5)]
+    made = decide(requests(in_window=1800.0), 5, samples, 35_995, history)
+    assert (made.wanted, "3600 s" in made.why) == (2, True)
+
+
 def test_a_scale_out_waits_for_its_window() -> None:
     rules = requests(out_window=30.0)
     history = played(rules, lambda at: 30 if at < 100 else 300, 200)
@@ -224,6 +248,89 @@ def test_a_sum_is_what_came_in_a_period_at_all_replicas_together() -> None:
     rule = StepRule(metric="requests", upper=599, statistic=Statistic.SUM, period=60)
     assert decide(Autoscale(rules=(rule,)), 2, steady(2, 10, 60), 60).wanted == 3
     assert decide(Autoscale(rules=(replace(rule, upper=601),)), 2, steady(2, 10, 60), 60).wanted == 2
+
+
+def test_what_is_missing_in_its_periods_lets_none_go_and_keeps_none_from_coming() -> None:
+    rule = replace(STEP, period=300, evaluations=1)
+    alone = [*steady(4, 8, 299), sample(600, 4, 8)]
+    made = decide(Autoscale(rules=(rule,)), 4, alone, 600)
+    assert (made.wanted, made.why) == (4, "cpu: not measured all of 1 × 300 s yet")
+    assert stepped(8, rule=rule).wanted == 3
+    some = [one for one in steady(4, 8) if not 400 < one.at < 440]
+    assert decide(Autoscale(rules=(rule,)), 4, some, 600).wanted == 4
+    slow = StepRule(metric="p95", upper=0.8, lower=0.1, period=60)
+    waits = [Sample(at, 4, {"p95": 9.0} if at in (560, 600) else {"requests": 0.0}) for at in range(0, 605, 5)]
+    assert decide(Autoscale(rules=(slow,)), 4, waits, 600).wanted == 5
+
+
+# --- a target and a step -------------------------------------------------------------------------------------------
+
+EXAMPLE = Autoscale(
+    least=2,
+    rules=(
+        TargetRule(metric="cpu", target=0.87),
+        TargetRule(metric="requests", target=30.0),
+        StepRule(metric="p95", upper=0.8, add=2, period=60, evaluations=2, cooldown=300),
+    ),
+)
+"""The one of the docs."""
+
+
+def felt(replicas: int, load: float, p95: float, start: int = 0, end: int = 600) -> list[Sample]:
+    values = {"cpu": min(1.0, load / replicas / CAPACITY), "requests": load, "p95": p95}
+    return [Sample(at, replicas, values) for at in range(start, end + 1, 5)]
+
+
+def test_a_step_without_a_lower_threshold_keeps_no_target_from_letting_go() -> None:
+    made = decide(EXAMPLE, 8, felt(8, 20, 0.1), 600, kept(8))
+    assert (made.wanted, made.limits) == (2, ("min",))
+    assert made.why.startswith("cpu 6% of 87% of the limit, and 1 were enough all of the last 120 s")
+    both = replace(EXAMPLE, rules=(*EXAMPLE.rules[:-1], replace(EXAMPLE.rules[-1], lower=0.05)))
+    assert decide(both, 8, felt(8, 20, 0.1), 600, kept(8)).wanted == 8, "it says that fewer would be too few"
+
+
+def test_a_step_without_a_lower_threshold_has_its_say_while_it_is_beyond_it_blind_or_rests() -> None:
+    slow = decide(EXAMPLE, 4, felt(4, 20, 0.9), 600, kept(4))
+    assert (slow.wanted, slow.why) == (6, "p95 average 0.9, over 0.8 for 120 s")
+    added = [*kept(4, 450), Decision(at=450, replicas=4, wanted=6, why="", proposed=4)]
+    assert decide(EXAMPLE, 6, felt(6, 20, 0.1), 600, added).wanted == 6
+    assert decide(EXAMPLE, 6, felt(6, 20, 0.1, 300, 750), 750, added).wanted == 2
+    by_target = [*kept(4, 450), Decision(at=450, replicas=4, wanted=6, why="", proposed=6)]
+    assert decide(EXAMPLE, 6, felt(6, 20, 0.1), 600, by_target).wanted == 2
+    new = [replace(one, values={**one.values, "p95": 0.1}) for one in felt(4, 20, 0.1, 540)]
+    unsure = [*steady(4, 20, 535), *new]
+    assert decide(EXAMPLE, 4, unsure, 600, kept(4)).wanted == 4
+
+
+def test_one_step_may_add_and_another_remove() -> None:
+    up = StepRule(metric="cpu", upper=0.6, period=60)
+    down = StepRule(metric="cpu", lower=0.2, period=60)
+    wanted = {
+        share: decide(Autoscale(rules=(up, down)), 4, steady(4, share * 4 * CAPACITY), 600).wanted
+        for share in (0.1, 0.4, 0.7)
+    }
+    assert wanted == {0.1: 3, 0.4: 4, 0.7: 5}
+    alone = decide(Autoscale(rules=(up,)), 4, steady(4, 10), 600)
+    assert (alone.wanted, alone.why) == (4, "cpu average 0.0625 is within its thresholds")
+
+
+def test_with_a_step_beside_the_target_noise_turns_once_in_a_window_at_most() -> None:
+    """25 loads; p95 is bad for a minute or two now and then, whatever the load is."""
+    flapping = []
+    for seed in range(25):
+        chance = random.Random(seed)
+        base, rules, replicas = chance.uniform(40, 300), replace(EXAMPLE, most=40), 4
+        samples: list[Sample] = []
+        history: list[Decision] = []
+        for at in range(0, 1800, 5):
+            load = base * chance.uniform(0.7, 1.3)
+            bad = at % 900 > 900 - 30 * (seed % 7)
+            samples += felt(replicas, load, 1.5 if bad else 0.2, at, at)
+            history.append(decide(rules, replicas, samples, at, history))
+            replicas = history[-1].wanted
+        turned = turns(history)
+        flapping += [seed] if any(after - before < rules.in_window for before, after in pairwise(turned)) else []
+    assert flapping == []
 
 
 # --- schedules -----------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from paas.interfaces import NoSignals, Store
 from paas.model.app import App, ProcessSpec, Release, ReleaseKind
 from paas.model.autoscaling import Override, Protection
 from paas.model.custom_signal import CustomSignal
-from paas.model.scaling import Autoscale, Sample, ScheduleRule, TargetRule
+from paas.model.scaling import Autoscale, Sample, ScheduleRule, StepRule, TargetRule
 from paas.model.sleep import Sleep
 from paas.requests.autoscale import ExplainAutoscale
 from paas.requests.processes import Scale
@@ -225,8 +225,24 @@ def test_an_app_that_is_idle_is_not_blind_about_its_latency(tmp_path: Path) -> N
     lab = Lab(tmp_path, replace(RULES, rules=(TargetRule(metric="p95", target=0.3),)))
     lab.load({"requests": 20.0, "p95": 0.9}, 60)
     assert lab.count > 1
-    assert lab.load({"requests": 0.0}, 8 * RULES.in_window)[-1] == 1
+    assert lab.load({"requests": 0.0, "p95": 0.0, "in_flight": 0.0}, 8 * RULES.in_window)[-1] == 1
     assert "autoscale.blind" not in lab.kinds()
+
+
+def test_an_app_that_hangs_is_not_quick(tmp_path: Path) -> None:
+    lab = Lab(tmp_path, replace(RULES, rules=(TargetRule(metric="p95", target=0.3),)))
+    lab.load({"requests": 20.0, "p95": 0.9}, 60)
+    before = lab.count
+    assert lab.load({"requests": 0.0, "in_flight": 20.0}, 2 * RULES.in_window)[-1] == before > 1
+    assert lab.kinds().count("autoscale.blind") == 1
+
+
+@pytest.mark.parametrize("in_window", [0.0, 120.0])
+def test_a_cooldown_holds_for_as_long_as_it_says(tmp_path: Path, in_window: float) -> None:
+    step = StepRule(metric="requests", upper=10.0, period=10.0, cooldown=7200.0)
+    lab = Lab(tmp_path, replace(RULES, rules=(step,), in_window=in_window))
+    assert lab.load({"requests": 90.0}, 7100)[-1] == 2
+    assert lab.load({"requests": 90.0}, 200)[-1] == 3
 
 
 def test_by_hand_within_the_bounds_it_holds_for_a_window(lab: Lab) -> None:
