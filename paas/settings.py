@@ -20,9 +20,10 @@ FILE = "paas.conf.toml"
 """The server file, in the home."""
 
 
-def setting(default: Any, env: str, help: str) -> Any:
-    """A dataclass field that carries its environment variable and the sentence that documents it."""
-    return field(default=default, metadata={"env": env, "help": help})
+def setting(default: Any, env: str, help: str, *, between: tuple[float, float] | None = None) -> Any:
+    """A dataclass field that carries its environment variable, the sentence that documents it, and the least and the
+    most that it may be."""
+    return field(default=default, metadata={"env": env, "help": help, "between": between})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +123,9 @@ class Settings:
         1.5, "PAAS_MEMORY_OVERCOMMIT", "So many times the machine's memory may the limits of all replicas come to."
     )
     tick: float = setting(5.0, "PAAS_TICK", "Seconds between two looks of the controller at every app.")
-    sample: float = setting(5.0, "PAAS_SAMPLE", "Seconds between two measurements of every process.")
+    sample: float = setting(
+        5.0, "PAAS_SAMPLE", "Seconds between two measurements of every process, 1 to 15.", between=(1, 15)
+    )
     log_level: str = setting("info", "PAAS_LOG_LEVEL", "debug, info, warning or error.")
 
     @property
@@ -219,6 +222,12 @@ def _with_file(settings: Settings, path: Path) -> Settings:
 
 def _with_values(settings: Settings, values: Mapping[str, Any], where: Any) -> Settings:
     changes = {name: _parsed(value, getattr(Settings(), name), where(name)) for name, value in values.items()}
+    for one in fields(Settings):
+        bounds = one.metadata["between"]
+        if one.name in changes and bounds and not bounds[0] <= changes[one.name] <= bounds[1]:
+            raise ConfigError(
+                f"expected {bounds[0]:g} to {bounds[1]:g}, got {values[one.name]!r}", where=where(one.name)
+            )
     return replace(settings, **changes)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from paas.cli.kept import said_anew
+from paas.errors import ConfigError
 from paas.server.home import began
 from paas.settings import FILE, Settings, keep, load
 
@@ -73,3 +74,13 @@ def test_a_server_that_tells_nothing_is_left_alone(
         (home / "server.settings").write_text(text)
     monkeypatch.setenv("PAAS_HTTPS_PORT", "8443")
     assert said_anew(load()) == ()
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "nan", "inf", "30", "0.5"])
+def test_a_period_of_measuring_that_leaves_rules_blind_is_refused(home: Path, value: str) -> None:
+    with pytest.raises(ConfigError, match="expected 1 to 15"):
+        load({"PAAS_HOME": str(home), "PAAS_SAMPLE": value})
+    assert load({"PAAS_HOME": str(home), "PAAS_SAMPLE": "15"}).sample == 15
+    (home / FILE).write_text(f"sample = {value}\n")
+    with pytest.raises(ConfigError, match="expected 1 to 15"):
+        load({"PAAS_HOME": str(home)})
