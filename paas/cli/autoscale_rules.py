@@ -131,10 +131,20 @@ def _explained(one: dict[str, Any]) -> None:
     count = f"{decision['replicas']} → {decision['wanted']}" if moved else f"{decision['replicas']} held"
     limits = f" [{', '.join(decision['limits'])}]" if decision["limits"] else ""
     put(f"{_clock(decision['at'])} {one['process']} {count}: {decision['why']}{limits}")
+    if whole := one["summary"]:
+        ranges = "  ".join(
+            f"{name} {found['lowest']:.3g} to {found['highest']:.3g}, {found['average']:.3g} on average"
+            for name, found in _shown(decision, whole["values"])
+        )
+        put(f"    {whole['count']} samples in {whole['seconds']:g} s  {ranges}; the last:")
     for sample in one["samples"]:
-        told = {name: value for name, value in sample["values"].items() if name in TOLD or name in decision["why"]}
-        values = "  ".join(f"{name} {value:.3g}" for name, value in sorted(told.items()))
+        values = "  ".join(f"{name} {value:.3g}" for name, value in _shown(decision, sample["values"]))
         put(f"    {_clock(sample['at'])} {sample['replicas']} replicas  {values}")
+
+
+def _shown(decision: dict[str, Any], values: dict[str, Any]) -> list[tuple[str, Any]]:
+    """What is told of a sample: some signals in any case, and those that the decision names."""
+    return sorted((name, value) for name, value in values.items() if name in TOLD or name in decision["why"])
 
 
 def _clock(at: float) -> str:

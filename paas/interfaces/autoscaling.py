@@ -20,7 +20,8 @@ class AutoscaleStore(Protocol):
         """Of an app, or all; by app and process."""
 
     def add_decision(self, recorded: Recorded) -> None:
-        """Keep it; the oldest of the same process go beyond some hundreds. Raises NotFound without the app."""
+        """Keep it; the oldest of the same process go beyond some hundreds, those that changed the number and those that
+        held it each counted for themselves. Raises NotFound without the app."""
 
     def decisions(self, app_id: str, process: str = "", limit: int = 0) -> tuple[Recorded, ...]:
         """Oldest first: the last `limit` of them (0: all), of one process when given."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from paas.model.scaling import Autoscale, Decision, Sample
@@ -21,13 +22,33 @@ class Override:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Range:
+    """What a signal was in a while."""
+
+    lowest: float
+    highest: float
+    average: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """The `count` samples of so many seconds, by signal."""
+
+    seconds: float
+    count: int
+    values: Mapping[str, Range]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """A decision about a process that is kept, and the samples that led to it, oldest first."""
+    """A decision about a process that is kept, and the last samples that led to it, oldest first. `summary`: of all of
+    the window of a scale-in, where these are more than the samples here."""
 
     app_id: str
     process: str
     decision: Decision
     samples: tuple[Sample, ...] = ()
+    summary: Summary | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -174,7 +174,8 @@ class Decision:
     """What came out. `proposed` is what the target rules asked for at this moment, before windows and bounds; None
     when none of them had data. `why` is one sentence; `limits` are the words of what held it back (`max`, `min`,
     `window`, `cooldown`, `paused`, `scale-in off`, `no data`); `missing` are the signals of rules that have no value,
-    and `alarm` says that one of them should have."""
+    and `alarm` says that one of them should have. `over`: the seconds for which fewer had to be enough, where fewer are
+    wanted."""
 
     at: float
     replicas: int
@@ -184,3 +185,4 @@ class Decision:
     limits: tuple[str, ...] = field(default=())
     alarm: bool = False
     missing: tuple[str, ...] = field(default=())
+    over: float = 0.0

@@ -62,12 +62,13 @@ _FOLD: dict[Statistic, Callable[[Sequence[float]], float]] = {
 
 @dataclass(frozen=True, slots=True)
 class _Proposal:
-    """`silent`: it has nothing against what others propose."""
+    """`silent`: it has nothing against what others propose. `over`: the seconds for which fewer were enough."""
 
     wanted: int
     why: str
     limit: str = ""
     silent: bool = False
+    over: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +224,7 @@ def _fewer(look: _Look, rule: TargetRule, said: str, seen: Sequence[Sample]) -> 
         wanted = max(wanted, _enough(look, rule, _seen(look, rule, window), window))
     if wanted >= look.replicas:
         return _Proposal(look.replicas, f"{said} is near enough, or not for {window:g} s yet")
-    return _Proposal(wanted, f"{said}, and {wanted} were enough all of the last {window:g} s")
+    return _Proposal(wanted, f"{said}, and {wanted} were enough all of the last {window:g} s", over=window)
 
 
 def _enough(look: _Look, rule: TargetRule, seen: Sequence[Sample], window: float) -> int:
@@ -285,7 +286,8 @@ def _felt(look: _Look, rule: TargetRule, seen: Sequence[Sample]) -> _Proposal:
     inside = [one.values[rule.metric] for one in seen if one.at > look.now - rules.in_window] or [value]
     known = seen[0].at <= look.now - rules.in_window and not _holes(look, seen)
     if known and not _changed(look, rules.in_window) and max(inside) < rule.target * ROOM:
-        return _Proposal(replicas - 1, f"{said} or less for {rules.in_window:g} s: one may go")
+        why = f"{said} or less for {rules.in_window:g} s: one may go"
+        return _Proposal(replicas - 1, why, over=rules.in_window)
     return _Proposal(replicas, f"{said} is near enough")
 
 
@@ -324,7 +326,7 @@ def _step(look: _Look, rule: StepRule) -> _Proposal | None:
         return _Proposal(look.replicas, f"{said} is within its thresholds", silent=silent)
     if _changed(look, rule.cooldown):
         return _Proposal(look.replicas, f"{why}, in the cooldown of {rule.cooldown:g} s", "cooldown")
-    return unknown if missed and wanted < look.replicas else _Proposal(wanted, why)
+    return unknown if missed and wanted < look.replicas else _Proposal(wanted, why, over=periods * rule.period)
 
 
 def _missed(look: _Look, rule: StepRule, length: float) -> bool:
@@ -381,7 +383,7 @@ def _bounded(look: _Look, found: _Proposal, *, proposed: int | None, missing: tu
         limits, why = (*limits, bound), f"{why}; {bound} is {wanted}" + (f" by {scheduled}" if scheduled else "")
     return Decision(
         at=look.now, replicas=look.replicas, wanted=wanted, why=why, proposed=proposed, limits=limits,
-        alarm=bool(missing), missing=missing,
+        alarm=bool(missing), missing=missing, over=found.over if wanted < look.replicas else 0.0,
     )  # fmt: skip
 
 

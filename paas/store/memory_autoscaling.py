@@ -5,7 +5,7 @@ from __future__ import annotations
 from paas.model.autoscaling import Override, Protection, Recorded
 from paas.store import words
 from paas.store.memory_parts import MemoryParts, transaction
-from paas.store.sql_autoscaling import FORGOTTEN, KEPT_DECISIONS
+from paas.store.sql_autoscaling import FORGOTTEN, KEPT_CHANGES, KEPT_HELD
 
 
 class MemoryAutoscaling(MemoryParts):
@@ -29,8 +29,8 @@ class MemoryAutoscaling(MemoryParts):
         self._has(recorded.app_id)
         kept = self.state.autoscaling.decisions
         kept.append(recorded)
-        same = [one for one in kept if (one.app_id, one.process) == (recorded.app_id, recorded.process)]
-        if len(same) > KEPT_DECISIONS:
+        same = [one for one in kept if _kind(one) == _kind(recorded)]
+        if len(same) > (KEPT_HELD if recorded.decision.wanted == recorded.decision.replicas else KEPT_CHANGES):
             kept.remove(same[0])
 
     def decisions(self, app_id: str, process: str = "", limit: int = 0) -> tuple[Recorded, ...]:
@@ -66,3 +66,7 @@ class MemoryAutoscaling(MemoryParts):
     def _has(self, app_id: str) -> None:
         if app_id not in self.state.apps:
             raise words.no_app(app_id, [app.name for app in self.state.apps.values()])
+
+
+def _kind(one: Recorded) -> tuple[str, str, bool]:
+    return one.app_id, one.process, one.decision.wanted == one.decision.replicas

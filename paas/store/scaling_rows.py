@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
+from paas.model.autoscaling import Range, Recorded, Summary
 from paas.model.scaling import Autoscale, Decision, Rule, Sample, ScheduleRule, Statistic, StepRule, TargetRule
 
 Values = dict[str, Any]
@@ -26,9 +27,20 @@ def rules(values: Mapping[str, Any] | None) -> Autoscale | None:
     return Autoscale(**known)
 
 
-def decision_values(decision: Decision) -> Values:
-    """A decision as a document."""
-    return {**asdict(decision), "limits": list(decision.limits), "missing": list(decision.missing)}
+def recorded_values(recorded: Recorded) -> Values:
+    """A decision as a document, with the summary of its samples."""
+    made = recorded.decision
+    summary = {"summary": asdict(recorded.summary)} if recorded.summary else {}
+    return {**asdict(made), "limits": list(made.limits), "missing": list(made.missing), **summary}
+
+
+def summary(values: Mapping[str, Any]) -> Summary | None:
+    """The summary in the document of a decision; those of older versions have none."""
+    found = values.get("summary")
+    if not found:
+        return None
+    ranges = {str(name): Range(**_known(Range, one)) for name, one in found["values"].items()}
+    return Summary(seconds=float(found["seconds"]), count=int(found["count"]), values=ranges)
 
 
 def decision(values: Mapping[str, Any]) -> Decision:

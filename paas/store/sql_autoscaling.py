@@ -11,8 +11,9 @@ from paas.store.rows import readable
 from paas.store.tables import apps
 from paas.store.tables_autoscaling import autoscale_decisions, autoscale_overrides, protections
 
-KEPT_DECISIONS = 500
-"""Decisions kept of one process."""
+KEPT_CHANGES, KEPT_HELD = 500, 200
+"""Decisions kept of one process: those that changed its number, and those that left it. Noise at a bound makes many of
+the latter in little time."""
 FORGOTTEN = 86_400.0
 """Seconds after which a protection that ended is forgotten."""
 
@@ -46,18 +47,22 @@ class SqlAutoscaling(SqlFile):
 
     def add_decision(self, recorded: Recorded) -> None:
         table = autoscale_decisions
-        same = (table.c.app_id == recorded.app_id) & (table.c.process == recorded.process)
+        made = recorded.decision
+        held = table.c.decision["wanted"].as_integer() == table.c.decision["replicas"].as_integer()
+        like = held if made.wanted == made.replicas else ~held
+        same = (table.c.app_id == recorded.app_id) & (table.c.process == recorded.process) & like
         with self._write() as db:
             _has(db, recorded.app_id)
             db.execute(
                 insert(table).values(
                     app_id=recorded.app_id, process=recorded.process,
-                    decision=scaling_rows.decision_values(recorded.decision),
+                    decision=scaling_rows.recorded_values(recorded),
                     samples=[scaling_rows.sample_values(one) for one in recorded.samples],
                 )
             )  # fmt: skip
             newest = select(table.c.serial).where(same).order_by(table.c.serial.desc())
-            first_gone = newest.offset(KEPT_DECISIONS).limit(1).scalar_subquery()
+            most = KEPT_HELD if made.wanted == made.replicas else KEPT_CHANGES
+            first_gone = newest.offset(most).limit(1).scalar_subquery()
             db.execute(delete(table).where(same, table.c.serial <= first_gone))
 
     def decisions(self, app_id: str, process: str = "", limit: int = 0) -> tuple[Recorded, ...]:
@@ -110,4 +115,5 @@ def _recorded(row: RowMapping) -> Recorded:
         process=row["process"],
         decision=scaling_rows.decision(row["decision"]),
         samples=tuple(scaling_rows.sample(one) for one in row["samples"]),
+        summary=scaling_rows.summary(row["decision"]),
     )

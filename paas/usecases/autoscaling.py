@@ -22,6 +22,7 @@ from paas.model.metrics import is_custom
 from paas.model.scaling import Autoscale, Decision, Sample, StepRule
 from paas.plan.compared import DEAD
 from paas.plan.scaling import MEMORY, PATIENCE, STALE, decide, patient, spacing, unread
+from paas.plan.summary import summary
 from paas.usecases import readings, room
 from paas.usecases.apps import wanted_counts
 from paas.usecases.autoscale import effective
@@ -320,9 +321,13 @@ class Autoscaler:
         if decision.wanted == decision.replicas and _reason(decision) == _reason(state.kept):
             return
         state.kept = decision
+        whole = summary(samples, decision.over, decision.at)
         self.context.store.add_decision(
-            Recorded(app_id=state.app.id, process=state.process, decision=decision, samples=tuple(samples[-SHOWN:]))
-        )
+            Recorded(
+                app_id=state.app.id, process=state.process, decision=decision, samples=tuple(samples[-SHOWN:]),
+                summary=whole if whole and whole.count > SHOWN else None,
+            )
+        )  # fmt: skip
 
     def _watch(self, state: _State, rules: Autoscale, decision: Decision, causes: Mapping[str, str]) -> None:
         """Tell once when signals are missing, and when the maximum has not been enough for a while."""

@@ -9,9 +9,9 @@ import pytest
 from paas.errors import NotFound
 from paas.interfaces import Store
 from paas.model.app import App, ProcessSpec, Release, ReleaseKind
-from paas.model.autoscaling import Override, Protection, Recorded
+from paas.model.autoscaling import Override, Protection, Range, Recorded, Summary
 from paas.model.scaling import Autoscale, Decision, Sample, ScheduleRule, Statistic, StepRule, TargetRule
-from paas.store.sql_autoscaling import FORGOTTEN, KEPT_DECISIONS
+from paas.store.sql_autoscaling import FORGOTTEN, KEPT_CHANGES, KEPT_HELD
 
 SHOP, BLOG = App(id="0a0a0a0a", name="shop", created_at=1.0), App(id="0b0b0b0b", name="blog", created_at=1.0)
 RULES = Autoscale(
@@ -72,14 +72,32 @@ def test_decisions_come_back_in_order_with_their_samples(store: Store) -> None:
     assert store.decisions(SHOP.id, "web", 1) == (decided(3),)
 
 
+def test_the_summary_of_a_window_comes_back_with_its_decision(store: Store) -> None:
+    ranges = {"cpu": Range(lowest=0.1, highest=0.5, average=0.25)}
+    one = decided(1)
+    one = replace(one, decision=replace(one.decision, wanted=1, replicas=2, over=120.0))
+    one = replace(one, summary=Summary(seconds=120.0, count=24, values=ranges))
+    store.add_decision(one)
+    assert store.decisions(SHOP.id) == (one,)
+
+
 def test_the_oldest_decisions_of_a_process_go_and_no_others(store: Store) -> None:
     store.add_decision(decided(0, process="worker"))
-    for number in range(KEPT_DECISIONS + 3):
+    for number in range(KEPT_CHANGES + 3):
         store.add_decision(decided(number))
     kept = store.decisions(SHOP.id, "web")
-    assert len(kept) == KEPT_DECISIONS
-    assert (kept[0], kept[-1]) == (decided(3), decided(KEPT_DECISIONS + 2))
+    assert len(kept) == KEPT_CHANGES
+    assert (kept[0], kept[-1]) == (decided(3), decided(KEPT_CHANGES + 2))
     assert len(store.decisions(SHOP.id, "worker")) == 1
+
+
+def test_decisions_that_held_the_number_push_out_no_change(store: Store) -> None:
+    for number in range(KEPT_HELD + 3):
+        one = decided(number)
+        store.add_decision(replace(one, decision=replace(one.decision, wanted=1)) if number else one)
+    kept = store.decisions(SHOP.id, "web")
+    assert kept[0] == decided(0)
+    assert [one.decision.at for one in kept[1:]] == [float(number) for number in range(3, KEPT_HELD + 3)]
 
 
 def test_a_protection_is_one_per_replica_and_ended_ones_are_forgotten_in_time(store: Store) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from paas.model.autoscaling import Recorded
+from paas.model.autoscaling import Range, Recorded, Summary
 from paas.model.custom_signal import Reading, Standing
 from paas.model.scaling import Decision, Sample, StepRule
 from paas.requests.autoscale import ExplainAutoscale, ListAutoscale, SetAutoscale
@@ -40,6 +40,26 @@ def test_explain_ends_with_what_is_wrong_now(paas: Paas, server: Running) -> Non
         "signal mail has no value: web.1: GET /m answered 500, not 200",
         "signal part is read in part: 1 of 2 replicas gave no number; web.2: x",
     ]
+
+
+def test_explain_sums_up_the_window_of_a_scale_in(paas: Paas, server: Running) -> None:
+    made = Decision(at=130.0, replicas=3, wanted=1, why="jobs 2 of 20, and 1 were enough all of the last 120 s")
+    ranges = {
+        "cpu": Range(lowest=0.01, highest=0.4567, average=0.2),
+        "jobs": Range(lowest=0.0, highest=3.0, average=1.5),
+        "disk_read": Range(lowest=0.0, highest=0.0, average=0.0),
+    }
+    whole = Summary(seconds=120.0, count=24, values=ranges)
+    kept = Recorded(
+        app_id="a1", process="web", decision=made, samples=(Sample(130.0, 3, {"jobs": 2.0}),), summary=whole
+    )
+    server.door.answers[ExplainAutoscale] = Explained(app="shop", decisions=(kept,), signals=())
+    ran = paas("autoscale", "explain", "-a", "shop")
+    assert ran.code == 0, ran.err
+    assert ran.out.splitlines()[1] == (
+        "    24 samples in 120 s  cpu 0.01 to 0.457, 0.2 on average  jobs 0 to 3, 1.5 on average; the last:"
+    )
+    assert ran.out.splitlines()[2].endswith("3 replicas  jobs 2")
 
 
 def test_a_trigger_of_elastic_beanstalk_is_sent_as_its_fields_say(paas: Paas, server: Running) -> None:

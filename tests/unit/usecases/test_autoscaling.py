@@ -126,6 +126,11 @@ def test_when_the_load_has_gone_it_goes_back_to_the_minimum(lab: Lab) -> None:
     assert counts[-1] == 1
     assert lab.platform.running(lab.app) == {"web v1": 1}
     assert counts == sorted(counts, reverse=True)
+    *_, down = [one for one in lab.platform.store.decisions(lab.app.id) if one.decision.wanted < one.decision.replicas]
+    assert down.summary is not None
+    assert (down.summary.seconds, down.summary.count) == (RULES.in_window, RULES.in_window / PERIOD)
+    found = down.summary.values["requests"]
+    assert found.lowest == 1.0 <= found.average <= found.highest
 
 
 def test_the_bounds_hold_without_any_metrics(tmp_path: Path) -> None:
