@@ -79,8 +79,11 @@ def test_replicas_follow_the_load_both_ways_and_no_request_fails(platform: Platf
     assert kinds.count("autoscale.scaled") >= 2
     said = platform.ok("autoscale", "explain", "-a", "busy")
     assert "requests/s per replica wants" in said
-    first = json.loads(platform.ok("autoscale", "explain", "-a", "busy", "--json"))["decisions"][-1]
-    assert first["samples"][0]["values"]["requests"] >= 0
+    decisions = json.loads(platform.ok("autoscale", "explain", "-a", "busy", "--json"))["decisions"]
+    assert decisions[-1]["samples"][0]["values"]["requests"] >= 0
+    down = next(one for one in reversed(decisions) if one["decision"]["wanted"] < one["decision"]["replicas"])
+    assert down["summary"]["count"] > 6
+    assert f"{down['summary']['count']} samples in 40 s  " in said
     compared = ("--rules", "server", "--against", "requests=8; max=6", "--json")
     simulated = json.loads(platform.ok("autoscale", "simulate", "-a", "busy", "--last", "1h", *compared))
     assert [one["rules"] for one in simulated["runs"]] == ["these rules", "requests=8; max=6"]
