@@ -131,7 +131,7 @@ def _explained(one: dict[str, Any]) -> None:
     count = f"{decision['replicas']} → {decision['wanted']}" if moved else f"{decision['replicas']} held"
     limits = f" [{', '.join(decision['limits'])}]" if decision["limits"] else ""
     put(f"{_clock(decision['at'])} {one['process']} {count}: {decision['why']}{limits}")
-    if whole := one["summary"]:
+    if whole := one.get("summary"):  # an older server sends none
         ranges = "  ".join(
             f"{name} {found['lowest']:.3g} to {found['highest']:.3g}, {found['average']:.3g} on average"
             for name, found in _shown(decision, whole["values"])
