@@ -31,7 +31,9 @@ def elastic_beanstalk(least: int, most: int) -> Policy:
         period=MINUTE,
         least=least,
         most=most,
-        decide=lambda replicas, samples, now, history: decide(rules, replicas, samples, now, history),
+        decide=lambda replicas, samples, now, history: decide(
+            rules, replicas, samples, now, history, apart=MINUTE * 1.01
+        ),
     )
 
 

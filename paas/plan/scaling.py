@@ -73,13 +73,14 @@ class _Proposal:
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """What a decision is made from; samples are fresh or none."""
+    """What a decision is made from; samples are fresh or none, and taken at most `apart` seconds after one another."""
 
     rules: Autoscale
     replicas: int
     samples: Sequence[Sample]
     now: float
     history: Sequence[Decision]
+    apart: float
 
 
 def decide(
@@ -90,12 +91,14 @@ def decide(
     history: Sequence[Decision] = (),
     *,
     causes: Mapping[str, str] | None = None,
+    apart: float = STALE,
 ) -> Decision:
     """How many replicas there should be. `samples` and `history` (earlier decisions) are in the order of time, as much
     of both as the longest window and a minute more. `causes` say of signals why they could not be read, as far as that
-    is known. The highest wanted of all rules wins; the bounds always hold."""
+    is known. Between samples of now that are more than `apart` seconds apart something was missed. The highest wanted of
+    all rules wins; the bounds always hold."""
     fresh = samples if samples and now - samples[-1].at <= STALE else ()
-    look = _Look(rules, replicas, fresh, now, history)
+    look = _Look(rules, replicas, fresh, now, history, apart)
     targets = [_target(look, rule) for rule in rules.rules if isinstance(rule, TargetRule)]
     steps = [_step(look, rule) for rule in rules.rules if isinstance(rule, StepRule)]
     target = max((one for one in targets if one), key=lambda one: one.wanted, default=None)
@@ -242,7 +245,7 @@ def patient(window: float, times: int) -> float:
 
 def _holes(look: _Look, seen: Sequence[Sample]) -> bool:
     """Whether something may have been missed between two of these samples."""
-    return any(after.at - before.at > STALE + spacing(look.now - before.at) for before, after in pairwise(seen))
+    return any(after.at - before.at > look.apart + spacing(look.now - before.at) for before, after in pairwise(seen))
 
 
 def spacing(age: float) -> float:

@@ -105,6 +105,9 @@ def test_elastic_beanstalk_waits_for_its_breach_and_goes_one_by_one() -> None:
     up = when(elastic_beanstalk(1, 20), up=True)
     assert 120 <= up[0] - 1800 <= 360
     assert min(after - before for before, after in pairwise(up)) >= 360
+    down = when(elastic_beanstalk(1, 20), up=False)
+    assert down, "samples a minute apart are no gap to it"
+    assert down[0] - 5400 <= 660
 
 
 def test_ecs_waits_for_three_minutes_up_and_fifteen_down() -> None:
