@@ -95,8 +95,8 @@ def decide(
 ) -> Decision:
     """How many replicas there should be. `samples` and `history` (earlier decisions) are in the order of time, as much
     of both as the longest window and a minute more. `causes` say of signals why they could not be read, as far as that
-    is known. Between samples of now that are more than `apart` seconds apart something was missed. The highest wanted of
-    all rules wins; the bounds always hold."""
+    is known. Where samples are more than `apart` seconds apart something was missed. The highest wanted of all rules
+    wins; the bounds always hold."""
     fresh = samples if samples and now - samples[-1].at <= STALE else ()
     look = _Look(rules, replicas, fresh, now, history, apart)
     targets = [_target(look, rule) for rule in rules.rules if isinstance(rule, TargetRule)]
