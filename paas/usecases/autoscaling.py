@@ -42,6 +42,8 @@ BLIND = 60.0
 """Seconds without metrics after which that is told."""
 FIRST_WAIT, LONGEST_WAIT = 30.0, 600.0
 """Seconds after a scale-out that failed until the next is tried; doubled each time."""
+ANEW = 30.0
+"""Seconds between two records of which the later one only tells another cause of the same."""
 CALM = 60.0
 """Seconds without more wanted than the maximum after which the maximum is enough again; noise is there in less."""
 HOLDER = "autoscale"
@@ -49,14 +51,17 @@ HOLDER = "autoscale"
 
 @dataclass(slots=True)
 class _State:
-    """What is known of one process. `app` is as the last look saw it, `count` the number that it saw or made. Times are
-    Unix seconds, but `not_before`, which is the clock's that never jumps."""
+    """What is known of one process. `app` is as the last look saw it, `count` the number that it saw or made, `cause`
+    the signals that had no value and why. Times are Unix seconds, but `not_before`, which is the clock's that never
+    jumps."""
 
     app: App
     process: str
     history: list[Decision]
     count: int | None = None
     kept: Decision | None = None
+    cause: str = ""
+    kept_cause: str = ""
     blind_since: float | None = None
     full_since: float | None = None
     full_last: float = 0.0
@@ -192,6 +197,7 @@ class Autoscaler:
         if decision.missing and {one.name for one in known if one.state is Standing.OFF}.issuperset(decision.missing):
             decision = replace(decision, alarm=False)  # nobody is to be asked: that is no trouble
         decision = self._held(app, state, decision)
+        state.cause = unread(decision.missing, causes)
         self._watch(state, rules, decision, causes)
         return decision
 
@@ -318,9 +324,10 @@ class Autoscaler:
     def _remember(self, state: _State, decision: Decision, samples: Sequence[Sample]) -> None:
         """To the history always; to the store when it changes something, or holds for another reason than the last."""
         state.history.append(decision)
-        if decision.wanted == decision.replicas and _reason(decision) == _reason(state.kept):
+        known = decision.wanted == decision.replicas and _reason(decision) == _reason(state.kept)
+        if known and not (state.kept and state.cause != state.kept_cause and decision.at - state.kept.at >= ANEW):
             return
-        state.kept = decision
+        state.kept, state.kept_cause = decision, state.cause
         whole = summary(samples, decision.over, decision.at)
         self.context.store.add_decision(
             Recorded(

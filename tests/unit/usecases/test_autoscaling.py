@@ -20,7 +20,7 @@ from paas.model.sleep import Sleep
 from paas.requests.autoscale import ExplainAutoscale
 from paas.requests.processes import Scale
 from paas.usecases.autoscale import explain_autoscale
-from paas.usecases.autoscaling import BLIND, FIRST_WAIT, LONGEST_WAIT, PERIOD, Autoscaler
+from paas.usecases.autoscaling import ANEW, BLIND, FIRST_WAIT, LONGEST_WAIT, PERIOD, Autoscaler
 from paas.usecases.processes import scale
 from paas.usecases.releases import change_release
 from paas.usecases.sleep import wake
@@ -200,6 +200,17 @@ def test_a_signal_that_cannot_be_read_is_named_with_its_cause_where_the_number_i
     answer = explain_autoscale(lab.platform.context, ExplainAutoscale(app="shop"), lab.platform.act)
     assert [(one.name, one.state) for one in answer.signals] == [("mail", "dead")]
     assert answer.decisions[-1].decision.missing == ("mail",)
+
+
+def test_another_cause_of_the_same_is_recorded_after_a_while_and_not_at_every_look(tmp_path: Path) -> None:
+    lab = Lab(tmp_path, BY_MAIL)
+    kept = lab.platform.context.readings
+    kept.declare({lab.app.id: [MAIL]})
+    for number in range(24):
+        kept.failed(lab.app.id, MAIL, f"web.1: GET /m answered {500 + number % 2}, not 200")
+        lab.load({"cpu": 0.1}, PERIOD)
+    assert "answered 501" in lab.whys()[1]
+    assert len(lab.whys()) <= 24 * PERIOD / ANEW + 1
 
 
 def test_a_signal_that_the_release_declares_no_more_is_named_as_that(tmp_path: Path) -> None:
