@@ -64,13 +64,17 @@ class Verdict:
 def main() -> int:
     """The exit code: 0 takes the push."""
     try:
-        # A ref's name is bytes, and so it must be read in every locale.
-        return _received(line.decode(errors="surrogateescape") for line in sys.stdin.buffer)
+        return _received(given())
     except PaasError as error:
         complain(error)
     except KeyboardInterrupt:
         say("interrupted")
     return 1
+
+
+def given() -> Iterator[str]:
+    """The lines that git gives a hook. A ref's name is bytes, and so it must be read in every locale."""
+    return (line.decode(errors="surrogateescape") for line in sys.stdin.buffer)
 
 
 def updates(lines: Iterable[str]) -> tuple[Update, ...]:
@@ -142,7 +146,7 @@ def _check_size(pushed: Sequence[Update]) -> None:
     room = int(os.environ.get("PAAS_PUSH_ROOM", "0"))
     if not room or all(one.deletes for one in pushed):
         return
-    repository = Path(_git("rev-parse", "--absolute-git-dir"))
+    repository = Path(git_said("rev-parse", "--absolute-git-dir"))
     if gittree.held(repository) > room:
         say("the app's repository is full: giving back what nothing names any more")
         with suppress(gittree.GitFailed):  # what came within a day stays: it may be a push on its way
@@ -166,7 +170,7 @@ def _check_commits(pushed: Sequence[Update]) -> None:
     """git lets branches name nothing but commits, and would say so only after the deploy."""
     branches = [one for one in pushed if one.ref.startswith(BRANCHES) and not one.deletes]
     asked = "".join(f"{one.new}\n" for one in branches)
-    kinds = _git("cat-file", "--batch-check=%(objecttype)", given=asked).split("\n")
+    kinds = git_said("cat-file", "--batch-check=%(objecttype)", given=asked).split("\n")
     for one, kind in zip(branches, kinds, strict=False):
         if kind != "commit":
             hint = f"the commit of a tag is pushed so: git push paas 'TAG^{{}}:{short(one.ref)}'"
@@ -190,7 +194,7 @@ def _received(lines: Iterable[str]) -> int:
         raise Conflict("another branch has become the deploy branch meanwhile", hint="paas git branch, then push again")
     if verdict.deploy is not None:
         before = "" if verdict.deploy.makes else verdict.deploy.old
-        if _git("rev-parse", "--verify", "--quiet", verdict.deploy.ref) != before:
+        if git_said("rev-parse", "--verify", "--quiet", verdict.deploy.ref) != before:
             raise Conflict("somebody else has pushed meanwhile", hint="git pull, then push again")
         _deploy(verdict.deploy)
     return 0
@@ -198,9 +202,9 @@ def _received(lines: Iterable[str]) -> int:
 
 def _verdict(pushed: Sequence[Update]) -> Verdict:
     """By the deploy branch as it is now."""
-    head = _git("symbolic-ref", "HEAD")
-    settled = bool(_git("rev-parse", "--verify", "--quiet", head) or _git("config", "--get", CHOSEN))
-    return judged(pushed, head, settled, _git("for-each-ref", "--format=%(refname)").split())
+    head = git_said("symbolic-ref", "HEAD")
+    settled = bool(git_said("rev-parse", "--verify", "--quiet", head) or git_said("config", "--get", CHOSEN))
+    return judged(pushed, head, settled, git_said("for-each-ref", "--format=%(refname)").split())
 
 
 def _take_turn(verdict: Verdict) -> None:
@@ -226,14 +230,14 @@ def _deploy(update: Update) -> None:
     incoming = os.path.basename(os.environ.get("GIT_QUARANTINE_PATH", ""))  # noqa: PTH119 - the name alone
     source = SourceRef(commit=update.new, incoming=incoming, kind="git", origin=f"git push {short(update.ref)}")
     request = DeployApp(app=os.environ["PAAS_PUSH_APP"], source=source, create=False)
-    for event in _followed(request):
+    for event in followed(request):
         plain(event)
         if event.kind == "result":
             _end(event.data["answer"])
 
 
-def _followed(request: Request) -> Iterator[Event]:
-    """The events of the deploy, in the name of who pushes. When what allowed them ends meanwhile, it goes on as every
+def followed(request: Request) -> Iterator[Event]:
+    """The events of an operation, in the name of who pushes. When what allowed them ends meanwhile, it goes on as every
     operation does, and is seen to its end all the same: the branch must say what runs."""
     from paas.client import Client
     from paas.requests.platform import WatchOperation
@@ -260,7 +264,7 @@ def _end(answer: Any) -> None:
     say(str(answer["url"]))
 
 
-def _git(*argv: str, given: str = "") -> str:
+def git_said(*argv: str, given: str = "") -> str:
     """What git says about the repository the hook was started in; empty when it says no."""
     done = subprocess.run(
         ["git", *argv], input=given, capture_output=True, encoding="utf-8", errors="surrogateescape", check=False

@@ -1,5 +1,6 @@
 """git's conversations about an app's repository: a push deploys, decided by the `pre-receive` hook (`cli/receive.py`),
-which asks this server for the deploy while the person waits.
+which asks this server for the deploy while the person waits. Where the app has review apps of what is pushed to it, the
+`post-receive` hook (`cli/follow.py`) has them follow their branches.
 
 A push whose client goes away when all of it has arrived goes on: receive-pack is let run to its end, so that what
 runs and what the branch says stay the same.
@@ -28,6 +29,7 @@ from paas.store import words
 from paas.usecases import images, repository
 from paas.usecases.apps import new_app, refuse_taken
 from paas.usecases.context import Act, Context
+from paas.usecases.review_policy import follow_pushes
 
 PART = 1 << 16
 """Bytes that are passed on at once."""
@@ -44,7 +46,7 @@ def git_session(context: Context, request: GitSession, act: Act, terminal: Termi
         return _nothing_yet(context, request, act, terminal)
     with _pushed_to(context, request, act) as app:
         path = repository.prepared(context.settings, app.id)
-        code = _talk(context, request, act, terminal, path)
+        code = _talk(context, request, act, terminal, path, follow="1" if follow_pushes(context, app) else "")
         repository.settle_head(path)
         return code
 
@@ -105,7 +107,7 @@ def _is_empty(context: Context, app: App) -> bool:
     )
 
 
-def _talk(context: Context, request: GitSession, act: Act, terminal: Terminal, path: Path) -> int:
+def _talk(context: Context, request: GitSession, act: Act, terminal: Terminal, path: Path, *, follow: str = "") -> int:
     settings = context.settings
     # Pushes of one app take turns from the hook's decision to the change of the ref. The locks belong to these open
     # files, which git and its hook inherit: the hook takes one, and nobody has to be told when git has ended.
@@ -116,6 +118,7 @@ def _talk(context: Context, request: GitSession, act: Act, terminal: Terminal, p
             "PAAS_PUSH_LOCK": str(lock.fileno()),
             "PAAS_PUSH_KEEPS": str(keeps.fileno()),
             "PAAS_PUSH_ROOM": str(settings.repository_limit),
+            "PAAS_PUSH_FOLLOW": follow,
         }
         child = subprocess.Popen(
             limited(repository.command(settings, request.service, path, request.step)),

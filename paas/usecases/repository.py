@@ -42,6 +42,9 @@ _CONFIG = (
     "protocol.allow=never",
 )
 
+_HOOKS = {"pre-receive": "pre-receive", "post-receive": "post-receive-of-apps"}
+"""Their names for git, and their templates: `post-receive` is that of people's own repositories."""
+
 THREADS = 4
 """Of one git process: each may take 100 MB to find out what a push stands for, and all have one limit."""
 
@@ -211,13 +214,14 @@ def hooks(settings: Settings) -> Path:
     """The folder of the hooks that all repositories share, written anew where this version's are other ones."""
     folder = settings.home / "git" / "hooks"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    text = (bundled.templates() / "hooks" / "pre-receive").read_text().replace("{python}", shlex.quote(sys.executable))
-    hook = folder / "pre-receive"
-    if not hook.exists() or hook.read_text() != text:
-        coming = folder / f".{secrets.token_hex(4)}"
-        coming.write_text(text)
-        coming.chmod(0o700)
-        coming.rename(hook)
+    for name, template in _HOOKS.items():
+        text = (bundled.templates() / "hooks" / template).read_text().replace("{python}", shlex.quote(sys.executable))
+        hook = folder / name
+        if not hook.exists() or hook.read_text() != text:
+            coming = folder / f".{secrets.token_hex(4)}"
+            coming.write_text(text)
+            coming.chmod(0o700)
+            coming.rename(hook)
     return folder
 
 

@@ -92,6 +92,13 @@ def no_source(app: App) -> str:
     return f"nobody said where the code of {app.name} is"
 
 
+def follow_pushes(context: Context, app: App) -> bool:
+    """Whether review apps that are there may be of branches of the app's own repository: no other one was named."""
+    if not any(one.number == 0 and not one.fork for one in context.store.reviews(app.id)):
+        return False
+    return not _named(context, app, context.store.review_policy(app.id))
+
+
 def seed_file(settings: Settings, app_id: str) -> Path:
     """Where a dump that was sent is kept."""
     return settings.home / "seeds" / f"{app_id}.dump"
@@ -204,5 +211,9 @@ def _shown(context: Context, app: App) -> PolicyShown:
 
 def _known(context: Context, app: App, policy: ReviewPolicy) -> bool:
     """Whether there is a repository that the code can come from: one that was named, or the app's own."""
-    named = policy.source.reveal() or context.store.deploy_hooks(app.id)
-    return bool(named) or repository.has_refs(repository.path_of(context.settings, app.id))
+    return _named(context, app, policy) or repository.has_refs(repository.path_of(context.settings, app.id))
+
+
+def _named(context: Context, app: App, policy: ReviewPolicy | None) -> bool:
+    """Whether the policy or a deploy hook names a repository."""
+    return bool((policy and policy.source.reveal()) or context.store.deploy_hooks(app.id))

@@ -81,6 +81,7 @@ def open_review(context: Context, request: OpenReview, act: Act) -> ReviewShown:
     key = review_key(request.branch, request.pull_request)
     with _turn(context, parent.id, key, act):
         request = _with_branch(context, parent, request)
+        # Not before its turn: of two pushes to a branch the one whose turn comes last may have come first.
         source = _source(context, parent, policy, request)
         review = _begun(context, parent, policy, request, act)
         try:

@@ -146,9 +146,9 @@ def test_a_branch_is_opened_by_hand_and_goes_with_the_branch(
     eventually(lambda: status(platform, name) == "gone", seconds=120, what="its end")
 
 
-def test_a_branch_that_was_pushed_to_the_app_itself_is_opened(
-    platform: Platform, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+@pytest.fixture(scope="module")
+def own(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Work:
+    """A repository that is pushed to the app `teahouse` alone; its branch `green` has a review app."""
     own = Work(platform, tmp_path_factory.mktemp("pushed") / "tea", "teahouse")
     own.commit("black")
     own.git("push", "--quiet", "paas", "main")
@@ -160,8 +160,76 @@ def test_a_branch_that_was_pushed_to_the_app_itself_is_opened(
     platform.ok("reviews", "open", "green", "-a", "teahouse", timeout=600)
     assert platform.get("teahouse-green").body == "green"
     assert platform.get("teahouse").body == "black"
-    platform.ok("reviews", "close", "teahouse-green", "-a", "teahouse", "--confirm", "teahouse-green", timeout=120)
+    return own
+
+
+def remote_lines(said: str) -> list[str]:
+    return [line.removeprefix("remote: ").strip() for line in said.splitlines() if line.startswith("remote: ")]
+
+
+def test_a_branch_that_is_pushed_to_the_app_itself_has_its_review_app_follow(platform: Platform, own: Work) -> None:
+    own.git("checkout", "--quiet", "green")
+    own.commit("greener")
+    lines = remote_lines(own.git("push", "paas", "green").err)
+    assert "green has a review app: deploying teahouse-green" in lines
+    assert "- Building with python" in lines
+    url = platform.json("info", "-a", "teahouse-green")["url"]
+    assert f"teahouse-green serves the newest of branch green: {url}" in lines
+    assert platform.get("teahouse-green").body == "greener"
+    assert platform.get("teahouse").body == "black"
+
+    own.commit("broken", procfile="web: python -c 'print(\"cannot start\"); raise SystemExit(3)'\n")
+    lines = remote_lines(own.git("push", "paas", "green").err)
+    assert any("cannot start" in line for line in lines), lines
+    assert "green is taken all the same, but its review app teahouse-green still serves the version before" in lines
+    assert "to try it again: paas reviews open green -a teahouse, or push another commit" in lines
+    assert own.remote("refs/heads/green") == own.head()
+    assert platform.get("teahouse-green").body == "greener"
+    assert platform.json("reviews", "show", "teahouse-green", "-a", "teahouse")["status"] == "failed"
+
+    own.git("checkout", "--quiet", "main")
+    own.commit("refused", procfile="web python app.py\n")
+    assert "teahouse-green" not in own.git("push", "paas", "main", "+main:green", code=1).err, "nothing was taken"
+    own.git("reset", "--quiet", "--hard", "HEAD^")
+
+    lines = remote_lines(own.git("push", "paas", "--delete", "green").err)
+    assert "green is deleted: closing its review app teahouse-green" in lines
+    assert any(line.startswith("teahouse-green is gone, with its addons") for line in lines), lines
     assert platform.json("reviews", "-a", "teahouse") == []
+    assert platform.get("teahouse-green").status == 404
+    assert [name for name in platform.containers() if "teahouse-green" in name] == []
+
+
+def test_all_review_apps_follow_one_push_by_http_and_whoever_leaves_meanwhile_stops_none(
+    platform: Platform, own: Work
+) -> None:
+    for branch in ("oolong", "white"):
+        own.git("checkout", "--quiet", "-b", branch, "main")
+        own.commit(branch)
+        own.git("push", "--quiet", "paas", branch)
+        platform.ok("reviews", "open", branch, "-a", "teahouse", timeout=600)
+    for branch in ("main", "oolong", "white"):
+        own.git("checkout", "--quiet", branch)
+        own.commit(f"more {branch}")
+    listen, token = platform.environ["PAAS_LISTEN"], platform.environ["PAAS_TOKEN"]
+    lines = remote_lines(own.git("push", "--all", f"http://anybody:{token}@{listen}/git/teahouse.git").err)
+    served = [line.partition(" serves")[0] for line in lines if " serves" in line]
+    assert served == ["teahouse v2", "teahouse-oolong", "teahouse-white"], lines
+    for app, text in (("teahouse", "main"), ("teahouse-oolong", "oolong"), ("teahouse-white", "white")):
+        assert platform.get(app).body == f"more {text}"
+    assert platform.json("releases", "-a", "teahouse-white")[0]["actor"] == "token"
+
+    for branch in ("oolong", "white"):
+        own.git("checkout", "--quiet", branch)
+        own.commit(f"most {branch}", boot=2)
+    with own.start("push", "paas", "oolong", "white") as pushing:
+        assert pushing.stderr is not None
+        until = "oolong has a review app: deploying teahouse-oolong"
+        assert any(until in line for line in pushing.stderr), "it never began"
+        os.killpg(pushing.pid, signal.SIGKILL)
+    for branch in ("oolong", "white"):
+        app, text = f"teahouse-{branch}", f"most {branch}"
+        eventually(lambda app=app, text=text: platform.get(app).body == text, seconds=120, what=text)  # type: ignore[misc]
 
 
 def test_one_whose_time_is_over_goes_with_its_database_while_a_command_of_it_runs(

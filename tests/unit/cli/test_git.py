@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from paas.cli.contexts import Place, keep
+from paas.cli.follow import chosen
 from paas.cli.git_credential import asks_for
 from paas.cli.git_shell import Asked, asked_for
 from paas.cli.receive import Update, judged, updates
@@ -68,6 +69,31 @@ def test_other_refs_are_refused_with_the_whole_push(ref: str) -> None:
     with pytest.raises(UsageError) as caught:
         judged([Update(ONE, TWO, MAIN), Update(NONE, ONE, ref)], MAIN, True)
     assert "\x1b" not in caught.value.message
+
+
+def review(branch: str, name: str, **changes: object) -> dict[str, object]:
+    return {"branch": branch, "name": name, "pull_request": 0, "fork": False, "status": "open", "release": 2, **changes}
+
+
+def test_review_apps_of_branches_follow_what_was_pushed_of_these() -> None:
+    there = [
+        review("better", "shop-better"),
+        review("tea/green", "shop-tea-green-3fa9c1", status="failed", release=0),
+        review("gone", "shop-gone"),
+        review("other", "shop-other"),
+        review("v1", "shop-v1"),
+        review("theirs", "shop-pr-3", pull_request=3),
+        review("forked", "shop-forked", fork=True),
+        review("ends", "shop-ends", status="closing"),
+    ]
+    names = ("main", "better", "tea/green", "theirs", "forked", "ends", "unknown")
+    pushed = [Update(ONE, TWO, f"refs/heads/{name}") for name in names]
+    pushed += [Update(ONE, NONE, "refs/heads/gone"), Update(ONE, TWO, "refs/tags/v1")]
+    found = chosen(pushed, there)
+    assert [(one.review, one.update.deletes, one.served) for one in found] == [
+        ("shop-better", False, True), ("shop-tea-green-3fa9c1", False, False), ("shop-gone", True, True),
+    ]  # fmt: skip
+    assert chosen(pushed, []) == ()
 
 
 @pytest.mark.parametrize("encoding", ["utf-8:strict", "ascii:strict", "latin-1"])

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shlex
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -312,13 +314,28 @@ def test_git_obeys_nothing_but_what_we_say(
         assert [line for line in said if line.startswith(wanted)][-1].split()[1] in ("true", str(settings.push_limit))
 
 
-def test_the_hook_is_written_anew_when_it_is_another_one(settings: Settings) -> None:
-    hook = repository.hooks(settings) / "pre-receive"
-    assert os.access(hook, os.X_OK)
-    text = hook.read_text()
-    hook.write_text("exit 0")
-    assert (repository.hooks(settings) / "pre-receive").read_text() == text
-    assert [one.name for one in hook.parent.iterdir()] == ["pre-receive"]
+def test_a_hook_is_written_anew_when_it_is_another_one(settings: Settings) -> None:
+    for name, module in (("pre-receive", "paas.cli.receive"), ("post-receive", "paas.cli.follow")):
+        hook = repository.hooks(settings) / name
+        assert os.access(hook, os.X_OK)
+        text = hook.read_text()
+        assert f" -m {module}\n" in text
+        hook.write_text("exit 0")
+        assert (repository.hooks(settings) / name).read_text() == text
+    assert sorted(one.name for one in hook.parent.iterdir()) == ["post-receive", "pre-receive"]
+
+
+@pytest.mark.parametrize("follow", ["", "1"])
+def test_python_is_started_after_a_push_only_where_review_apps_follow_it(
+    settings: Settings, app: App, tmp_path: Path, follow: str
+) -> None:
+    path = filled(settings, app, tmp_path / "work")
+    started = tmp_path / "started"
+    hook = repository.hooks(settings) / "post-receive"
+    hook.write_text(hook.read_text().replace(shlex.quote(sys.executable), f"touch {started}; exit #"))
+    environ = repository.environment(settings, PAAS_PUSH_FOLLOW=follow)
+    subprocess.run([hook], cwd=path, env=environ, input=b"", check=True)
+    assert started.exists() == bool(follow)
 
 
 def test_a_repository_that_is_full_takes_deletions_and_then_has_room_again(

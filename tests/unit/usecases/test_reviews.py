@@ -589,6 +589,53 @@ def test_the_code_comes_from_what_was_pushed_where_nobody_said_where_else(
     assert [one.name for one in there(platform)] == ["shop-better"]
 
 
+def test_a_branch_that_moves_before_its_turn_is_opened_as_it_is_then(
+    platform: Parts, parent: App, enable: Callable[..., None], repository: Path
+) -> None:
+    """Of two pushes the one that asks first may get its turn last."""
+    own = repositories.prepared(platform.context.settings, parent.id)
+    git(repository, "push", "--quiet", str(own), "main", "better")
+    enable(source="")
+    opened(platform)
+    newest = commit(repository, "newest")
+    waits = threading.Event()
+    act = replace(platform.act, emit=lambda event: waits.set() if event.message.startswith("waiting: ") else None)
+    answers: list[ReviewShown] = []
+    request = OpenReview(app="shop", branch="better")
+    late = threading.Thread(target=lambda: answers.append(reviews.open_review(platform.context, request, act)))
+    with reviews.try_turn(platform.context, platform.store.reviews()[0]) as mine:
+        assert mine
+        late.start()
+        assert waits.wait(10)
+        git(repository, "push", "--quiet", str(own), "main:better")
+    late.join(30)
+    assert [one.commit for one in answers] == [newest]
+
+
+def test_pushes_are_followed_where_no_other_repository_is_named(
+    platform: Parts, parent: App, enable: Callable[..., None], repository: Path, served: GitServer
+) -> None:
+    own = repositories.prepared(platform.context.settings, parent.id)
+    git(repository, "push", "--quiet", str(own), "main", "better")
+
+    def followed() -> bool:
+        return review_policy.follow_pushes(platform.context, parent)
+
+    enable(source="")
+    assert not followed(), "there are none"
+    opened(platform, pull_request=7)
+    assert not followed(), "a pull request is not of this repository alone"
+    opened(platform)
+    assert followed()
+    enable(source=served.url("team/shop"))
+    assert not followed()
+    review_policy.disable_reviews(platform.context, DisableReviews(app="shop"), platform.act)
+    assert followed(), "those there are stay"
+    hook = AddDeployHook(app="shop", provider="github", url=served.url("team/shop"))
+    deploy_hooks.add_deploy_hook(platform.context, hook, platform.act)
+    assert not followed()
+
+
 def test_a_commit_of_the_parents_is_for_its_review_apps_alone(
     platform: Parts, parent: App, enable: Callable[..., None], repository: Path
 ) -> None:
