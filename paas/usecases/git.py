@@ -13,6 +13,7 @@ import os
 import subprocess
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from paas.errors import Cancelled, Conflict, NotFound, PlatformError
 from paas.interfaces import Terminal
 from paas.model import names
 from paas.model.app import App
+from paas.model.branches import BRANCHES
 from paas.model.people import at_least
 from paas.requests.git import GitSession
 from paas.sources.limits import limited
@@ -29,7 +31,7 @@ from paas.store import words
 from paas.usecases import images, repository
 from paas.usecases.apps import new_app, refuse_taken
 from paas.usecases.context import Act, Context
-from paas.usecases.review_policy import follow_pushes
+from paas.usecases.review_policy import followed_branches
 
 PART = 1 << 16
 """Bytes that are passed on at once."""
@@ -46,7 +48,7 @@ def git_session(context: Context, request: GitSession, act: Act, terminal: Termi
         return _nothing_yet(context, request, act, terminal)
     with _pushed_to(context, request, act) as app:
         path = repository.prepared(context.settings, app.id)
-        code = _talk(context, request, act, terminal, path, follow="1" if follow_pushes(context, app) else "")
+        code = _talk(context, request, act, terminal, path, follow=followed_branches(context, app))
         repository.settle_head(path)
         return code
 
@@ -107,7 +109,9 @@ def _is_empty(context: Context, app: App) -> bool:
     )
 
 
-def _talk(context: Context, request: GitSession, act: Act, terminal: Terminal, path: Path, *, follow: str = "") -> int:
+def _talk(
+    context: Context, request: GitSession, act: Act, terminal: Terminal, path: Path, *, follow: Sequence[str] = ()
+) -> int:
     settings = context.settings
     # Pushes of one app take turns from the hook's decision to the change of the ref. The locks belong to these open
     # files, which git and its hook inherit: the hook takes one, and nobody has to be told when git has ended.
@@ -118,7 +122,7 @@ def _talk(context: Context, request: GitSession, act: Act, terminal: Terminal, p
             "PAAS_PUSH_LOCK": str(lock.fileno()),
             "PAAS_PUSH_KEEPS": str(keeps.fileno()),
             "PAAS_PUSH_ROOM": str(settings.repository_limit),
-            "PAAS_PUSH_FOLLOW": follow,
+            "PAAS_PUSH_FOLLOW": "\n".join(BRANCHES + branch for branch in follow),
         }
         child = subprocess.Popen(
             limited(repository.command(settings, request.service, path, request.step)),

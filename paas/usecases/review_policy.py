@@ -92,11 +92,12 @@ def no_source(app: App) -> str:
     return f"nobody said where the code of {app.name} is"
 
 
-def follow_pushes(context: Context, app: App) -> bool:
-    """Whether review apps that are there may be of branches of the app's own repository: no other one was named."""
-    if not any(one.number == 0 and not one.fork for one in context.store.reviews(app.id)):
-        return False
-    return not _named(context, app, context.store.review_policy(app.id))
+def followed_branches(context: Context, app: App) -> tuple[str, ...]:
+    """Branches of the app's own repository that have a review app: none where another repository was named."""
+    there = tuple(one.branch for one in context.store.reviews(app.id) if one.number == 0 and not one.fork)
+    if not there or _named(context, app, context.store.review_policy(app.id)):
+        return ()
+    return there
 
 
 def seed_file(settings: Settings, app_id: str) -> Path:

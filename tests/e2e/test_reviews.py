@@ -227,6 +227,9 @@ def test_all_review_apps_follow_one_push_by_http_and_whoever_leaves_meanwhile_st
         until = "oolong has a review app: deploying teahouse-oolong"
         assert any(until in line for line in pushing.stderr), "it never began"
         os.killpg(pushing.pid, signal.SIGKILL)
+    own.git("checkout", "--quiet", "main")
+    own.commit("most main")
+    assert "waiting for it" not in own.git("push", "paas", "main").err, "the push before was taken long ago"
     for branch in ("oolong", "white"):
         app, text = f"teahouse-{branch}", f"most {branch}"
         eventually(lambda app=app, text=text: platform.get(app).body == text, seconds=120, what=text)  # type: ignore[misc]

@@ -325,17 +325,26 @@ def test_a_hook_is_written_anew_when_it_is_another_one(settings: Settings) -> No
     assert sorted(one.name for one in hook.parent.iterdir()) == ["post-receive", "pre-receive"]
 
 
-@pytest.mark.parametrize("follow", ["", "1"])
-def test_python_is_started_after_a_push_only_where_review_apps_follow_it(
-    settings: Settings, app: App, tmp_path: Path, follow: str
+@pytest.mark.parametrize(
+    ("follow", "pushed", "starts"),
+    [
+        ("", ["refs/heads/better"], False),
+        ("refs/heads/better", ["refs/heads/main", "refs/heads/bett", "refs/heads/better2", "refs/tags/better"], False),
+        ("refs/heads/better", ["refs/heads/main", "refs/heads/better"], True),
+        ("refs/heads/tea\nrefs/heads/b.tter", ["refs/heads/better"], False),
+        ("refs/heads/tea\nrefs/heads/grün", ["refs/heads/grün", "refs/tags/v1"], True),
+    ],
+)
+def test_python_is_started_after_a_push_only_for_branches_that_have_a_review_app(
+    settings: Settings, app: App, tmp_path: Path, follow: str, pushed: list[str], starts: bool
 ) -> None:
     path = filled(settings, app, tmp_path / "work")
-    started = tmp_path / "started"
+    seen, lines = tmp_path / "seen", "".join(f"{'0' * 40} {'1' * 40} {ref}\n" for ref in pushed)
     hook = repository.hooks(settings) / "post-receive"
-    hook.write_text(hook.read_text().replace(shlex.quote(sys.executable), f"touch {started}; exit #"))
+    hook.write_text(hook.read_text().replace(shlex.quote(sys.executable), f"tee {seen} #"))
     environ = repository.environment(settings, PAAS_PUSH_FOLLOW=follow)
-    subprocess.run([hook], cwd=path, env=environ, input=b"", check=True)
-    assert started.exists() == bool(follow)
+    subprocess.run([hook], cwd=path, env=environ, input=lines.encode(), stdout=subprocess.DEVNULL, check=True)
+    assert (seen.read_text() if seen.exists() else "") == (lines if starts else "")
 
 
 def test_a_repository_that_is_full_takes_deletions_and_then_has_room_again(

@@ -618,19 +618,19 @@ def test_pushes_are_followed_where_no_other_repository_is_named(
     own = repositories.prepared(platform.context.settings, parent.id)
     git(repository, "push", "--quiet", str(own), "main", "better")
 
-    def followed() -> bool:
-        return review_policy.follow_pushes(platform.context, parent)
+    def followed() -> tuple[str, ...]:
+        return review_policy.followed_branches(platform.context, parent)
 
     enable(source="")
     assert not followed(), "there are none"
     opened(platform, pull_request=7)
     assert not followed(), "a pull request is not of this repository alone"
     opened(platform)
-    assert followed()
+    assert followed() == ("better",)
     enable(source=served.url("team/shop"))
     assert not followed()
     review_policy.disable_reviews(platform.context, DisableReviews(app="shop"), platform.act)
-    assert followed(), "those there are stay"
+    assert followed() == ("better",), "those there are stay"
     hook = AddDeployHook(app="shop", provider="github", url=served.url("team/shop"))
     deploy_hooks.add_deploy_hook(platform.context, hook, platform.act)
     assert not followed()
