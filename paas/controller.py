@@ -17,8 +17,8 @@ from paas.model.app import App, Release, ReleaseStatus
 from paas.model.events import Event
 from paas.model.plan import Apply, WaitHealthy
 from paas.model.route import Route
-from paas.model.service import Change, ObservedService, Replica
-from paas.plan.liveness import Liveness
+from paas.model.service import Change, ObservedService, Replica, State
+from paas.plan.liveness import Liveness, gets_on
 from paas.reconcile import World, certified, plan_of, reconcile, refresh_routes
 from paas.usecases.context import Context
 
@@ -32,6 +32,9 @@ REOPEN, LONGEST_REOPEN = 0.5, 5.0
 
 AT_ONCE = 8
 """Repairs that run at the same time."""
+
+LATELY = 15.0
+"""Seconds of samples, three at least, by which a replica that fails its checks is seen to get on."""
 
 GATHER = 0.05
 """Seconds after a change in which more of them may come, for one look at all."""
@@ -276,12 +279,28 @@ class Controller:
             if starts:
                 backoff.tried(now)
             self._begin(app.id, lambda: self._repair(app.id))
-        elif replica := self._liveness.due([one for service in services for one in service.replicas], now):
+        elif replica := self._due(app, services, snapshot.routes, now):
             self._liveness = self._liveness.started(replica.id, now)
             self._begin(app.id, lambda: self._restart(app.id, replica))
         elif not plan:
             self._backoffs.pop(app.id, None)
         return any(isinstance(step, WaitHealthy) for step in plan.steps)
+
+    def _due(
+        self, app: App, services: Sequence[ObservedService], routes: Sequence[Route], now: float
+    ) -> Replica | None:
+        """The replica of this app that is to be started again now, because it fails its checks and does nothing."""
+        ill = [(s.key.process, one) for s in services for one in s.replicas if one.state is State.UNHEALTHY]
+        led_to = {server for route in routes if route.app_id == app.id for server in route.servers}
+        busy = [one.id for process, one in ill if self._gets_on(app.id, process, one, led_to, now)]
+        self._liveness = self._liveness.got_on(busy, now)
+        return self._liveness.due([one for _, one in ill], now)
+
+    def _gets_on(self, app_id: str, process: str, replica: Replica, led_to: set[str], now: float) -> bool:
+        lately = max(LATELY, 3 * self.context.settings.sample)
+        own = self.context.signals.recent(app_id, f"{process}.{replica.index}", lately)
+        app = self.context.signals.recent(app_id, process, lately)
+        return gets_on(replica, own, app, led_to, self._liveness.ill_for(replica.id, now))
 
     def _release(self, app: App) -> Release | None:
         """The wanted release. One that succeeded never changes, and reading it means decrypting it."""

@@ -103,8 +103,8 @@ def _do(hands: Hands, step: Step, emit: Emit) -> None:
             _run_once(hands, step, emit)
         case Apply(spec=spec, replicas=replicas):
             hands.engine.apply(spec, replicas, emit)
-        case WaitHealthy(spec=spec, replicas=replicas, timeout=timeout):
-            hands.well(spec, hands.engine.wait_healthy(spec, replicas, timeout, emit))
+        case WaitHealthy(spec=spec, replicas=replicas, timeout=timeout, passed=passed):
+            hands.well(spec, hands.engine.wait_healthy(spec, replicas, timeout, emit, passed))
         case SetRoutes():
             _set_routes(hands, step, emit)
         case Drain():
@@ -123,9 +123,10 @@ def _do(hands: Hands, step: Step, emit: Emit) -> None:
 
 
 def _are_healthy(engine: Engine, step: WaitHealthy) -> bool:
-    """Whether those that `wait_healthy` would wait for, the lowest indexes, are healthy already."""
-    found = sorted(_replicas(engine, step.spec.key), key=lambda replica: replica.index)[: step.replicas]
-    return len(found) == step.replicas and all(replica.state is State.HEALTHY for replica in found)
+    """Whether those that `wait_healthy` would wait for are healthy already."""
+    others = (replica for replica in _replicas(engine, step.spec.key) if replica.id not in step.passed)
+    found = sorted(others, key=lambda replica: replica.index)[: step.replicas - len(step.passed)]
+    return len(found) + len(step.passed) == step.replicas and all(one.state is State.HEALTHY for one in found)
 
 
 def _run_once(hands: Hands, step: RunOnce, emit: Emit) -> None:

@@ -204,14 +204,18 @@ class DockerEngine(DockerRuns):
         with self._guard:
             self._started.add(id)
 
-    def wait_healthy(self, spec: ServiceSpec, replicas: int, timeout: float, emit: Emit) -> tuple[Replica, ...]:
+    def wait_healthy(
+        self, spec: ServiceSpec, replicas: int, timeout: float, emit: Emit, passed: Sequence[str] = ()
+    ) -> tuple[Replica, ...]:
         """See interfaces.Engine."""
+        count = replicas - len(passed)
         with self._connection.lease() as api:
-            present = sorted(self._of_key(api, spec.key), key=lambda one: (one.tags.index, one.id))[:replicas]
+            others = [one for one in self._of_key(api, spec.key) if one.id not in passed]
+            present = sorted(others, key=lambda one: (one.tags.index, one.id))[:count]
             found = [facts for one in present if (facts := self._inspections.of(api, one))]
-        if len(found) < replicas:
+        if len(found) < count:
             raise DeployFailed(
-                f"{spec.process} has {len(found)} of {replicas} replicas",
+                f"{spec.process} has {len(found) + len(passed)} of {replicas} replicas",
                 hint="somebody removed the others; deploy again",
             )
         if not found:

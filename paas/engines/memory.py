@@ -207,11 +207,13 @@ class MemoryEngine(MemoryRuns):
             for index in (*kept, *itertools.islice(free, replicas - len(kept))):
                 self._have(version, index)
 
-    def wait_healthy(self, spec: ServiceSpec, replicas: int, timeout: float, emit: Emit) -> tuple[Replica, ...]:
+    def wait_healthy(
+        self, spec: ServiceSpec, replicas: int, timeout: float, emit: Emit, passed: Sequence[str] = ()
+    ) -> tuple[Replica, ...]:
         """Moves the clock on until the lowest indexes are healthy, or fails as the real one does."""
         deadline = self._clock.monotonic() + min(timeout, spec.health.grace)
         while True:
-            found = self._lowest(spec, replicas)
+            found = self._lowest(spec, replicas, passed)
             for replica in found:
                 if replica.state in DEAD:
                     raise DeployFailed(
@@ -379,13 +381,14 @@ class MemoryEngine(MemoryRuns):
                         return version, found
         raise NotFound(f"there is no replica {replica}")
 
-    def _lowest(self, spec: ServiceSpec, replicas: int) -> tuple[Replica, ...]:
+    def _lowest(self, spec: ServiceSpec, replicas: int, passed: Sequence[str]) -> tuple[Replica, ...]:
         with self._lock:
             self._reach()
             version = self._versions.get(spec.key)
-            found = self._seen(version).replicas[:replicas] if version else ()
-        if len(found) < replicas:
-            raise DeployFailed(f"{spec.process} has {len(found)} of {replicas} replicas")
+            found = self._seen(version).replicas if version else ()
+        found = tuple(one for one in found if one.id not in passed)[: replicas - len(passed)]
+        if len(found) + len(passed) < replicas:
+            raise DeployFailed(f"{spec.process} has {len(found) + len(passed)} of {replicas} replicas")
         return found
 
     def _seen(self, version: _Version) -> ObservedService:

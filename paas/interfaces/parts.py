@@ -81,8 +81,11 @@ class Engine(RunEngine, Protocol):
         Surplus replicas stay: RemoveReplicas ends them. Raises PlatformError.
         """
 
-    def wait_healthy(self, spec: ServiceSpec, replicas: int, timeout: float, emit: Emit) -> tuple[Replica, ...]:
-        """The healthy replicas, once there are `replicas` of them.
+    def wait_healthy(
+        self, spec: ServiceSpec, replicas: int, timeout: float, emit: Emit, passed: Sequence[str] = ()
+    ) -> tuple[Replica, ...]:
+        """The replicas that were waited for, once all of them are healthy: those of the lowest indexes, so many that
+        there are `replicas` of them with those of the ids in `passed`, which may be as they like.
 
         Raises DeployFailed as soon as one has exited, or at the end of grace or timeout: message with the cause
         in words (exit code, "listens on 127.0.0.1:8000, expected 0.0.0.0:$PORT", "GET /health answered 500"),

@@ -28,12 +28,16 @@ class Apply:
 
 @dataclass(frozen=True, slots=True)
 class WaitHealthy:
-    """Wait until `replicas` replicas of it are healthy; `timeout` seconds at most."""
+    """Wait until `replicas` replicas of it are healthy; `timeout` seconds at most.
+
+    `passed` are replicas that were waited for before. Nobody waits for them again: how they are now is another matter.
+    """
 
     spec: ServiceSpec
     replicas: int
     timeout: float
     why: str
+    passed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

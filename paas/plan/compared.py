@@ -68,6 +68,12 @@ class Compared:
         return not spared, RANK[replica.state], replica.index
 
     @property
+    def settled(self) -> tuple[Replica, ...]:
+        """Of the replicas that stay, those that are neither booting nor to be started: well, ill, or started again by
+        the engine or the controller."""
+        return tuple(one for one in self.kept if one.state not in (State.STARTING, State.STOPPED))
+
+    @property
     def surplus(self) -> tuple[Replica, ...]:
         """Replicas too many that still run, the highest index first."""
         return tuple(replica for replica in self._spare if replica.state not in DEAD)

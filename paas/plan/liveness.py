@@ -1,15 +1,17 @@
 """When a replica that runs but fails its checks is started again: (what was seen, now) → which one. Pure.
 
-Not at once, because a check may fail for a moment; one replica of an app at a time, because starting all of them
-at once would turn a slow database into an outage; and with pauses that double, because what did not help twice is
-not helped by haste.
+Not at once, because a check may fail for a moment; not while it gets on with requests, because a check that waits in a
+long queue fails, too, and the queue would be cut; one replica of an app at a time, because starting all of them at once
+would turn a slow database into an outage; and with pauses that double, because what did not help twice is not helped by
+haste.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from paas.model.scaling import Sample
 from paas.model.service import Replica, State
 
 PATIENCE = 10.0
@@ -21,19 +23,31 @@ LONGEST = 600.0
 WELL_AGAIN = 300.0
 """Seconds of health after which earlier starts are forgotten."""
 
+FALLEN = 0.97
+"""To this share of what it was, the number of requests in flight has come down at a replica that gets on."""
+
+SHARED = 120.0
+"""Seconds for which a replica that shares its requests with others that fail, too, is believed to get on: whose the
+answers were, the router does not say."""
+
+GOOD = ("1xx", "2xx", "3xx")
+"""Answers that count. Those of 4xx are also requests that were given up."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """What is remembered of one replica. `since`: unhealthy (or healthy) from then on; `starts`: how often started."""
+    """What is remembered of one replica. `since`: unhealthy (or healthy) from then on; `starts`: how often started;
+    `got_on`: when it was last seen to get on with requests."""
 
     unhealthy: bool
     since: float
     starts: int = 0
+    got_on: float = float("-inf")
 
     @property
     def due(self) -> float:
         """When it is started again if it stays unhealthy."""
-        return self.since + min(LONGEST, PATIENCE * 2.0 ** min(self.starts, 30))
+        return max(self.since, self.got_on) + min(LONGEST, PATIENCE * 2.0 ** min(self.starts, 30))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +60,16 @@ class Liveness:
         """The records after one more look at all replicas there are; those of others are dropped."""
         return Liveness({replica.id: _after(self.records.get(replica.id), replica, now) for replica in replicas})
 
+    def ill_for(self, replica: str, now: float) -> float:
+        """Seconds since it last passed a check; 0: it passes them."""
+        record = self.records.get(replica)
+        return now - record.since if record and record.unhealthy else 0.0
+
+    def got_on(self, replicas: Iterable[str], now: float) -> Liveness:
+        """The records after these were seen to get on with requests."""
+        found = {id: replace(self.records[id], got_on=now) for id in replicas if id in self.records}
+        return Liveness({**self.records, **found})
+
     def due(self, replicas: Iterable[Replica], now: float) -> Replica | None:
         """The replica of these (one app's) that is to be started again now: the one unhealthy for longest."""
         found = [(self.records[replica.id], replica) for replica in replicas if replica.id in self.records]
@@ -56,6 +80,24 @@ class Liveness:
         """The records after this one was started again."""
         record = self.records.get(replica, Record(unhealthy=False, since=now))
         return Liveness({**self.records, replica: Record(unhealthy=False, since=now, starts=record.starts + 1)})
+
+
+def gets_on(
+    replica: Replica, own: Sequence[Sample], app: Sequence[Sample], led_to: Collection[str], ill_for: float
+) -> bool:
+    """Whether a replica that fails its checks gets on with requests in flight, by the latest samples of it and of its
+    process. `led_to`: the addresses that requests go to.
+
+    One that gets none any more is seen to get on by its queue: it falls, or the replica hangs. At one that gets new
+    ones the queue may grow; there the app's answers tell.
+    """
+    flying = [one.values["in_flight"] for one in own if "in_flight" in one.values]
+    if not flying or not flying[-1]:
+        return False
+    if replica.address not in led_to:
+        return flying[-1] <= max(flying) * FALLEN
+    answers = any(one.values.get(status) for one in app for status in GOOD)
+    return answers and (len(led_to) == 1 or ill_for < SHARED)
 
 
 def _after(record: Record | None, replica: Replica, now: float) -> Record:

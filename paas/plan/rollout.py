@@ -54,7 +54,9 @@ def wait(one: Compared, timeout: float) -> Iterator[Step]:
             if one.wanted.spec.port
             else "it starts"
         )
-        yield WaitHealthy(one.wanted.spec, one.count, timeout, why)
+        # One that was alone too long may fail its checks because of the very load that the new ones come for.
+        passed = () if one.replaces else _ids(one.settled)
+        yield WaitHealthy(one.wanted.spec, one.count, timeout, why, passed)
 
 
 def in_place(one: Compared, route: Route | None, *, timeout: float, drain: float) -> Iterator[Step]:

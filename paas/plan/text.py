@@ -35,8 +35,10 @@ def words(step: Step) -> str:
             return f"run {spec.process} of v{spec.release} once"
         case Apply(spec=spec, replicas=replicas):
             return f"start {spec.key} × {replicas}"
-        case WaitHealthy(spec=spec, replicas=replicas):
-            return f"wait until {spec.key} × {replicas} is healthy"
+        case WaitHealthy(spec=spec, replicas=replicas, passed=passed):
+            new = replicas - len(passed)
+            more = f"{new} more of {spec.key} {'is' if new == 1 else 'are'}"
+            return f"wait until {more if passed else f'{spec.key} × {replicas} is'} healthy"
         case SetRoutes(route=route, service=service, excluding=excluding):
             but = f" but {len(excluding)}" if excluding and service else ""
             return f"lead {', '.join(route.hosts)} to {service or 'nothing'}{but}"

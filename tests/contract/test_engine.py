@@ -91,6 +91,18 @@ def test_wait_healthy_tells_of_each_replica(lab: Lab) -> None:
     assert any("web.2" in message for message in told)
 
 
+def test_wait_healthy_asks_nothing_of_those_that_were_waited_for_before(lab: Lab) -> None:
+    spec = lab.spec()
+    lab.engine.apply(spec, 1, silent)
+    (first,) = lab.engine.wait_healthy(spec, 1, 20, silent)
+    lab.engine.apply(spec, 3, silent)
+    lab.kill(first.id)
+    found = lab.engine.wait_healthy(spec, 3, 20, silent, (first.id,))
+    assert [one.index for one in found] == [2, 3]
+    with pytest.raises(DeployFailed, match="has 3 of 4 replicas"):
+        lab.engine.wait_healthy(spec, 4, 20, silent, (first.id,))
+
+
 def test_wait_healthy_fails_at_the_first_exit_with_cause_and_last_lines(lab: Lab) -> None:
     spec = lab.spec("exits")
     lab.engine.apply(spec, 2, silent)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -15,8 +15,10 @@ from paas.clock import FakeClock, SystemClock
 from paas.controller import REPAIR, Backoff, Controller
 from paas.engines.memory import Behaviour, MemoryEngine
 from paas.errors import PlatformError
+from paas.interfaces import NoSignals
 from paas.model.app import App, ProcessSpec, Release, ReleaseKind, ReleaseStatus
 from paas.model.events import Event, silent
+from paas.model.scaling import Sample
 from paas.model.service import HealthCheck, HealthKind, Replica, State
 from paas.reconcile import World, reconcile
 from paas.routers.memory import MemoryRouter
@@ -308,6 +310,53 @@ def test_a_replica_that_keeps_failing_its_checks_is_routed_away_and_started_agai
     assert [event.message for event in house.crashes()] == [
         "web.1 fails its checks and is started again: GET / answered 500"
     ]
+
+
+class Told(NoSignals):
+    """Samples that a test writes: requests in flight of web.1, and good answers of the app."""
+
+    flying: Sequence[float] = ()
+    answers = 0.0
+
+    def recent(self, app_id: str, process: str, seconds: float) -> tuple[Sample, ...]:
+        if process == "web":
+            return (Sample(0.0, 1, {"2xx": self.answers}),)
+        return tuple(Sample(0.0, 1, {"in_flight": count}) for count in self.flying) if process == "web.1" else ()
+
+
+def test_a_replica_whose_queue_falls_is_not_started_again_and_one_that_hangs_is(house: House) -> None:
+    told = Told()
+    house.controller.context = replace(house.context, signals=told)
+    house.deploy()
+    house.settle()
+    house.engine.ail(house.replicas()[0].id)
+    told.flying, told.answers = (300, 200, 100), 40.0
+    for _ in range(3):
+        house.clock.ahead += 60
+        house.settle()
+    assert "restart web.1" not in house.engine.calls
+    told.flying = (100, 100, 100)
+    house.clock.ahead += 60
+    house.settle()
+    assert house.engine.calls.count("restart web.1") == 1
+
+
+def test_the_only_replica_is_not_started_again_while_it_answers(house: House) -> None:
+    told = Told()
+    house.controller.context = replace(house.context, signals=told)
+    alone = replace(SHOP, formation={"web": 1})
+    house.deploy(alone)
+    house.settle()
+    house.engine.ail(house.replicas()[0].id)
+    told.flying, told.answers = (100, 200, 300), 40.0
+    for _ in range(3):
+        house.clock.ahead += 600
+        house.settle()
+    assert "restart web.1" not in house.engine.calls
+    told.answers = 0.0
+    house.clock.ahead += 60
+    house.settle()
+    assert house.engine.calls.count("restart web.1") == 1
 
 
 def test_only_one_replica_of_an_app_is_started_again_at_a_time(house: House) -> None:

@@ -208,6 +208,31 @@ def test_the_last_replicas_keep_their_traffic_while_they_fail_their_checks(place
     assert set(place.route.servers) == set(place.replicas().values())
 
 
+def test_replicas_that_come_to_help_are_routed_while_the_one_they_help_fails_its_checks(place: Place) -> None:
+    alone, five = replace(APP, formation={"web": 1}), replace(APP, formation={"web": 5})
+    place.go(a_release(1), alone)
+    (overloaded,) = place.replicas()
+    place.engine.ail(overloaded, "GET / did not answer within 3 s")
+    began = place.clock.monotonic()
+    place.go(a_release(1), five)
+    assert place.clock.monotonic() - began < HTTP.grace
+    assert len(place.route.servers) == 4
+    assert overloaded in place.replicas()
+    assert place.replicas()[overloaded] not in place.route.servers
+
+
+def test_replicas_of_a_new_version_are_all_waited_for(place: Place) -> None:
+    place.go(a_release(1))
+    place.engine.behaviours["sha256:2"] = Behaviour(boots=None)
+    with pytest.raises(DeployFailed):
+        place.go(a_release(2))
+    ill = next(one for one in place.engine.observe() if one.key.release == 2).replicas[0]
+    place.engine.ail(ill.id)
+    with pytest.raises(DeployFailed):
+        place.go(a_release(2))
+    assert all(one.key.release == 1 or not one.healthy for one in place.engine.observe())
+
+
 def test_a_drain_ends_when_nobody_was_connected_twice_in_a_row(place: Place) -> None:
     place.go(a_release(1))
     first, second = place.replicas()

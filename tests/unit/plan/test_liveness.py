@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
+from paas.model.scaling import Sample
 from paas.model.service import Replica, State
-from paas.plan.liveness import LONGEST, PATIENCE, WELL_AGAIN, Liveness
+from paas.plan.liveness import LONGEST, PATIENCE, SHARED, WELL_AGAIN, Liveness, gets_on
 
 
 def one(state: State, id: str = "r1") -> Replica:
@@ -51,3 +54,36 @@ def test_only_the_one_that_is_ill_for_longest_is_due() -> None:
 
 def test_replicas_that_are_gone_are_forgotten() -> None:
     assert Liveness().seen([ILL], 0).seen([], 1).records == {}
+
+
+def test_one_that_got_on_has_its_patience_from_then_on() -> None:
+    liveness = Liveness().seen([ILL], 0)
+    for now in range(5, 100, 5):
+        liveness = liveness.seen([ILL], now).got_on(["r1", "gone"], now)
+        assert liveness.due([ILL], now) is None
+    assert liveness.ill_for("r1", 95) == 95
+    assert liveness.seen([ILL], 100).due([ILL], 95 + PATIENCE) == ILL
+
+
+ASKED = Replica(id="r1", index=1, state=State.UNHEALTHY, address="10.0.0.1:80")
+
+
+@pytest.mark.parametrize(
+    ("flying", "answers", "led_to", "ill_for", "expected"),
+    [
+        ([900, 950, 990], {"2xx": 40.0}, ["10.0.0.1:80"], 3600, True),
+        ([900, 950, 990], {"5xx": 40.0}, ["10.0.0.1:80"], 30, False),
+        ([900, 950, 990], {"4xx": 40.0}, ["10.0.0.1:80"], 30, False),  # clients that have given up
+        ([2, 1, 0], {"2xx": 40.0}, ["10.0.0.1:80"], 30, False),
+        ([9, 9, 9], {"2xx": 40.0}, ["10.0.0.1:80", "10.0.0.2:80"], SHARED - 1, True),
+        ([9, 9, 9], {"2xx": 40.0}, ["10.0.0.1:80", "10.0.0.2:80"], SHARED, False),
+        ([800, 990, 790], {"2xx": 99.0}, ["10.0.0.2:80"], 3600, True),
+        ([990, 990, 989], {"2xx": 99.0}, ["10.0.0.2:80"], 30, False),  # others answer, this one hangs
+        ([], {"2xx": 40.0}, ["10.0.0.1:80"], 30, False),
+    ],
+)
+def test_who_gets_on_is_told_from_who_hangs(
+    flying: list[float], answers: dict[str, float], led_to: list[str], ill_for: float, expected: bool
+) -> None:
+    own = [Sample(5.0 * at, 1, {"in_flight": count}) for at, count in enumerate(flying)]
+    assert gets_on(ASKED, own, [Sample(0.0, 1, answers)], led_to, ill_for) is expected
