@@ -57,6 +57,10 @@ ROUTE_LOCKS = RouteLocks()
 """For the whole process: routes belong to the one router, whoever changes them."""
 
 
+ENDING: set[str] = set()
+"""Replicas that were picked out to end, from when nothing is to lead to them any more: too late to spare them."""
+
+
 Well = Callable[[ServiceSpec, Sequence[Replica]], None]
 """Is told of replicas in the moment in which they are healthy, before anything leads to them."""
 
@@ -81,7 +85,22 @@ def execute(hands: Hands, plan: Plan, emit: Emit, *, patient: bool = True) -> bo
     Not `patient`: it stops at the first replica that would have to be waited for. The next plan, made from what is
     observed then, goes on from there.
     """
+    try:
+        return _walk(hands, plan, emit, patient=patient)
+    finally:
+        ENDING.difference_update(*map(_going, plan.steps))
+
+
+def _going(step: Step) -> tuple[str, ...]:
+    """The replicas that are picked out to end."""
+    if isinstance(step, SetRoutes):
+        return step.excluding
+    return step.replicas if isinstance(step, Drain | RemoveReplicas) else ()
+
+
+def _walk(hands: Hands, plan: Plan, emit: Emit, *, patient: bool) -> bool:
     for step in plan.steps:
+        ENDING.update(_going(step))
         if not patient and isinstance(step, WaitHealthy) and not _are_healthy(hands.engine, step):
             return False
         started = hands.clock.monotonic()

@@ -6,7 +6,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from paas.errors import Denied, UsageError
+from paas.errors import Conflict, Denied, UsageError
+from paas.execute import ENDING
 from paas.model.autoscaling import Protection
 from paas.usecases.context import Context
 from paas.usecases.processes import replica_name
@@ -24,11 +25,15 @@ class Protected:
 
 
 def protect(context: Context, app_id: str, address: str, minutes: object = STANDARD) -> Protected:
-    """Spare who asks from this address of the app's network, from now on, so long. Raises Denied, UsageError."""
+    """Spare who asks from this address of the app's network, from now on, so long. Raises Denied, UsageError, and
+    Conflict where it is on its way out already."""
     length = _minutes(minutes)
     replica, name = _who(context, app_id, address)
     until = context.clock.now() + length * 60
     context.store.put_protection(Protection(app_id=app_id, replica=replica, until=until))
+    if replica in ENDING:
+        context.store.delete_protection(app_id, replica)
+        raise Conflict(f"{name} is ending already", hint="finish, or hand on what it works on")
     return Protected(replica=name, until=until)
 
 

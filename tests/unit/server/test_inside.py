@@ -8,12 +8,16 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from paas.model.events import Event
+from paas.requests.processes import Scale
 from paas.server.inside import LARGEST, MOST, Inside
+from paas.usecases.processes import scale
 from tests.unit.usecases.parts import Parts, parts
 
 GATE = "127.0.0.1"
@@ -81,6 +85,22 @@ def test_a_replica_is_spared_for_as_long_as_it_asks_and_until_it_asks_no_more(la
     assert lab.ask("DELETE", "/protect", address) == (200, {"replica": answer["replica"], "until": 0.0})
     assert lab.ask("DELETE", "/protect", address)[0] == 200
     assert lab.spared() == set()
+
+
+def test_one_that_drains_already_is_not_promised_to_be_spared(lab: Lab) -> None:
+    answers = []
+
+    def during(event: Event) -> None:
+        if event.kind == "step" and event.data["step"] == "Drain":
+            answers.extend(lab.ask("PUT", "/protect", address) for address in lab.replicas())
+
+    request = Scale(app=lab.app.name, counts={"web": 1})
+    scale(lab.platform.context, request, replace(lab.platform.act, emit=during))
+    assert [status for status, _ in answers] == [200, 409]
+    assert answers[1][1]["message"] == "web.2 is ending already"
+    assert lab.spared() == set(lab.replicas().values())
+    scale(lab.platform.context, Scale(app=lab.app.name, counts={"web": 2}), lab.platform.act)
+    assert all(lab.ask("PUT", "/protect", address)[0] == 200 for address in lab.replicas())
 
 
 def test_it_ends_by_itself(lab: Lab) -> None:
