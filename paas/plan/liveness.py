@@ -26,6 +26,9 @@ WELL_AGAIN = 300.0
 FALLEN = 0.97
 """To this share of what it was, the number of requests in flight has come down at a replica that gets on."""
 
+CHECK = 1
+"""Of the requests in flight, so many may be the check that is being made: it comes and goes at one that hangs, too."""
+
 SHARED = 120.0
 """Seconds for which a replica that shares its requests with others that fail, too, is believed to get on: whose the
 answers were, the router does not say."""
@@ -92,10 +95,10 @@ def gets_on(
     ones the queue may grow; there the app's answers tell.
     """
     flying = [one.values["in_flight"] for one in own if "in_flight" in one.values]
-    if not flying or not flying[-1]:
+    if not flying or flying[-1] <= CHECK:
         return False
     if replica.address not in led_to:
-        return flying[-1] <= max(flying) * FALLEN
+        return flying[-1] <= max(flying) * FALLEN and flying[-1] < max(flying) - CHECK
     answers = any(one.values.get(status) for one in app for status in GOOD)
     return answers and (len(led_to) == 1 or ill_for < SHARED)
 

@@ -103,11 +103,16 @@ def test_replicas_come_to_help_an_overloaded_one_and_its_queue_is_not_cut(platfo
     assert replicas(platform)["web.1"]["started_at"] == began
 
 
-def test_one_that_hangs_with_requests_in_flight_is_started_again(platform: Platform, tmp_path: Path) -> None:
+@pytest.mark.parametrize("count", [1, 3])
+def test_one_that_hangs_with_requests_in_flight_is_started_again(
+    platform: Platform, tmp_path: Path, count: int
+) -> None:
     deployed(platform, tmp_path / "queue")
+    platform.ok("scale", f"web={count}", "-a", "queue")
+    before = len(started_again(platform))
     with ThreadPoolExecutor(20) as pool:
         pool.submit(ask, platform, "/hang", 90)
         for _ in range(19):
             pool.submit(ask, platform, "/", 90)
-        eventually(lambda: started_again(platform), seconds=60, what="a start")
+        eventually(lambda: len(started_again(platform)) > before, seconds=60, what="a start")
     eventually(lambda: ask(platform, timeout=5)[0] == 200, seconds=30, what="an answer")
