@@ -32,7 +32,8 @@ def main() -> int:
     """The exit code, which git passes over."""
     pushed = updates(given())
     # The branches have moved: what is left keeps no other push waiting.
-    fcntl.flock(int(os.environ["PAAS_PUSH_LOCK"]), fcntl.LOCK_UN)
+    for lock in ("PAAS_PUSH_LOCK", "PAAS_PUSH_KEEPS"):
+        fcntl.flock(int(os.environ[lock]), fcntl.LOCK_UN)
     app = os.environ["PAAS_PUSH_APP"]
     try:
         followers = chosen(pushed, _reviews(app))
