@@ -190,7 +190,7 @@ def test_folders_that_hold_the_same_ones_again_and_again_are_refused(platform: P
     work.git("update-ref", "refs/heads/main", commit)
     assert "the source has more than 100000 files" in work.git("push", "paas", "main", code=1).err
     with git_server(tmp_path / "work") as server:
-        said = platform.fails(6, "deploy", server.url(".git"), "-a", "folders")
+        said = platform.fails(5, "deploy", server.url(".git"), "-a", "folders")
     assert "the source has more than 100000 files" in said
     assert memory(platform) - before < 250_000_000
     assert "folders" not in [app["name"] for app in platform.json("apps")]

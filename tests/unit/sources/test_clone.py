@@ -201,3 +201,16 @@ def test_whoever_follows_can_end_it_by_raising(remote: Path, tmp_path: Path) -> 
     with pytest.raises(KeyboardInterrupt):
         clone(f"file://{remote}", tmp_path / "into", emit=emit, timeout=30, allow_file=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["remote"]
+
+
+def test_a_commit_that_a_server_does_not_give_by_its_id_is_found_among_its_branches(
+    remote: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = git(remote, "rev-parse", "HEAD")
+    for number in range(3):
+        git(remote, "commit", "--quiet", "--allow-empty", "--message", f"later {number}")
+    # The first of git's protocols gives only what a branch names.
+    for name, value in (("COUNT", "1"), ("KEY_0", "protocol.version"), ("VALUE_0", "0")):
+        monkeypatch.setenv(f"GIT_CONFIG_{name}", value)
+    source = clone(f"file://{remote}#{wanted}", tmp_path / "into", emit=silent, timeout=30, allow_file=True)
+    assert (source.version, source.message) == (wanted, "First")
