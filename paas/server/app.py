@@ -144,7 +144,8 @@ def _answer(parts: Parts, kind: type[Request]) -> Endpoint:
         return await in_thread(partial(_answered, parts, kind, actor, fields))
 
     async def read(http: HttpRequest) -> Response:
-        """All of it in one thread: two of them cost a short answer a third of its time."""
+        """All of it in one thread: two of them cost a short answer a third of its time. It takes no place of its
+        person's: a server that is slow for a while refuses none, and one that is full breaks off who takes no answer."""
         _check_version(http)
         return await in_thread(lambda: _answered(parts, kind, _identify(parts, http), fields_in_url(http)))
 
@@ -233,11 +234,11 @@ async def _health() -> dict[str, str]:
 
 async def _actor(parts: Parts, http: HTTPConnection) -> Actor:
     _check_version(http)
-    return await in_thread(partial(_identify, parts, http))
+    return known(http.scope, await in_thread(partial(_identify, parts, http)))
 
 
 def _identify(parts: Parts, http: HTTPConnection) -> Actor:
-    return known(http.scope, parts.auth.identify(http.scope, http.headers, peer_address(http.scope)))
+    return parts.auth.identify(http.scope, http.headers, peer_address(http.scope))
 
 
 async def _sender(parts: Parts, http: HTTPConnection) -> Actor:

@@ -23,7 +23,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 OF_ONE = 100
-"""Requests of one person at the same time: streams, sessions and uploads that are open, and short ones."""
+"""Requests of one person at the same time that may last: streams, sessions, uploads, whatever has a body."""
 PLACE = "paas.place"
 """Where the place of a request is in its scope."""
 
