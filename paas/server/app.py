@@ -145,7 +145,7 @@ def _answer(parts: Parts, kind: type[Request]) -> Endpoint:
 
     async def read(http: HttpRequest) -> Response:
         """All of it in one thread: two of them cost a short answer a third of its time. It takes no place of its
-        person's: a server that is slow for a while refuses none, and one that is full breaks off who takes no answer."""
+        person's: a server that is slow for a while refuses none, and a full one breaks off who takes no answer."""
         _check_version(http)
         return await in_thread(lambda: _answered(parts, kind, _identify(parts, http), fields_in_url(http)))
 
