@@ -42,7 +42,7 @@ bench-sampling: ## What measuring 100 replicas costs, in percent of one core; AR
 	@scripts/setup --bench
 	.venv/bin/python -m benchmarks.sampling $(ARGS)
 
-bench-step: ## A real step in the load, followed by replicas: seconds, failed requests; PARTS=noise for the other
+bench-step: ## A real step in the load, followed by replicas: seconds, failed requests; PARTS="step check noise"
 	@scripts/setup --bench
 	.venv/bin/python -m benchmarks.step $(PARTS)
 

@@ -1,9 +1,12 @@
-"""`python -m benchmarks.step [noise]`: a real step in the load, 10 → 200 requests/s, on an app of which one replica
-serves 40. How soon enough replicas are routed, when the p95 is good again, what failed, and when it is back at one.
+"""`python -m benchmarks.step [step] [check] [noise]`: a real step in the load, 10 → 200 requests/s, on an app of which
+one replica serves 40. How soon enough replicas are routed, when the p95 is good again, what failed, and when it is back
+at one.
 
 Each part begins when one replica is routed, and not before. While replicas are let go there are still as many requests
 as one of them serves at its target, and none may fail either. A request that failed counts as one that took for ever,
 and five seconds in which none was sent count as bad. A replica is routed when Traefik finds it up.
+
+`check`: the same step where the check of the app waits in its queue, as the one does that an app has by default.
 
 `noise`: the load varies by ± 30 % every second; how often the number changes its direction, and how close together.
 """
@@ -13,12 +16,14 @@ from __future__ import annotations
 import asyncio
 import math
 import random
+import shutil
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.lab import Lab, lab
@@ -193,6 +198,22 @@ def step(here: Lab, report: Report) -> None:
         )
 
 
+def check(here: Lab, report: Report) -> None:
+    """The step, with the default check: `GET /`, answered when its turn comes."""
+    with TemporaryDirectory() as folder:
+        for file in APP.iterdir():
+            if file.is_file():
+                shutil.copy(file, folder)
+        rules, found = Path(folder, "paas.toml"), '[processes.web.health]\npath = "/health"\n'
+        text = rules.read_text()
+        if found not in text:
+            raise SystemExit(f"{rules.name} has no health path to leave out")
+        rules.write_text(text.replace(found, ""))
+        here.paas("deploy", folder, "-a", "queue")
+        step(here, report)
+    here.paas("deploy", str(APP), "-a", "queue")
+
+
 def noise(here: Lab, report: Report) -> None:
     """100 requests/s ± 30 % every second. The climb from one replica is in it, but for the numbers of what serves."""
     report.section(f"{NOISY:g} requests/s, ± 30 % every second, for {NOISE / 60:.0f} minutes")
@@ -239,7 +260,7 @@ def told(here: Lab, report: Report, seen: Seen) -> None:
         report.note(f"failed at {at:.1f} s: {text}")
 
 
-PARTS = {"step": step, "noise": noise}
+PARTS = {"step": step, "check": check, "noise": noise}
 
 
 def main(names: list[str]) -> int:
