@@ -66,7 +66,7 @@ def test_the_same_names_lead_somewhere_for_their_owners(both: Both) -> None:
             found = both.ask(row, field, both.mine[field], "app:owner")
             assert found[0] == 200, (row.request, found)
     store = both.server.store
-    assert store.target(both.theirs["target"])
+    assert store.target(both.theirs["target"], THEIRS.id)
     assert [hook.name for hook in store.deploy_hooks(THEIRS.id)] == [both.theirs["hook"]]
     assert [review.name for review in store.reviews(THEIRS.id)] == [both.theirs["review"]]
     assert [place.app_id for place in store.places(both.theirs["pipeline"])] == [THEIRS.id]
