@@ -201,8 +201,7 @@ def reconcile_addons(context: Context, emit: Emit, *, mend: bool = False, patien
     for addon in context.store.addons():
         try:
             with context.locks.try_hold(lock_name(addon.id), "reconcile", patience) as mine:
-                # It may have been destroyed since the list was made.
-                if mine and addon.id in {known.id for known in context.store.addons()}:
+                if mine:
                     _heal(context, addon, seen.get(spec_of(context, addon).key), emit, mend=mend)
         except PaasError as error:
             emit(Event(kind="warning", message=f"addon {addon.name}: {error.message}", data={"addon": addon.name}))
@@ -211,7 +210,11 @@ def reconcile_addons(context: Context, emit: Emit, *, mend: bool = False, patien
 def _heal(context: Context, addon: Addon, service: ObservedService | None, emit: Emit, *, mend: bool) -> None:
     spec = spec_of(context, addon)
     stopped = status(service) in ("missing", "stopped")
-    if service is None or stopped or service.fingerprint != spec.fingerprint:
+    differs = service is None or stopped or service.fingerprint != spec.fingerprint
+    # It may have been destroyed since the list was made. Reading one means decrypting it: not where all is well.
+    if not (differs or mend) or addon.id not in {known.id for known in context.store.addons()}:
+        return
+    if differs:
         what = "is started again" if stopped else "joins the networks of its apps"
         _refuse_lost(context, addon)
         emit(Event(kind="note", message=f"addon {addon.name} {what}", data={"addon": addon.name}))
