@@ -204,7 +204,9 @@ class Controller:
         self._starved.discard(change.replica)
         release = self._releases.get(app_id) or self._release(self.context.store.app(app_id))
         wanted = release is not None and (release.since.get(key.process) or release.number) == key.release
-        if not wanted or self._may_be_ours(self.context.locks.holder(app_id), change, oom=oom):
+        if not wanted or self.context.leaving.was_left(change.replica):
+            return
+        if self._may_be_ours(self.context.locks.holder(app_id), change, oom=oom):
             return
         known = self._known.get(change.replica)
         name = known.name if known else key.process
@@ -290,7 +292,8 @@ class Controller:
         self, app: App, services: Sequence[ObservedService], routes: Sequence[Route], now: float
     ) -> Replica | None:
         """The replica of this app that is to be started again now, because it fails its checks and does nothing."""
-        ill = [(s.key.process, one) for s in services for one in s.replicas if one.state is State.UNHEALTHY]
+        stay = self.context.leaving.staying(services)
+        ill = [(s.key.process, one) for s in stay for one in s.replicas if one.state is State.UNHEALTHY]
         led_to = {server for route in routes if route.app_id == app.id for server in route.servers}
         busy = [one.id for process, one in ill if self._gets_on(app.id, process, one, led_to, now)]
         self._liveness = self._liveness.got_on(busy, now)

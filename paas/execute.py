@@ -10,6 +10,7 @@ from typing import assert_never
 
 from paas.errors import DeployFailed, ReleaseFailed
 from paas.interfaces import Clock, Engine, Resize, Router
+from paas.leaving import Leaving, Picks
 from paas.model.events import Emit, Event
 from paas.model.plan import (
     Apply,
@@ -57,10 +58,6 @@ ROUTE_LOCKS = RouteLocks()
 """For the whole process: routes belong to the one router, whoever changes them."""
 
 
-ENDING: set[str] = set()
-"""Replicas that were picked out to end, from when nothing is to lead to them any more: too late to spare them."""
-
-
 Well = Callable[[ServiceSpec, Sequence[Replica]], None]
 """Is told of replicas in the moment in which they are healthy, before anything leads to them."""
 
@@ -71,11 +68,13 @@ def _unheard(spec: ServiceSpec, replicas: Sequence[Replica]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Hands:
-    """What steps are carried out with, and who hears of replicas that were waited for."""
+    """What steps are carried out with, which replicas are on their way out, and who hears of those that were waited
+    for."""
 
     engine: Engine
     router: Router
     clock: Clock
+    leaving: Leaving
     well: Well = _unheard
 
 
@@ -85,10 +84,8 @@ def execute(hands: Hands, plan: Plan, emit: Emit, *, patient: bool = True) -> bo
     Not `patient`: it stops at the first replica that would have to be waited for. The next plan, made from what is
     observed then, goes on from there.
     """
-    try:
-        return _walk(hands, plan, emit, patient=patient)
-    finally:
-        ENDING.difference_update(*map(_going, plan.steps))
+    with hands.leaving.picking() as picks:
+        return _walk(hands, plan, emit, picks, patient=patient)
 
 
 def _going(step: Step) -> tuple[str, ...]:
@@ -98,10 +95,10 @@ def _going(step: Step) -> tuple[str, ...]:
     return step.replicas if isinstance(step, Drain | RemoveReplicas) else ()
 
 
-def _walk(hands: Hands, plan: Plan, emit: Emit, *, patient: bool) -> bool:
+def _walk(hands: Hands, plan: Plan, emit: Emit, picks: Picks, *, patient: bool) -> bool:
     for step in plan.steps:
-        ENDING.update(_going(step))
-        if not patient and isinstance(step, WaitHealthy) and not _are_healthy(hands.engine, step):
+        picks.add(_going(step))
+        if not patient and isinstance(step, WaitHealthy) and not _are_healthy(hands, step):
             return False
         started = hands.clock.monotonic()
         data: dict[str, object] = {"step": type(step).__name__, "why": step.why}
@@ -121,8 +118,9 @@ def _do(hands: Hands, step: Step, emit: Emit) -> None:
         case RunOnce():
             _run_once(hands, step, emit)
         case Apply(spec=spec, replicas=replicas):
-            hands.engine.apply(spec, replicas, emit)
-        case WaitHealthy(spec=spec, replicas=replicas, timeout=timeout, passed=passed):
+            hands.engine.apply(spec, replicas, emit, hands.leaving.of(spec.key))
+        case WaitHealthy(spec=spec, timeout=timeout):
+            replicas, passed = _but_for_leaving(hands, step)
             hands.well(spec, hands.engine.wait_healthy(spec, replicas, timeout, emit, passed))
         case SetRoutes():
             _set_routes(hands, step, emit)
@@ -141,11 +139,18 @@ def _do(hands: Hands, step: Step, emit: Emit) -> None:
             assert_never(step)
 
 
-def _are_healthy(engine: Engine, step: WaitHealthy) -> bool:
+def _but_for_leaving(hands: Hands, step: WaitHealthy) -> tuple[int, tuple[str, ...]]:
+    """How many there must be and for which nobody waits, with those that leave: the engine still sees these."""
+    leave = tuple(one for one in hands.leaving.of(step.spec.key) if one not in step.passed)
+    return step.replicas + len(leave), (*step.passed, *leave)
+
+
+def _are_healthy(hands: Hands, step: WaitHealthy) -> bool:
     """Whether those that `wait_healthy` would wait for are healthy already."""
-    others = (replica for replica in _replicas(engine, step.spec.key) if replica.id not in step.passed)
-    found = sorted(others, key=lambda replica: replica.index)[: step.replicas - len(step.passed)]
-    return len(found) + len(step.passed) == step.replicas and all(one.state is State.HEALTHY for one in found)
+    replicas, passed = _but_for_leaving(hands, step)
+    others = (replica for replica in _replicas(hands.engine, step.spec.key) if replica.id not in passed)
+    found = sorted(others, key=lambda replica: replica.index)[: replicas - len(passed)]
+    return len(found) + len(passed) == replicas and all(one.state is State.HEALTHY for one in found)
 
 
 def _run_once(hands: Hands, step: RunOnce, emit: Emit) -> None:
@@ -169,7 +174,8 @@ def _set_routes(hands: Hands, step: SetRoutes, emit: Emit) -> None:
     """Fill in the addresses and have the router confirm. Nobody there to lead to: the route stays as it was."""
     with ROUTE_LOCKS.hold(step.route.app_id):
         found = _replicas(hands.engine, step.service) if step.service else ()
-        staying = [replica for replica in found if replica.id not in step.excluding]
+        going = {*step.excluding, *(hands.leaving.of(step.service) if step.service else ())}
+        staying = [replica for replica in found if replica.id not in going]
         addresses = servers(staying)
         if step.service and not addresses:
             raise DeployFailed(

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 
 from paas.execute import ROUTE_LOCKS, Hands, Well, execute
 from paas.interfaces import Clock, Engine, Router, Store
+from paas.leaving import Leaving
 from paas.model.app import App, Release
 from paas.model.events import Emit
-from paas.model.plan import Plan
+from paas.model.plan import Plan, Step
 from paas.model.route import Route
 from paas.model.service import ObservedService
 from paas.plan.compared import DEAD
-from paas.plan.difference import difference
+from paas.plan.difference import difference, endings, going
 from paas.plan.wanted import Wanted, nothing, wanted
 from paas.settings import Settings
 
@@ -30,6 +31,7 @@ class World:
     clock: Clock
     settings: Settings
     store: Store
+    leaving: Leaving
 
 
 def reconcile(
@@ -41,18 +43,49 @@ def reconcile(
     release_command: bool = False,
     patient: bool = True,
     well: Well | None = None,
-) -> None:
+    leave: bool = False,
+) -> Plan:
     """Carry out what is missing between this release and what is there. Raises the error of the step that failed.
 
     A second look is taken afterwards, because replicas may have died while the first plan was walked. Not `patient`:
     nothing is waited for to become healthy; what can be done now is done. `well` hears of replicas that were.
+
+    With `leave` replicas that are too many are led away from and left, and their ends are the plan that it comes to:
+    `finish` is to walk it, without the app's lock. Else that plan is empty.
     """
-    hands = Hands(world.engine, world.router, world.clock)
+    hands = _hands(world)
     hands = replace(hands, well=well) if well else hands
-    for attempt in range(ROUNDS):
-        plan = plan_of(world, app, release, release_command=release_command and attempt == 0)
-        if not plan or not execute(hands, plan, emit, patient=patient):
-            return
+    left = list[Step]()
+    try:
+        for attempt in range(ROUNDS):
+            plan = plan_of(world, app, release, release_command=release_command and attempt == 0)
+            if leave:
+                plan, ends = endings(plan)
+                world.leaving.leave(going(ends))
+                left += ends.steps
+            if not plan or not execute(hands, plan, emit, patient=patient):
+                break
+    except BaseException:
+        world.leaving.done(going(Plan(app.id, app.name, tuple(left))), gone=False)
+        raise
+    return Plan(app.id, app.name, tuple(left))
+
+
+def finish(world: World, left: Plan, emit: Emit) -> None:
+    """End what `reconcile` left: drain, stop, remove. Whoever else works on the app meanwhile sees none of it.
+
+    Raises the error of the step that failed; then they are replicas like all others, too many, and the controller's.
+    """
+    ids, gone = going(left), False
+    try:
+        execute(_hands(world), left, emit)
+        gone = True
+    finally:
+        world.leaving.done(ids, gone=gone)
+
+
+def _hands(world: World) -> Hands:
+    return Hands(world.engine, world.router, world.clock, world.leaving)
 
 
 def plan_of(
@@ -66,7 +99,7 @@ def plan_of(
     tls_hosts: Sequence[str] | None = None,
 ) -> Plan:
     """The plan, without carrying it out. What was seen already may be given, else it is looked up."""
-    seen = world.engine.observe(app.id) if observed is None else observed
+    seen = world.leaving.staying(world.engine.observe(app.id) if observed is None else observed)
     known = world.router.observe() if routes is None else routes
     hosts = certified(world.store) if tls_hosts is None else tls_hosts
     live = next((route for route in known if route.app_id == app.id), None)

@@ -124,13 +124,13 @@ class DockerEngine(DockerRuns):
 
     # Making it so.
 
-    def apply(self, spec: ServiceSpec, replicas: int, emit: Emit) -> None:
+    def apply(self, spec: ServiceSpec, replicas: int, emit: Emit, besides: Sequence[str] = ()) -> None:
         """See interfaces.Engine. Raises DeployFailed when the image's command cannot be run at all.
 
         Replicas whose spec differs in nothing but networks are connected and disconnected while they run.
         """
         with self._connection.lease() as api:
-            todo = acts(spec, replicas, self._of_key(api, spec.key), self._instance)
+            todo = acts(spec, replicas, self._of_key(api, spec.key), self._instance, besides)
             if all(act.verb == "keep" and not act.connect + act.disconnect for act in todo):
                 return
             self._networks.ensure(api, networks(spec, self._instance))

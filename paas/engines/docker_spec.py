@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -259,14 +259,17 @@ class Act:
     disconnect: tuple[str, ...] = ()
 
 
-def acts(spec: ServiceSpec, replicas: int, present: Iterable[Listed], instance: str) -> tuple[Act, ...]:
+def acts(
+    spec: ServiceSpec, replicas: int, present: Iterable[Listed], instance: str, besides: Collection[str] = ()
+) -> tuple[Act, ...]:
     """What it takes to have `replicas` replicas started with this spec: those of the lowest indexes, then new ones.
+    Of those `besides` nothing but their index is taken.
 
     A container whose core is the spec's is kept even when its networks differ: those are changed while it runs.
     """
     there = sorted((one for one in present if one.status != "removing"), key=lambda one: (one.tags.index, one.id))
-    kept = there[:replicas]
-    used = {one.tags.index for one in kept}
+    kept = [one for one in there if one.id not in besides][:replicas]
+    used = {one.tags.index for one in there if one in kept or one.id in besides}
     free = (index for index in itertools.count(1) if index not in used)
     created = [Act(index=index, verb="create") for index in itertools.islice(free, replicas - len(kept))]
     return (*(_act(spec, one.tags.index, one, instance) for one in kept), *created)

@@ -192,7 +192,7 @@ class MemoryEngine(MemoryRuns):
 
     # --- making it so -------------------------------------------------------------------------------------------
 
-    def apply(self, spec: ServiceSpec, replicas: int, emit: Emit) -> None:
+    def apply(self, spec: ServiceSpec, replicas: int, emit: Emit, besides: Sequence[str] = ()) -> None:
         """Have the replicas of the lowest indexes started, others' specs replaced, and new ones at free indexes."""
         with self._lock:
             self._reach()
@@ -202,8 +202,9 @@ class MemoryEngine(MemoryRuns):
             self._volumes.update(mount.volume for mount in spec.mounts)
             for network in spec.networks or (spec.app_id,):
                 self._networks.setdefault(network.rpartition("-")[2], f"10.255.{len(self._networks)}.1")
-            kept = sorted(version.replicas)[:replicas]
-            free = (index for index in itertools.count(1) if index not in kept)
+            leave = {index for index, one in version.replicas.items() if one.id in besides}
+            kept = sorted(version.replicas.keys() - leave)[:replicas]
+            free = (index for index in itertools.count(1) if index not in leave.union(kept))
             for index in (*kept, *itertools.islice(free, replicas - len(kept))):
                 self._have(version, index)
 

@@ -73,8 +73,9 @@ class Engine(RunEngine, Protocol):
     def observe(self, app_id: str = "") -> tuple[ObservedService, ...]:
         """All service versions of the app (empty: of all apps), one-offs left out, sorted by key."""
 
-    def apply(self, spec: ServiceSpec, replicas: int, emit: Emit) -> None:
-        """Have at least `replicas` replicas of this version started, networks and volumes included.
+    def apply(self, spec: ServiceSpec, replicas: int, emit: Emit, besides: Sequence[str] = ()) -> None:
+        """Have at least `replicas` replicas of this version started, networks and volumes included. Those with ids in
+        `besides` are on their way out: they do not count, and nothing is done to them.
 
         Idempotent: existing replicas with this fingerprint stay, dead ones start again, missing indexes are filled.
         A replica of the key with another fingerprint is replaced in place (addons only meet this).

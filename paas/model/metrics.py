@@ -53,13 +53,15 @@ class Machine:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
     """Everything as it was at `at` (Unix seconds); `clock` never jumps. `traffic` by app id, None: the router does not
-    answer. `in_flight` by address, None: cannot be known."""
+    answer. `in_flight` by address, None: cannot be known. `leaving`: ids of replicas that only finish what they have,
+    measured for themselves, and no part of their process any more."""
 
     at: float
     clock: float
     measured: tuple[Measured, ...] = ()
     traffic: Mapping[str, Traffic] | None = None
     in_flight: Mapping[str, int] | None = None
+    leaving: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -4,10 +4,11 @@ at any step is finished by the next plan."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from paas.model.plan import Drain, Plan, RemoveRoutes, RemoveService, RunOnce, Step
+from paas.model.plan import Drain, Plan, RemoveReplicas, RemoveRoutes, RemoveService, RunOnce, Step
 from paas.model.route import Route
-from paas.model.service import ObservedService
+from paas.model.service import ObservedService, ServiceKey
 from paas.plan import rollout
 from paas.plan.compared import DEAD, Compared
 from paas.plan.wanted import Wanted
@@ -31,6 +32,21 @@ def difference(
         *_retire(wanted, services),
     ]
     return Plan(wanted.app_id, wanted.app_name, tuple(steps))
+
+
+def endings(plan: Plan) -> tuple[Plan, Plan]:
+    """The plan in two: what comes first, and the ends of single replicas that it closes with."""
+    steps = list(plan.steps)
+    last = list[Step]()
+    while steps and isinstance(steps[-1], Drain | RemoveReplicas):
+        last.insert(0, steps.pop())
+    return replace(plan, steps=tuple(steps)), replace(plan, steps=tuple(last))
+
+
+def going(plan: Plan) -> dict[str, ServiceKey]:
+    """The replicas that a plan names as ending, with the service version each is of."""
+    ends = (step for step in plan.steps if isinstance(step, Drain | RemoveReplicas))
+    return {one: step.service for step in ends for one in step.replicas}
 
 
 def _once(wanted: Wanted, *, asked: bool) -> Iterator[Step]:

@@ -43,7 +43,8 @@ def samples(looks: Sequence[Look], machine: Machine) -> dict[Series, Sample]:
         if now.in_flight is not None and one.replica.address in now.in_flight:
             values["in_flight"] = float(now.in_flight[one.replica.address])
         values |= _booted(one, earlier.get(one.replica.id))
-        groups.setdefault(Series(one.key.app_id, one.key.process), []).append((one, values))
+        if one.replica.id not in now.leaving:
+            groups.setdefault(Series(one.key.app_id, one.key.process), []).append((one, values))
         if one.used:
             name = f"{one.key.process}.{one.replica.index}"
             found[Series(one.key.app_id, name)] = Sample(now.at, 1, values)

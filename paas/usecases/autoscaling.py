@@ -1,8 +1,9 @@
 """The loop of autoscaling: samples → a decision → the number of replicas. Which number is `plan/scaling.py`'s business.
 
-A step looks at every process that is scaled by rules and returns at once: what takes time, starting and draining
-replicas, is done in a thread of that app, under its lock, the same way `paas scale` does it. While somebody else has
-the lock (a deploy, a restart), and where a process was scaled to 0, the number stays as it is.
+A step looks at every process that is scaled by rules and returns at once: what takes time, starting replicas, is done
+in a thread of that app, under its lock, the same way `paas scale` does it. Those that go are led away from under the
+lock, too, and then have a thread for their ends. While somebody else has the lock (a deploy, a restart), and where a
+process was scaled to 0, the number stays as it is.
 """
 
 from __future__ import annotations
@@ -19,16 +20,18 @@ from paas.model.autoscaling import Override, Recorded
 from paas.model.custom_signal import Standing
 from paas.model.events import Event
 from paas.model.metrics import is_custom
+from paas.model.plan import Plan
 from paas.model.scaling import Autoscale, Decision, Sample, StepRule
 from paas.plan.compared import DEAD
 from paas.plan.scaling import MEMORY, PATIENCE, STALE, decide, patient, spacing, unread
 from paas.plan.summary import summary
+from paas.reconcile import finish
 from paas.usecases import readings, room
 from paas.usecases.apps import wanted_counts
 from paas.usecases.autoscale import effective
 from paas.usecases.context import Context
 from paas.usecases.processes import change_formation
-from paas.usecases.switch import in_words
+from paas.usecases.switch import in_words, world
 
 log = logging.getLogger("paas.autoscaling")
 
@@ -79,6 +82,14 @@ class _Change:
     samples: Sequence[Sample]
 
 
+@dataclass(frozen=True, slots=True)
+class _Changed:
+    """The number that a process has now, and the ends of those it has no more."""
+
+    count: int
+    left: Plan
+
+
 @dataclass(slots=True)
 class Autoscaler:
     """One per server; a call is one step."""
@@ -87,6 +98,7 @@ class Autoscaler:
     _states: dict[tuple[str, str], _State] = field(default_factory=dict)
     _releases: dict[str, Release] = field(default_factory=dict)
     _working: dict[str, threading.Thread] = field(default_factory=dict)
+    _ends: list[threading.Thread] = field(default_factory=list)
     _troubles: dict[str, str] = field(default_factory=dict)
 
     def __call__(self) -> None:
@@ -113,8 +125,10 @@ class Autoscaler:
                 state.count = None
 
     def wait(self, seconds: float = 30.0) -> None:
-        """Until nothing is being carried out, `seconds` at most."""
+        """Until nothing is being carried out, `seconds` at most each."""
         for thread in list(self._working.values()):
+            thread.join(seconds)
+        for thread in list(self._ends):
             thread.join(seconds)
 
     # --- one look -----------------------------------------------------------------------------------------------
@@ -230,7 +244,8 @@ class Autoscaler:
         asked = {one.replica for one in self.context.store.protections(app.id) if one.until > decision.at}
         if not asked:
             return decision
-        services = [one for one in self.context.engine.observe(app.id) if one.key.process == process]
+        there = self.context.leaving.staying(self.context.engine.observe(app.id))
+        services = [one for one in there if one.key.process == process]
         replicas = [one for service in services for one in service.replicas if one.state not in DEAD]
         spared = sum(one.id in asked for one in replicas)
         least = min(max(decision.wanted, spared), decision.replicas)
@@ -254,21 +269,39 @@ class Autoscaler:
         """The thread of one change. Whatever happens is told, and the next look begins from what is then."""
         state, decision, process = change.state, change.decision, change.state.process
         try:
-            done = self._change(app, process, decision)
-            if done is None:
+            changed = self._change(app, process, decision)
+            if changed is None:
                 return
-            decision = _cut(decision, done)
-            state.count, state.wait, state.not_before = done, 0.0, 0.0
+            decision = _cut(decision, changed.count)
+            state.count, state.wait, state.not_before = changed.count, 0.0, 0.0
             state.told -= {"autoscale.failed", "autoscale.full"}
             self._remember(state, decision, change.samples)
             self._tell(state, "autoscale.scaled", _said(process, decision), decision, samples=change.samples)
+            self._end(app, changed.left)
         except NotFound:
             log.debug("%s has just gone", app.name)
         except Exception as error:
             self._failed(change, error)
 
-    def _change(self, app: App, process: str, decision: Decision) -> int | None:
-        """The number there is now: as many of those decided as there is room for. None where somebody else was faster.
+    def _end(self, app: App, left: Plan) -> None:
+        """Let those that are too many finish what they have, for as long as that takes, beside whatever comes next."""
+        if left:
+            self._ends = [thread for thread in self._ends if thread.is_alive()]
+            work = threading.Thread(target=self._finish, args=(app, left), name=f"ending-{app.id}", daemon=True)
+            self._ends.append(work)
+            work.start()
+
+    def _finish(self, app: App, left: Plan) -> None:
+        """The thread of endings. Those that fail are the controller's, which ends what is too many."""
+        try:
+            finish(world(self.context), left, _noted)
+        except PaasError as error:
+            log.warning("%s: replicas that are too many could not be ended: %s", app.name, error.message)
+        except Exception:
+            log.exception("%s: replicas that are too many could not be ended", app.name)
+
+    def _change(self, app: App, process: str, decision: Decision) -> _Changed | None:
+        """What there is now: as many of those decided as there is room for. None where somebody else was faster.
 
         Raises Conflict, with numbers, when there is room for none.
         """
@@ -283,8 +316,8 @@ class Autoscaler:
             fits = room.fitting(self.context, release, before, {**before, process: decision.wanted})[process]
             # Where none fits the whole is asked for: it is refused in words.
             count = decision.wanted if fits == decision.replicas else fits
-            change_formation(self.context, current, release, {process: count}, _noted)
-            return count
+            left = change_formation(self.context, current, release, {process: count}, _noted)
+            return _Changed(count, left or Plan(app.id, app.name))
 
     def _failed(self, change: _Change, error: Exception) -> None:
         """Tell it once, and wait longer each time: what does not boot now will seldom boot in five seconds."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from paas.clock import SystemClock
 from paas.interfaces import Builder, Clock, Engine, NoSignals, Router, Signals, Stack, Store
+from paas.leaving import Leaving
 from paas.model.events import Emit, Event
 from paas.model.people import EVERYTHING, Access, Actor, Role, at_least
 from paas.settings import Settings
@@ -121,3 +122,4 @@ class Context:
     signals: Signals = field(default_factory=NoSignals)
     readings: Readings = field(default_factory=lambda: Readings(SystemClock()))
     pushes: Pushes = field(default_factory=Pushes)
+    leaving: Leaving = field(default_factory=Leaving)

@@ -201,7 +201,7 @@ class CustomSignals:
             self._tell(app, signal, told, why)
 
     def _of_replicas(self, app: App, signal: CustomSignal) -> _Value:
-        services = self.context.engine.observe(app.id)
+        services = self.context.leaving.staying(self.context.engine.observe(app.id))
         replicas = [one for service in services if service.key.process == signal.process for one in service.healthy]
         # While a deploy goes on there may be two of a name.
         names = [f"{signal.process}.{one.index}" for one in replicas if one.address]

@@ -88,7 +88,8 @@ def beside(
 
 
 def _coming(context: Context, app: App, services: Sequence[WantedService], *, grows: bool) -> list[_New]:
-    observed = [one for one in context.engine.observe(app.id) if one.kind == "replica"]
+    there = context.leaving.staying(context.engine.observe(app.id))
+    observed = [one for one in there if one.kind == "replica"]
     pairs = [Compared(service, observed) for service in services]
     # Those of a spec that was changed under them are replaced one by one, in place.
     lacking = [pair for pair in pairs if pair.missing > 0 and not pair.stale]

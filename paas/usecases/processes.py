@@ -10,8 +10,9 @@ from paas.errors import Conflict, PaasError, UsageError
 from paas.model import schedule
 from paas.model.app import App, ProcessSpec, Release, ReleaseKind
 from paas.model.events import Emit, Event
+from paas.model.plan import Plan
 from paas.model.service import Limits, ObservedService, Replica, Stats
-from paas.reconcile import reconcile
+from paas.reconcile import finish, reconcile
 from paas.requests.processes import ListReplicas, Scale, SetLimits
 from paas.usecases import room
 from paas.usecases.apps import wanted_counts
@@ -113,34 +114,39 @@ def scale(context: Context, request: Scale, act: Act) -> Scaled:
         release = deployed(context, app)
         asked = _checked_counts(app, release, request.counts)
         _check_bounds(context, app, release, asked)
-        changed = change_formation(context, app, release, asked, act.emit)
+        left = change_formation(context, app, release, asked, act.emit)
         app = context.store.app(app.id)
-    return Scaled(app=app.name, processes=wanted_counts(app, release), changed=changed)
+    if left is not None:
+        finish(world(context), left, act.emit)
+    return Scaled(app=app.name, processes=wanted_counts(app, release), changed=left is not None)
 
 
-def change_formation(context: Context, app: App, release: Release, counts: Mapping[str, int], emit: Emit) -> bool:
-    """Have so many replicas of these processes; the caller holds the app's lock. Whether that changes anything.
+def change_formation(
+    context: Context, app: App, release: Release, counts: Mapping[str, int], emit: Emit
+) -> Plan | None:
+    """Have so many replicas of these processes; the caller holds the app's lock. None where that changes nothing, else
+    the ends of replicas that are too many: out of the routes already, they are for the caller to `finish` when the
+    lock is free, for what they have to finish may take an hour.
 
     Put back as it was when the new ones do not get healthy. Raises Conflict when the machine has no memory for them.
     """
     before = dict(app.formation)
     after = before | dict(counts)
     if after == before:
-        return False
+        return None
     with context.locks.room:
         context.locks.starting[app.id] = room.check(context, release, wanted_counts(app, release), after)
         context.store.save_app(replace(app, formation=after))
     try:
         awaken(context, app.id)
         app = context.store.app(app.id)
-        reconcile(world(context), app, release, emit)
+        return reconcile(world(context), app, release, emit, leave=True)
     except Exception:
         context.store.save_app(replace(context.store.app(app.id), formation=before))
         _clear_up(context, app.id, release, emit)
         raise
     finally:
         context.locks.starting.pop(app.id, None)
-    return True
 
 
 def set_limits(context: Context, request: SetLimits, act: Act) -> Changed:

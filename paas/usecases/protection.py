@@ -7,7 +7,6 @@ import math
 from dataclasses import dataclass
 
 from paas.errors import Conflict, Denied, UsageError
-from paas.execute import ENDING
 from paas.model.autoscaling import Protection
 from paas.usecases.context import Context
 from paas.usecases.processes import replica_name
@@ -31,7 +30,7 @@ def protect(context: Context, app_id: str, address: str, minutes: object = STAND
     replica, name = _who(context, app_id, address)
     until = context.clock.now() + length * 60
     context.store.put_protection(Protection(app_id=app_id, replica=replica, until=until))
-    if replica in ENDING:
+    if context.leaving.is_ending(replica):
         context.store.delete_protection(app_id, replica)
         raise Conflict(f"{name} is ending already", hint="finish, or hand on what it works on")
     return Protected(replica=name, until=until)

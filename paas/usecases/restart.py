@@ -13,7 +13,7 @@ from paas.errors import UsageError
 from paas.execute import Hands, execute
 from paas.model.app import App, Release
 from paas.model.plan import Apply, Drain, Plan, SetRoutes, Step, WaitHealthy
-from paas.model.service import ObservedService, Replica
+from paas.model.service import Replica
 from paas.plan.wanted import Wanted, WantedService
 from paas.reconcile import reconcile
 from paas.requests.processes import Restart
@@ -105,9 +105,10 @@ def _leave(wanted: Wanted, service: WantedService, replica: Replica, seconds: fl
 
 
 def _walk(context: Context, app: App, steps: Sequence[Step], act: Act) -> None:
-    execute(Hands(context.engine, context.router, context.clock), Plan(app.id, app.name, tuple(steps)), act.emit)
+    hands = Hands(context.engine, context.router, context.clock, context.leaving)
+    execute(hands, Plan(app.id, app.name, tuple(steps)), act.emit)
 
 
 def _replicas(context: Context, service: WantedService) -> tuple[Replica, ...]:
-    observed: tuple[ObservedService, ...] = context.engine.observe(service.spec.app_id)
+    observed = context.leaving.staying(context.engine.observe(service.spec.app_id))
     return tuple(replica for found in observed if found.key == service.spec.key for replica in found.replicas)

@@ -77,6 +77,7 @@ class Sampler:
             measured=measured,
             traffic=self._traffic(),
             in_flight=self._in_flight(measured),
+            leaving=self.context.leaving.all(),
         )
 
     def _traffic(self) -> Mapping[str, Traffic] | None:

@@ -29,6 +29,7 @@ def world(context: Context) -> World:
         clock=context.clock,
         settings=context.settings,
         store=context.store,
+        leaving=context.leaving,
     )
 
 

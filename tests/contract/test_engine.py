@@ -55,6 +55,19 @@ def test_apply_adds_what_is_missing_and_leaves_surplus(lab: Lab) -> None:
     assert ids(lab.engine, spec) == three
 
 
+def test_apply_leaves_those_alone_that_are_on_their_way_out(lab: Lab) -> None:
+    spec = lab.spec()
+    lab.engine.apply(spec, 2, silent)
+    first, second = ids(lab.engine, spec)
+    lab.kill(first)
+    lab.engine.apply(spec, 2, silent, [first])
+    ((service),) = lab.engine.observe(spec.app_id)
+    assert [one.index for one in service.replicas] == [1, 2, 3]
+    assert (service.replicas[0].id, service.replicas[1].id) == (first, second)
+    assert service.replicas[0].state is not State.HEALTHY, "it was started again"
+    lab.engine.wait_healthy(spec, 3, 20, silent, [first])
+
+
 def test_a_lost_replica_is_made_anew_under_its_index(lab: Lab) -> None:
     spec = lab.spec()
     lab.engine.apply(spec, 2, silent)

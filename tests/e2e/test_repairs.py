@@ -42,7 +42,7 @@ class House:
             settings=settings, store=self.store, engine=lab.engine, builder=NOBODY, stack=NOBODY, router=self.router,
             clock=clock, locks=Locks(clock),
         )  # fmt: skip
-        self.world = World(lab.engine, self.router, clock, settings, self.store)
+        self.world = World(lab.engine, self.router, clock, settings, self.store, context.leaving)
         self.controller = Controller(context, self.world, recover=lambda app: None)
         self.app = App(id=lab.app_id, name="shop", created_at=0.0, formation={"web": 2})
 

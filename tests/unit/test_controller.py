@@ -19,7 +19,7 @@ from paas.interfaces import NoSignals
 from paas.model.app import App, ProcessSpec, Release, ReleaseKind, ReleaseStatus
 from paas.model.events import Event, silent
 from paas.model.scaling import Sample
-from paas.model.service import HealthCheck, HealthKind, Replica, State
+from paas.model.service import HealthCheck, HealthKind, Replica, ServiceKey, State
 from paas.reconcile import World, reconcile
 from paas.routers.memory import MemoryRouter
 from paas.settings import Settings
@@ -53,7 +53,7 @@ class House:
             settings=settings, store=self.store, engine=self.engine, builder=NOBODY, stack=NOBODY, router=self.router,
             clock=self.clock, locks=Locks(self.clock),
         )  # fmt: skip
-        self.world = World(self.engine, self.router, self.clock, settings, self.store)
+        self.world = World(self.engine, self.router, self.clock, settings, self.store, self.context.leaving)
         self.recovered: list[str] = []
         self.addons = 0
         self.controller = Controller(self.context, self.world, recover=self.recover, repair_addons=self.look_at_addons)
@@ -310,6 +310,26 @@ def test_a_replica_that_keeps_failing_its_checks_is_routed_away_and_started_agai
     assert [event.message for event in house.crashes()] == [
         "web.1 fails its checks and is started again: GET / answered 500"
     ]
+
+
+def test_what_is_left_to_be_ended_is_neither_a_crash_nor_ill_nor_too_many(house: House) -> None:
+    """Outside the app's lock it finishes what it has, however long that takes, and ends."""
+    house.deploy(replace(SHOP, formation={"web": 3}))
+    house.settle()
+    leaver, ill, _ = house.replicas()
+    house.store.save_app(replace(house.store.app(SHOP.id), formation={"web": 2}))
+    house.context.leaving.leave({leaver.id: ServiceKey(SHOP.id, "web", 1)})
+    house.engine.ail(leaver.id)
+    started(house)
+    house.clock.ahead += 60
+    until(lambda: leaver.address not in house.servers())
+    house.engine.remove(ServiceKey(SHOP.id, "web", 1), [leaver.id])
+    house.context.leaving.done([leaver.id], gone=True)
+    house.engine.crash(ill.id)
+    until(house.crashes)
+    assert [event.message for event in house.crashes()] == ["web.2 of v1 ended: exit code 137"]
+    until(house.is_right)
+    assert "restart web.1" not in house.engine.calls
 
 
 class Told(NoSignals):

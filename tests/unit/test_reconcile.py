@@ -12,6 +12,7 @@ from paas.engines.memory import Behaviour, MemoryEngine
 from paas.errors import DeployFailed, ReleaseFailed, RouterError
 from paas.execute import Hands, execute
 from paas.interfaces import Terminal
+from paas.leaving import Leaving
 from paas.model.app import App, ProcessSpec, Release, ReleaseKind
 from paas.model.events import Event
 from paas.model.plan import Plan, RunOnce, SetRoutes
@@ -47,11 +48,11 @@ class Place:
 
     def __post_init__(self) -> None:
         self.engine = MemoryEngine(self.clock)
-        self.world = World(self.engine, self.router, self.clock, Settings(), self.store)
+        self.world = World(self.engine, self.router, self.clock, Settings(), self.store, Leaving())
 
     @property
     def hands(self) -> Hands:
-        return Hands(self.engine, self.router, self.clock)
+        return Hands(self.engine, self.router, self.clock, self.world.leaving)
 
     @property
     def route(self) -> Route:
@@ -126,7 +127,7 @@ def test_a_release_command_that_takes_too_long_is_a_failed_release(place: Place)
 
     spec = wanted(APP, a_release(1), instance="paas", domain="localhost").release_command
     assert spec is not None
-    hands = Hands(Slow(place.clock), place.router, place.clock)
+    hands = Hands(Slow(place.clock), place.router, place.clock, Leaving())
     with pytest.raises(ReleaseFailed, match="did not end within"):
         execute(hands, Plan(APP.id, "shop", (RunOnce(spec, 900, "why"),)), place.events.append)
     assert place.said("output") == ["half a li"]
@@ -142,7 +143,7 @@ def test_output_is_cut_into_lines_per_stream(place: Place) -> None:
 
     spec = wanted(APP, a_release(1), instance="paas", domain="localhost").release_command
     assert spec is not None
-    hands = Hands(Talks(place.clock), place.router, place.clock)
+    hands = Hands(Talks(place.clock), place.router, place.clock, Leaving())
     execute(hands, Plan(APP.id, "shop", (RunOnce(spec, 900, "why"),)), place.events.append)
     assert [len(line) for line in place.said("output")] == [3, 7, 65_536, 70_000 - 65_536]
     assert place.said("output")[:2] == ["err", "out put"]

@@ -172,6 +172,12 @@ def test_surplus_is_left_alone() -> None:
     assert verbs(acts(SPEC, 1, [there(1), there(2)], "paas")) == [(1, "keep")]
 
 
+def test_those_on_their_way_out_keep_their_index_and_nothing_else() -> None:
+    present = [there(1, status="exited"), there(2), there(3)]
+    assert verbs(acts(SPEC, 3, present, "paas", ["c1", "c3"])) == [(2, "keep"), (4, "create"), (5, "create")]
+    assert verbs(acts(SPEC, 1, present, "paas", ["c1", "c3"])) == [(2, "keep")]
+
+
 def test_another_spec_and_a_corpse_are_replaced() -> None:
     other = replace(SPEC, env={"SECRET_KEY": Secret("new")})
     assert verbs(acts(SPEC, 2, [there(1, other), there(2, status="dead")], "paas")) == [(1, "replace"), (2, "replace")]

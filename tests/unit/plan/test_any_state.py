@@ -14,6 +14,7 @@ from paas.clock import FakeClock
 from paas.engines.memory import Behaviour, MemoryEngine
 from paas.errors import DeployFailed
 from paas.execute import Hands, execute
+from paas.leaving import Leaving
 from paas.model.app import App, ProcessSpec, Release, ReleaseKind
 from paas.model.events import Emit, Event, silent
 from paas.model.plan import Plan
@@ -124,7 +125,7 @@ class Stage:
 
     @property
     def hands(self) -> Hands:
-        return Hands(self.engine, self.router, self.clock)
+        return Hands(self.engine, self.router, self.clock, Leaving())
 
     def plan(self) -> Plan:
         return difference(self.target, self.engine.observe(), next(iter(self.router.observe()), None))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from paas.clock import FakeClock
 from paas.engines.memory import MemoryEngine
 from paas.execute import Hands, execute
+from paas.leaving import Leaving
 from paas.model.app import App, ProcessSpec, Release, ReleaseKind
 from paas.model.events import silent
 from paas.model.route import Route
@@ -90,7 +91,7 @@ def test_one_reconcile_leads_from_any_state_to_the_wanted_one(
     if died and engine.observe():
         engine.crash(engine.observe()[0].replicas[0].id)
     served_before = _answers(engine, router)
-    hands = Hands(engine, router, FakeClock())
+    hands = Hands(engine, router, FakeClock(), Leaving())
 
     execute(hands, difference(target, engine.observe(), _live(router)), silent)
 
@@ -109,7 +110,7 @@ def test_one_reconcile_leads_from_any_state_to_the_wanted_one(
 def test_old_replicas_go_only_after_the_routes_left_them(old: int, new: int) -> None:
     engine = MemoryEngine(FakeClock())
     router = Watching(engine)
-    hands = Hands(engine, router, FakeClock())
+    hands = Hands(engine, router, FakeClock(), Leaving())
     execute(hands, difference(want(1, old, 0), engine.observe(), None), silent)
     steps = difference(want(2, new, 0), engine.observe(), _live(router)).steps
     assert [type(step).__name__ for step in steps] == ["Apply", "WaitHealthy", "SetRoutes", "Drain", "RemoveService"]
@@ -120,7 +121,7 @@ def test_a_domain_changes_routes_and_nothing_else() -> None:
     router = MemoryRouter()
     app = replace(APP, formation={"web": 2})
     first = wanted(app, release(1), instance="paas", domain="localhost")
-    execute(Hands(engine, router, FakeClock()), difference(first, engine.observe(), None), silent)
+    execute(Hands(engine, router, FakeClock(), Leaving()), difference(first, engine.observe(), None), silent)
     changed = replace(release(2, domains=("shop.example.com",)), since={"web": 1, "worker": 1}, image="sha256:1")
     plan = difference(wanted(app, changed, instance="paas", domain="localhost"), engine.observe(), router.observe()[0])
     assert [type(step).__name__ for step in plan.steps] == ["SetRoutes"]

@@ -53,6 +53,19 @@ def test_cpu_and_memory_are_shares_of_the_limit() -> None:
     assert found.values["memory_bytes"] == 128 * MIB
 
 
+def test_a_replica_that_only_finishes_what_it_has_is_no_part_of_its_process() -> None:
+    busy = (one(), one(2, cpu=0.0)), (one(cpu=0.1), one(2, cpu=2.5))
+    flying = {"10.0.0.1:8000": 1, "10.0.0.2:8000": 7}
+    looks = (
+        look(0, *busy[0], leaving=frozenset({"id2"})),
+        look(5, *busy[1], leaving=frozenset({"id2"}), in_flight=flying),
+    )
+    found = samples(looks, MACHINE)
+    assert (found[WEB].replicas, found[WEB].values["healthy"], found[WEB].values["in_flight"]) == (1, 1, 1)
+    assert found[WEB].values["cpu"] == pytest.approx(0.04)
+    assert found[Series("a1", "web.2")].values["cpu"] == pytest.approx(1.0)
+
+
 def test_without_a_limit_they_are_shares_of_the_machine() -> None:
     free = replace(one(memory=1024), cpus=0.0, memory_limit=0)
     found = web(look(0, free), look(1, replace(free, used=Used(cpu_seconds=1.0, memory=1 << 30))))

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from threading import Event
+from typing import Any, cast
 
 import pytest
 
 from paas.clock import FakeClock
+from paas.engines.memory import MemoryEngine
 from paas.errors import Conflict
 from paas.interfaces import NoSignals, Store
 from paas.model.app import App, ProcessSpec, Release, ReleaseKind
 from paas.model.autoscaling import Override, Protection
 from paas.model.custom_signal import CustomSignal
 from paas.model.scaling import Autoscale, Sample, ScheduleRule, StepRule, TargetRule
+from paas.model.service import ServiceKey
 from paas.model.sleep import Sleep
 from paas.requests.autoscale import ExplainAutoscale
+from paas.requests.config import ChangeConfig
 from paas.requests.processes import Scale
 from paas.usecases.autoscale import explain_autoscale
 from paas.usecases.autoscaling import ANEW, BLIND, FIRST_WAIT, LONGEST_WAIT, PERIOD, Autoscaler
+from paas.usecases.config import change_config
 from paas.usecases.processes import scale
 from paas.usecases.releases import change_release
 from paas.usecases.sleep import wake
@@ -58,6 +63,7 @@ class Lab:
         self.app = self.platform.app(web=1)
         self.deploy(rules)
         self.loop = Autoscaler(self.platform.context)
+        self.patience = 30.0
 
     def deploy(
         self,
@@ -86,7 +92,7 @@ class Lab:
             if values is not None:
                 self.signals.kept.append(Sample(self.platform.clock.now(), self.count, values))
             self.loop()
-            self.loop.wait()
+            self.loop.wait(self.patience)
             counts.append(self.count)
         return counts
 
@@ -391,6 +397,78 @@ def test_replicas_that_are_waited_for_come_before_those_that_may_go(lab: Lab) ->
     assert lab.formation == {"web": 6, "worker": 6}
     lab.load({"requests": 60.0}, PERIOD)
     assert lab.formation == {"web": 6, "worker": 1}
+
+
+class Slow:
+    """An engine whose single replicas take their time to end: until `may` is set."""
+
+    def __init__(self, engine: MemoryEngine) -> None:
+        self._engine, self.may, self.asked = engine, Event(), Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+    def remove(self, key: ServiceKey, replicas: Sequence[str] = ()) -> None:
+        if replicas:
+            self.asked.set()
+            assert self.may.wait(30)
+        self._engine.remove(key, replicas)
+
+
+@pytest.fixture
+def slow(tmp_path: Path) -> Iterator[tuple[Lab, Slow]]:
+    """An app of five web and two worker, in which `web` scales in to one, and those that go do not end."""
+    lab = Lab(tmp_path)
+    lab.deploy(RULES, worker=replace(RULES, rules=(TargetRule(metric="cpu", target=0.5),)))
+    scale(lab.platform.context, Scale(app="shop", counts={"web": 5, "worker": 2}), lab.platform.act)
+    engine = Slow(lab.platform.engine)
+    lab.platform = replace(lab.platform, context=replace(lab.platform.context, engine=cast(MemoryEngine, engine)))
+    lab.loop = Autoscaler(lab.platform.context)
+    lab.patience = 0.0
+    while not engine.asked.wait(0.05):
+        lab.load({"requests": 5.0, "cpu": 0.5}, PERIOD)
+    yield lab, engine
+    engine.may.set()
+    lab.loop.wait()
+
+
+def test_while_replicas_end_the_app_is_free_and_the_number_is_the_new_one(slow: tuple[Lab, Slow]) -> None:
+    lab, engine = slow
+    assert lab.count == 1
+    assert not lab.platform.context.locks.holder(lab.app.id)
+    assert lab.kinds()[-1] == "autoscale.scaled"
+    assert lab.platform.running(lab.app)["web v1"] == 5
+    engine.may.set()
+    lab.loop.wait()
+    assert lab.platform.running(lab.app)["web v1"] == 1
+
+
+def test_while_replicas_end_all_processes_of_the_app_scale_out(slow: tuple[Lab, Slow]) -> None:
+    lab, engine = slow
+    for _ in range(20):
+        lab.load({"requests": 45.0, "cpu": 1.0}, PERIOD)
+        wait_for_changes(lab)
+    assert lab.formation == {"web": 5, "worker": 6}
+    engine.may.set()
+    lab.loop.wait()
+    assert lab.platform.running(lab.app) == {"web v1": 5, "worker v2": 6}
+    (route,) = lab.platform.context.router.observe()
+    assert len(route.servers) == 5
+
+
+def test_while_replicas_end_a_deploy_goes_its_way(slow: tuple[Lab, Slow]) -> None:
+    lab, engine = slow
+    change_config(lab.platform.context, ChangeConfig(app="shop", set={"KEY": "new"}), lab.platform.act)
+    running = lab.platform.running(lab.app)
+    assert (running["web v3"], running.keys()) == (1, {"web v3", "worker v3"})
+    engine.may.set()
+    lab.loop.wait()
+    assert lab.platform.running(lab.app) == running
+
+
+def wait_for_changes(lab: Lab) -> None:
+    for thread in list(lab.loop._working.values()):
+        thread.join(10)
 
 
 class Each(NoSignals):

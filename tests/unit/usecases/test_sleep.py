@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -84,10 +84,10 @@ class Small:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._engine, name)
 
-    def apply(self, spec: ServiceSpec, replicas: int, emit: Emit) -> None:
+    def apply(self, spec: ServiceSpec, replicas: int, emit: Emit, besides: Sequence[str] = ()) -> None:
         if replicas > self._room:
             raise PlatformError("there is no room")
-        self._engine.apply(spec, replicas, emit)
+        self._engine.apply(spec, replicas, emit, besides)
 
 
 def route(platform: Parts) -> Route:
