@@ -71,6 +71,14 @@ class Work:
         """The commit that a ref of the app's repository names; empty: there is none."""
         return self.git("ls-remote", "paas", ref).out.partition("\t")[0]
 
+    def release(self) -> int:
+        """The number of the app's release."""
+        return int(self.platform.json("info", "-a", self.app)["release"])
+
+    def running(self) -> list[object]:
+        """What is being done to the app."""
+        return [one for one in self.platform.json("operations", "-a", self.app) if one["status"] == "running"]
+
     def serves(self) -> str:
         """What the app answers."""
         return self.platform.get(self.app).body

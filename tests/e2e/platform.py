@@ -20,6 +20,7 @@ from tests.ports import free_port
 ROOT = Path(__file__).parents[2]
 APPS = ROOT / "tests" / "apps"
 PAAS = Path(sys.executable).with_name("paas")
+TOKEN = "open-sesame-1"
 T = TypeVar("T")
 
 
@@ -157,6 +158,11 @@ class Platform:
         filters = (part for one in wanted for part in ("--filter", one))
         command = ["docker", "-H", self.engine, *argv, *filters]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def listening() -> dict[str, str]:
+    """What a platform is told that is to be reached by TCP, with a token."""
+    return {"PAAS_LISTEN": f"127.0.0.1:{free_port()}", "PAAS_TOKEN": TOKEN}
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,26 +28,6 @@ from paas.usecases.pipes import Pipe
 from tests.e2e.addon_lab import Lab, backup, eventually, healed, healthy, restore
 
 pytestmark = pytest.mark.docker
-
-
-@pytest.fixture(scope="module")
-def lab(bases: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    made = Lab(tmp_path_factory.mktemp("addons"))
-    try:
-        yield made
-    finally:
-        made.close()
-
-
-@pytest.fixture(scope="module")
-def shop(lab: Lab) -> App:
-    return lab.app("shop")
-
-
-@pytest.fixture(scope="module")
-def database(lab: Lab, shop: App) -> Addon:
-    """The shop's database; tests that use it leave it working."""
-    return lab.create(app="shop")
 
 
 # --- what an app gets ---------------------------------------------------------------------------------------------

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
 from paas.errors import ConfigError, NotFound, PaasError, PlatformError, UsageError
-from paas.model.app import Addon, App
+from paas.model.app import Addon
 from paas.requests.addons import FetchBackup, RestoreAddon
 from paas.usecases import addon_service, backups
 from paas.usecases.addon_loss import next_volume
@@ -17,26 +16,6 @@ from paas.usecases.pipes import Pipe
 from tests.e2e.addon_lab import Lab, backup, eventually, healthy, restore, upload
 
 pytestmark = pytest.mark.docker
-
-
-@pytest.fixture(scope="module")
-def lab(bases: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    made = Lab(tmp_path_factory.mktemp("addons"))
-    try:
-        yield made
-    finally:
-        made.close()
-
-
-@pytest.fixture(scope="module")
-def shop(lab: Lab) -> App:
-    return lab.app("shop")
-
-
-@pytest.fixture(scope="module")
-def database(lab: Lab, shop: App) -> Addon:
-    """The shop's database; tests that use it leave it working."""
-    return lab.create(app="shop")
 
 
 def test_a_backup_brings_back_exactly_what_it_held(lab: Lab, database: Addon) -> None:

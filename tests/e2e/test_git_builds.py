@@ -10,33 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.git_lab import Work
-from tests.e2e.platform import Platform, eventually
+from tests.e2e.platform import eventually
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
-
-
-@pytest.fixture
-def work(platform: Platform, tmp_path: Path, request: pytest.FixtureRequest) -> Work:
-    """A clone for an app of the test's own, with one commit."""
-    work = Work(platform, tmp_path / "work", f"b{abs(hash(request.node.name)) % 16**8:x}")
-    work.commit("first")
-    return work
-
-
-@pytest.fixture
-def pushed(work: Work) -> Work:
-    """The same, pushed once."""
-    work.git("push", "paas", "main")
-    assert work.serves() == "first"
-    return work
-
-
-def release(work: Work) -> int:
-    return int(work.platform.json("info", "-a", work.app)["release"])
-
-
-def running(work: Work) -> list[object]:
-    return [one for one in work.platform.json("operations", "-a", work.app) if one["status"] == "running"]
 
 
 def arriving(work: Work) -> list[Path]:
@@ -52,7 +28,7 @@ def builds(work: Work, *, ends: str = "true") -> subprocess.Popen[str]:
     push = work.start("push", "paas", "main")
     assert push.stderr is not None
     said = [next(line for line in push.stderr if "compiling" in line)]
-    assert running(work), said
+    assert work.running(), said
     return push
 
 
@@ -64,22 +40,22 @@ def killed(push: subprocess.Popen[str]) -> None:
 def test_a_client_that_dies_while_the_image_is_built_leaves_a_finished_push(pushed: Work) -> None:
     before, push = pushed.head(), builds(pushed)
     killed(push)
-    assert running(pushed), "it does not end with its client"
+    assert pushed.running(), "it does not end with its client"
     assert (pushed.remote(), pushed.serves()) == (before, "first"), "nothing is half done"
-    eventually(lambda: not running(pushed), seconds=120, what="the end of the operation")
+    eventually(lambda: not pushed.running(), seconds=120, what="the end of the operation")
     eventually(lambda: pushed.remote() == pushed.head(), what="the branch")
-    assert (pushed.serves(), release(pushed)) == ("second", 2)
+    assert (pushed.serves(), pushed.release()) == ("second", 2)
     assert "Everything up-to-date" in pushed.git("push", "paas", "main").err
 
 
 def test_a_build_that_fails_when_its_client_has_died_is_reported_and_leaves_the_branch(pushed: Work) -> None:
     before, push = pushed.head(), builds(pushed, ends="false")
     killed(push)
-    eventually(lambda: not running(pushed), seconds=120, what="the end of the operation")
+    eventually(lambda: not pushed.running(), seconds=120, what="the end of the operation")
     newest = pushed.platform.json("operations", "-a", pushed.app)[0]
     assert newest["status"] == "failed", newest
     eventually(lambda: not arriving(pushed), what="the end of the push")
-    assert (pushed.remote(), pushed.serves(), release(pushed)) == (before, "first", 1)
+    assert (pushed.remote(), pushed.serves(), pushed.release()) == (before, "first", 1)
 
 
 def test_a_first_push_whose_client_died_and_whose_build_failed_leaves_no_app_behind(work: Work) -> None:
@@ -94,8 +70,8 @@ def test_a_server_killed_while_the_image_is_built_takes_the_next_push(pushed: Wo
     said = push.communicate(timeout=60)[1]
     assert push.returncode != 0, said
     pushed.platform.ok("up")
-    assert (pushed.remote(), pushed.serves(), release(pushed)) == (before, "first", 1)
-    assert not running(pushed)
+    assert (pushed.remote(), pushed.serves(), pushed.release()) == (before, "first", 1)
+    assert not pushed.running()
     assert not arriving(pushed)
     pushed.git("push", "paas", "main")
     assert (pushed.remote(), pushed.serves()) == (pushed.head(), "second")

@@ -19,25 +19,15 @@ import pytest
 
 from tests.e2e.git_lab import Work
 from tests.e2e.packs import delta_bomb, tree_bomb_pack
-from tests.e2e.platform import PAAS, Platform, eventually
+from tests.e2e.platform import PAAS, TOKEN, Platform, eventually, listening
 from tests.git_server import git_server
-from tests.ports import free_port
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 
-TOKEN = "open-sesame-1"
-
 
 @pytest.fixture(scope="module")
-def platform(bases: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """A platform that listens on TCP."""
-    platform = Platform(tmp_path_factory.mktemp("http"))
-    platform.environ |= {"PAAS_LISTEN": f"127.0.0.1:{free_port()}", "PAAS_TOKEN": TOKEN}
-    try:
-        platform.ok("up")
-        yield platform
-    finally:
-        platform.close()
+def environ() -> dict[str, str]:
+    return listening()
 
 
 def base(platform: Platform) -> str:

@@ -17,30 +17,6 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 SLOW = "release: python -c 'import time; print(\"migrating\", flush=True); time.sleep(4)'\nweb: python app.py\n"
 
 
-@pytest.fixture
-def work(platform: Platform, tmp_path: Path, request: pytest.FixtureRequest) -> Work:
-    """A clone for an app of the test's own, with one commit."""
-    work = Work(platform, tmp_path / "work", f"g{abs(hash(request.node.name)) % 16**8:x}")
-    work.commit("first")
-    return work
-
-
-@pytest.fixture
-def pushed(work: Work) -> Work:
-    """The same, pushed once."""
-    work.git("push", "paas", "main")
-    assert work.serves() == "first"
-    return work
-
-
-def release(work: Work) -> int:
-    return int(work.platform.json("info", "-a", work.app)["release"])
-
-
-def running(work: Work) -> list[object]:
-    return [one for one in work.platform.json("operations", "-a", work.app) if one["status"] == "running"]
-
-
 def test_the_first_push_makes_the_app_and_tells_what_happens_while_it_happens(work: Work) -> None:
     said = work.git("push", "paas", "main").err
     lines = [line.strip() for line in said.splitlines()]
@@ -59,7 +35,7 @@ def test_a_push_deploys_the_commit_not_what_lies_around(pushed: Work) -> None:
     (pushed.folder / "app.py").write_text("not committed")
     pushed.git("push", "paas", "main")
     assert pushed.serves() == "second"
-    assert release(pushed) == 2
+    assert pushed.release() == 2
 
 
 def test_what_a_push_brings_is_what_a_deploy_of_the_folder_brings(pushed: Work) -> None:
@@ -68,7 +44,7 @@ def test_what_a_push_brings_is_what_a_deploy_of_the_folder_brings(pushed: Work) 
     assert "nothing changed" in ran.err
     pushed.git("commit", "--quiet", "--allow-empty", "--message", "the same files")
     assert "nothing changed" in pushed.git("push", "paas", "main").err
-    assert release(pushed) == 1
+    assert pushed.release() == 1
 
 
 @pytest.mark.parametrize(
@@ -162,7 +138,7 @@ def test_what_git_would_refuse_after_the_deploy_is_refused_before_it(pushed: Wor
     pushed.git("tag", "--annotate", "--message", "a tag", "v2")
     for ref in ("HEAD:refs/heads/side/inside", "v2:refs/heads/tagged"):
         pushed.git("push", "paas", "HEAD:refs/heads/main", ref, code=1)
-        assert (pushed.remote(), pushed.serves(), release(pushed)) == (before, "first", 1)
+        assert (pushed.remote(), pushed.serves(), pushed.release()) == (before, "first", 1)
     said = pushed.git("push", "paas", "v2:refs/heads/main", code=1).err
     assert "main cannot name a tag" in said
     assert "git push paas 'TAG^{}:main'" in said
@@ -276,12 +252,12 @@ def test_a_clone_brings_back_what_was_pushed(pushed: Work, tmp_path: Path) -> No
 def test_a_client_that_dies_while_it_deploys_leaves_a_finished_push(pushed: Work) -> None:
     wanted = pushed.commit("second", procfile=SLOW)
     push = pushed.start("push", "paas", "main")
-    eventually(lambda: running(pushed), what="the operation")
+    eventually(pushed.running, what="the operation")
     os.killpg(push.pid, signal.SIGKILL)
     push.communicate(timeout=30)
     eventually(lambda: pushed.remote() == wanted, what="the branch")
     assert pushed.serves() == "second"
-    assert not running(pushed)
+    assert not pushed.running()
     assert "Everything up-to-date" in pushed.git("push", "paas", "main").err
     pushed.commit("third")
     pushed.git("push", "paas", "main")
@@ -292,10 +268,10 @@ def test_ctrl_c_does_the_same_and_a_deploy_that_then_fails_leaves_the_branch(pus
     before = pushed.head()
     pushed.commit("second", procfile=SLOW.replace("time.sleep(4)", "time.sleep(3); raise SystemExit(4)"))
     push = pushed.start("push", "paas", "main")
-    eventually(lambda: running(pushed), what="the operation")
+    eventually(pushed.running, what="the operation")
     os.killpg(push.pid, signal.SIGINT)
     assert "goes on without you" in push.communicate(timeout=30)[1]
-    eventually(lambda: not running(pushed), what="the end of the operation")
+    eventually(lambda: not pushed.running(), what="the end of the operation")
     assert pushed.remote() == before
     assert pushed.serves() == "first"
 
@@ -317,7 +293,7 @@ def test_a_server_killed_while_it_deploys_takes_the_next_push(pushed: Work) -> N
     before = pushed.head()
     wanted = pushed.commit("second", procfile=SLOW)
     push = pushed.start("push", "paas", "main")
-    eventually(lambda: running(pushed), what="the operation")
+    eventually(pushed.running, what="the operation")
     os.kill(pushed.platform.server_pid(), signal.SIGKILL)
     _, said = push.communicate(timeout=60)
     assert push.returncode != 0, said
@@ -342,7 +318,7 @@ def test_an_app_destroyed_while_it_is_pushed_to_leaves_nothing(pushed: Work) -> 
     repository = app_repository(pushed)
     pushed.commit("second", procfile=SLOW)
     push = pushed.start("push", "paas", "main")
-    eventually(lambda: running(pushed), what="the operation")
+    eventually(pushed.running, what="the operation")
     pushed.platform.ok("destroy", "-a", pushed.app, "--confirm", pushed.app)
     _, said = push.communicate(timeout=60)
     assert "internal error" not in said, "whichever of the two was first"
@@ -433,7 +409,7 @@ def test_pushes_wait_while_a_branch_is_being_chosen_and_then_know_it(pushed: Wor
     work.git("push", "--quiet", "paas", f"main:{branch}")
     newest = work.commit("newest")
     choosing = work.platform.start("git", "set-branch", branch, "-a", work.app)
-    eventually(lambda: running(work), what="the deploy of the branch")
+    eventually(work.running, what="the deploy of the branch")
     late = {one: work.start("push", "paas", one) for one in ("main", f"main:{branch}", "main:other")}
     said = choosing.communicate(timeout=200)[0]
     assert choosing.returncode == 0, said

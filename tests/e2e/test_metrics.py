@@ -16,8 +16,7 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from tests.e2e.platform import Platform, eventually
-from tests.ports import free_port
+from tests.e2e.platform import TOKEN, Platform, eventually, listening
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 
@@ -64,15 +63,8 @@ below = 1
 
 
 @pytest.fixture(scope="module")
-def platform(bases: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """A platform that listens on TCP."""
-    platform = Platform(tmp_path_factory.mktemp("platform"))
-    platform.environ |= {"PAAS_LISTEN": f"127.0.0.1:{free_port()}", "PAAS_TOKEN": "open-sesame-1"}
-    try:
-        platform.ok("up")
-        yield platform
-    finally:
-        platform.close()
+def environ() -> dict[str, str]:
+    return listening()
 
 
 @pytest.fixture(scope="module")
@@ -217,7 +209,7 @@ def test_prometheus_scrapes_the_page_over_tcp_with_a_token_and_sees_what_that_ma
     assert [one.value for one in families["paas_apps"].samples] == [1]
     assert {one.labels["app"] for one in families["paas_replica_memory_bytes"].samples} == {APP}
     assert time.time() - families["paas_measured_seconds"].samples[0].value < 60
-    assert [one.value for one in apps_of(scrape(measured, "open-sesame-1")[2])] == [2], "the server's own sees all"
+    assert [one.value for one in apps_of(scrape(measured, TOKEN)[2])] == [2], "the server's own sees all"
     for wrong in ("", "wrong", token[:-1]):
         status, media_type, page = scrape(measured, wrong)
         assert (status, "paas_apps" in page) == (401, False), wrong

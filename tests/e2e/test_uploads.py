@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.git_lab import APP
-from tests.e2e.platform import PAAS, Platform
-from tests.ports import free_port
+from tests.e2e.platform import PAAS, Platform, listening
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 
@@ -26,15 +24,8 @@ sys.exit(code)
 
 
 @pytest.fixture(scope="module")
-def platform(bases: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """A platform that listens on TCP."""
-    platform = Platform(tmp_path_factory.mktemp("far"))
-    platform.environ |= {"PAAS_LISTEN": f"127.0.0.1:{free_port()}", "PAAS_TOKEN": "open-sesame-1"}
-    try:
-        platform.ok("up")
-        yield platform
-    finally:
-        platform.close()
+def environ() -> dict[str, str]:
+    return listening()
 
 
 def test_a_large_folder_is_held_in_memory_at_neither_end(platform: Platform, tmp_path: Path) -> None:

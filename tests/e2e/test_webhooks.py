@@ -25,7 +25,7 @@ from aiosmtpd.controller import Controller
 from paas.model.secret import Secret
 from paas.webhooks.signature import standard_headers
 from tests.e2e.git_lab import Work
-from tests.e2e.platform import Platform, eventually
+from tests.e2e.platform import Platform, eventually, listening
 from tests.git_server import GitServer, git_server
 from tests.ports import free_port
 from tests.unit.webhooks.say import ZERO, check, github, gitlab_push, push
@@ -34,17 +34,9 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
-def platform(bases: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """A platform that listens on TCP and may reach this machine's loopback, but by no name."""
-    platform = Platform(tmp_path_factory.mktemp("webhooks"))
-    platform.environ |= {
-        "PAAS_LISTEN": f"127.0.0.1:{free_port()}", "PAAS_TOKEN": "open-sesame-1", "PAAS_EGRESS_ALLOW": "127.0.0.0/8",
-    }  # fmt: skip
-    try:
-        platform.ok("up")
-        yield platform
-    finally:
-        platform.close()
+def environ() -> dict[str, str]:
+    """It listens, and may reach this machine's loopback, but by no name."""
+    return {**listening(), "PAAS_EGRESS_ALLOW": "127.0.0.0/8"}
 
 
 @pytest.fixture(scope="module")
