@@ -3,7 +3,7 @@
 Not at once, because a check may fail for a moment; not while it gets on with requests, because a check that waits in a
 long queue fails, too, and the queue would be cut; one replica of an app at a time, because starting all of them at once
 would turn a slow database into an outage; and with pauses that double, because what did not help twice is not helped by
-haste.
+haste. Getting on excuses a failing check for a while only: longer than an overload lasts, it is an illness.
 """
 
 from __future__ import annotations
@@ -19,6 +19,14 @@ PATIENCE = 10.0
 
 LONGEST = 600.0
 """Seconds between two starts of one replica at most."""
+
+EXCUSED = 600.0
+"""Seconds of failing checks that getting on with requests excuses, the first time: an overload is over by then, as the
+rules have long started others, or its clients have given up. Doubles with each start, as one that did not help is
+probably no cure either."""
+
+LONGEST_EXCUSED = 3600.0
+"""The same at most."""
 
 WELL_AGAIN = 300.0
 """Seconds of health after which earlier starts are forgotten."""
@@ -50,7 +58,9 @@ class Record:
     @property
     def due(self) -> float:
         """When it is started again if it stays unhealthy."""
-        return max(self.since, self.got_on) + min(LONGEST, PATIENCE * 2.0 ** min(self.starts, 30))
+        doubled = 2.0 ** min(self.starts, 30)
+        patient = max(self.since, self.got_on) + min(LONGEST, PATIENCE * doubled)
+        return min(patient, self.since + min(LONGEST_EXCUSED, EXCUSED * doubled))
 
 
 @dataclass(frozen=True, slots=True)

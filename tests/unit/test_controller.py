@@ -20,6 +20,7 @@ from paas.model.app import App, ProcessSpec, Release, ReleaseKind, ReleaseStatus
 from paas.model.events import Event, silent
 from paas.model.scaling import Sample
 from paas.model.service import HealthCheck, HealthKind, Replica, ServiceKey, State
+from paas.plan.liveness import EXCUSED
 from paas.reconcile import World, reconcile
 from paas.routers.memory import MemoryRouter
 from paas.settings import Settings
@@ -370,13 +371,31 @@ def test_the_only_replica_is_not_started_again_while_it_answers(house: House) ->
     house.engine.ail(house.replicas()[0].id)
     told.flying, told.answers = (100, 200, 300), 40.0
     for _ in range(3):
-        house.clock.ahead += 600
+        house.clock.ahead += EXCUSED / 4
         house.settle()
     assert "restart web.1" not in house.engine.calls
     told.answers = 0.0
     house.clock.ahead += 60
     house.settle()
     assert house.engine.calls.count("restart web.1") == 1
+
+
+def test_one_that_answers_is_started_again_when_its_checks_have_failed_for_long(house: House) -> None:
+    told = Told()
+    house.controller.context = replace(house.context, signals=told)
+    house.deploy(replace(SHOP, formation={"web": 1}))
+    house.settle()
+    told.flying, told.answers = (100, 200, 300), 40.0
+    for starts, excused in enumerate((EXCUSED, 2 * EXCUSED)):
+        house.engine.ail(house.replicas()[0].id)
+        house.settle()
+        for _ in range(9):
+            house.clock.ahead += excused / 10
+            house.settle()
+        assert house.engine.calls.count("restart web.1") == starts
+        house.clock.ahead += excused / 10 + 1
+        house.settle()
+        assert house.engine.calls.count("restart web.1") == starts + 1
 
 
 def test_only_one_replica_of_an_app_is_started_again_at_a_time(house: House) -> None:

@@ -6,7 +6,16 @@ import pytest
 
 from paas.model.scaling import Sample
 from paas.model.service import Replica, State
-from paas.plan.liveness import LONGEST, PATIENCE, SHARED, WELL_AGAIN, Liveness, gets_on
+from paas.plan.liveness import (
+    EXCUSED,
+    LONGEST,
+    LONGEST_EXCUSED,
+    PATIENCE,
+    SHARED,
+    WELL_AGAIN,
+    Liveness,
+    gets_on,
+)
 
 
 def one(state: State, id: str = "r1") -> Replica:
@@ -63,6 +72,26 @@ def test_one_that_got_on_has_its_patience_from_then_on() -> None:
         assert liveness.due([ILL], now) is None
     assert liveness.ill_for("r1", 95) == 95
     assert liveness.seen([ILL], 100).due([ILL], 95 + PATIENCE) == ILL
+
+
+def test_getting_on_excuses_failing_checks_for_a_while_that_doubles() -> None:
+    liveness, now, pauses = Liveness(), 0.0, []
+    for _ in range(5):
+        liveness = liveness.seen([WELL], now).seen([ILL], now)
+        begun = now
+        while liveness.due([ILL], now) is None:
+            now += 5
+            liveness = liveness.seen([ILL], now).got_on(["r1"], now)
+        pauses.append(now - begun)
+        liveness = liveness.started("r1", now)
+    assert pauses == [EXCUSED, 2 * EXCUSED, 4 * EXCUSED, LONGEST_EXCUSED, LONGEST_EXCUSED]
+
+
+def test_a_check_that_passes_in_between_begins_the_excuse_anew() -> None:
+    liveness = Liveness().seen([ILL], 0).got_on(["r1"], EXCUSED - 2).seen([WELL], EXCUSED - 1)
+    liveness = liveness.seen([ILL], EXCUSED).got_on(["r1"], 2 * EXCUSED - 1)
+    assert liveness.due([ILL], 2 * EXCUSED - 1) is None
+    assert liveness.due([ILL], 2 * EXCUSED) == ILL
 
 
 ASKED = Replica(id="r1", index=1, state=State.UNHEALTHY, address="10.0.0.1:80")
