@@ -43,6 +43,7 @@ from paas.engines.probe import Prober
 from paas.errors import Conflict, DeployFailed, NotFound, PlatformError
 from paas.interfaces import Addresses, EngineInfo, LogQuery, Stop, Terminal
 from paas.model.events import Emit, Event
+from paas.model.metrics import Machine
 from paas.model.secret import Secret
 from paas.model.service import Change, LogLine, Measured, ObservedService, Replica, ServiceKey, ServiceSpec, Stats
 from paas.settings import Settings
@@ -75,6 +76,7 @@ class DockerEngine(DockerRuns):
         self._prober = Prober(self._runner.quietly)
         self._inspections = Inspections(settings.instance)
         self._uses = docker_use.Uses()
+        self._info: EngineInfo | None = None
         # What `apply` started and nobody has waited for yet: any restart of these means that they have exited.
         self._started: set[str] = set()
         self._guard = threading.Lock()
@@ -446,7 +448,7 @@ class DockerEngine(DockerRuns):
             version, facts = api.version(), api.info()
             # Tried, not derived: an Engine with BuildKit answers that an upgrade is missing, others 404.
             tried = api.post(f"{api.base_url}/v{api.api_version}/session", timeout=api.timeout)
-        return EngineInfo(
+        self._info = EngineInfo(
             name="docker",
             version=str(version.get("Version", "")),
             api_version=str(version.get("ApiVersion", "")),
@@ -455,6 +457,11 @@ class DockerEngine(DockerRuns):
             memory=int(facts.get("MemTotal") or 0),
             data_root=str(facts.get("DockerRootDir") or ""),
         )
+        return self._info
+
+    def machine(self) -> Machine:
+        """See interfaces.Engine."""
+        return (self._info or self.info()).machine
 
 
 def each(work: Callable[[T], R], items: Iterable[T], threads: int) -> None:

@@ -19,6 +19,7 @@ from paas.engines.memory_runs import Kept, MemoryRuns
 from paas.errors import DeployFailed, EngineUnavailable, NotFound, PlatformError
 from paas.interfaces import Addresses, Clock, EngineInfo, LogQuery, Stop, Terminal
 from paas.model.events import Emit, Event
+from paas.model.metrics import Machine
 from paas.model.secret import Secret
 from paas.model.service import (
     Change,
@@ -189,6 +190,10 @@ class MemoryEngine(MemoryRuns):
         return EngineInfo(
             name="memory", version="1", api_version="1.41", buildkit=True, cpus=2, memory=self.memory, data_root=""
         )
+
+    def machine(self) -> Machine:
+        """What it has now. Raises EngineUnavailable while `down`."""
+        return self.info().machine
 
     # --- making it so -------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from typing import Protocol
 from paas.interfaces.runs import RunEngine
 from paas.model.build import Base, Image, Runtime
 from paas.model.events import Emit
+from paas.model.metrics import Machine
 from paas.model.route import Certificate, Requested, Route, Traffic
 from paas.model.secret import Secret
 from paas.model.service import Change, LogLine, Measured, ObservedService, Replica, ServiceKey, ServiceSpec, Stats
@@ -155,7 +156,11 @@ class Engine(RunEngine, Protocol):
         """Stop one replica gracefully and start it again in place."""
 
     def info(self) -> EngineInfo:
-        """What the engine is. Raises EngineUnavailable."""
+        """What the engine is, asked anew. Raises EngineUnavailable."""
+
+    def machine(self) -> Machine:
+        """What its machine has, as of the last `info`: that does not change while it runs, and a look at the room for
+        replicas needs it each time. Raises EngineUnavailable where it was never asked."""
 
 
 class Stop(Protocol):
@@ -184,6 +189,11 @@ class EngineInfo:
     cpus: int
     memory: int
     data_root: str = ""
+
+    @property
+    def machine(self) -> Machine:
+        """What there is for replicas."""
+        return Machine(cpus=float(self.cpus), memory=self.memory)
 
 
 class Builder(Protocol):

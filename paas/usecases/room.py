@@ -116,7 +116,7 @@ def look(context: Context) -> Room:
 
 def looks(context: Context) -> tuple[Room, Room]:
     """The same, where what others are starting counts by its limits, and as what it probably comes to."""
-    machine, locks = context.engine.info().memory, context.locks
+    machine, locks = context.engine.machine().memory, context.locks
     found = Room(
         machine=machine,
         free=available(machine),

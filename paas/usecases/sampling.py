@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from paas.errors import PaasError
-from paas.model.metrics import Look, Machine, Series
+from paas.model.metrics import Look, Series
 from paas.model.route import Traffic
 from paas.model.scaling import Sample
 from paas.model.service import Measured
@@ -44,12 +44,11 @@ class Sampler:
     own: Callable[[str], Mapping[str, float]] = _none
     taken: Callable[[], None] = _nothing
     _looks: deque[Look] = field(default_factory=deque)
-    _machine: Machine | None = None
     _silent: str = ""
 
     def __call__(self) -> None:
         """Look, and keep what it comes to. Raises EngineUnavailable, PlatformError."""
-        machine = self._machine or self._known_machine()
+        machine = self.context.engine.machine()
         measured = self.context.engine.measure()
         look = self._look(measured)
         while self._looks and look.clock - self._looks[0].clock > 2 * PATIENCE:
@@ -63,11 +62,6 @@ class Sampler:
         """The sample of a process, with what its app itself says."""
         own = {} if "." in series.name else self.own(series.app_id)
         return replace(sample, values={**sample.values, **own}) if own else sample
-
-    def _known_machine(self) -> Machine:
-        info = self.context.engine.info()
-        self._machine = Machine(cpus=float(info.cpus), memory=info.memory)
-        return self._machine
 
     def _look(self, measured: tuple[Measured, ...]) -> Look:
         clock = self.context.clock

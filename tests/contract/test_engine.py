@@ -329,3 +329,9 @@ def test_info_names_the_engine(lab: Lab) -> None:
     assert info.name == lab.name
     assert info.cpus >= 1
     assert info.memory > 0
+
+
+def test_the_machine_is_that_of_info(lab: Lab) -> None:
+    machine = lab.engine.machine()
+    assert machine == lab.engine.info().machine
+    assert machine.memory > 0

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from docker import APIClient
 
 from paas.engines.docker import DockerEngine
 from paas.errors import Conflict, DeployFailed, EngineUnavailable, PaasError, PlatformError
@@ -352,6 +353,27 @@ def test_an_engine_that_is_not_there_is_said_with_a_hint(tmp_path: Path) -> None
     with pytest.raises(EngineUnavailable):
         list(engine.logs("00000000", LogQuery(follow=True)))
     engine.close()
+
+
+def test_the_engine_is_asked_once_what_its_machine_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A check for room would else cost what `info` takes, each time."""
+    settings = load(home=tmp_path)
+    engine, other = DockerEngine(settings), DockerEngine(settings)
+    asked: list[str] = []
+    info = APIClient.info
+
+    def counted(api: APIClient) -> object:
+        asked.append("info")
+        return info(api)
+
+    monkeypatch.setattr(APIClient, "info", counted)
+    assert engine.machine() == engine.machine()
+    assert asked == ["info"]
+    other.info()
+    assert other.machine() == engine.machine()
+    assert asked == ["info", "info"]
+    engine.close()
+    other.close()
 
 
 def test_a_socket_that_nobody_listens_on_any_more_is_no_engine(tmp_path: Path) -> None:

@@ -188,3 +188,16 @@ def test_a_first_deploy_of_more_than_could_be_deployed_again_is_refused(platform
     with pytest.raises(Conflict, match="7 are wanted"):
         platform.release(app)
     assert platform.running(app) == {}
+
+
+def test_a_look_at_the_room_asks_the_engine_nothing_that_stays_as_it_is(
+    platform: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = platform.engine.machine()
+    monkeypatch.setattr(platform.engine, "machine", lambda: known)
+
+    def info() -> None:
+        raise AssertionError("info is slow: it also tries whether there is BuildKit")
+
+    monkeypatch.setattr(platform.engine, "info", info)
+    assert room.look(platform.context).machine == known.memory
