@@ -198,6 +198,8 @@ def _told(answer: dict[str, Any], as_json: bool) -> None:
     if as_json:
         put_json(answer)
         return
+    for warning in answer.get("warnings", ()):  # an older server sends none
+        say(f"warning: {warning}")
     table(
         ["process", "replicas", "min", "max", "rules", "from", "state"],
         [_row(line) for line in answer["processes"]],

@@ -8,7 +8,7 @@ from typing import Any
 
 from paas.build.autoscale import AutoscaleTable, answerable, consistent
 from paas.build.manifest import validated
-from paas.errors import ConfigError, UsageError
+from paas.errors import ConfigError, PaasError, UsageError
 from paas.model import schedule
 from paas.model.app import App, Release
 from paas.model.autoscaling import Override, Recorded
@@ -22,6 +22,7 @@ from paas.requests.autoscale import (
     SetAutoscale,
     UnsetAutoscale,
 )
+from paas.usecases import room
 from paas.usecases.apps import wanted_counts
 from paas.usecases.context import Act, Context
 from paas.usecases.switch import base_release
@@ -62,11 +63,13 @@ class RulesLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppRules:
-    """All processes of an app that are scaled by rules, and the signals that the app declares, as they are now."""
+    """All processes of an app that are scaled by rules, and the signals that the app declares, as they are now.
+    `warnings` are sentences about rules that were just set."""
 
     app: str
     processes: tuple[RulesLine, ...]
     signals: tuple[Reading, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +119,21 @@ def rules_of(context: Context, app: App, release: Release) -> dict[str, Autoscal
     return effective(release, context.store.overrides(app.id))
 
 
+def beyond_addresses(context: Context, app: App, rules: Mapping[str, Autoscale]) -> tuple[str, ...]:
+    """A sentence for each process whose maximum is more than the addresses of the app's network will ever allow. It is
+    no fault: fewer addons make it more. None while the Engine does not answer."""
+    wanted = {name: max([one.most, *(at.most or 0 for at in one.schedules)]) for name, one in rules.items()}
+    try:
+        found = room.places(context, app.id) if wanted else None
+    except PaasError:
+        return ()
+    return tuple(
+        f"{name} will not reach its maximum of {most}: {found.in_words()}"
+        for name, most in wanted.items()
+        if found and most > found.most
+    )
+
+
 # --- the handlers --------------------------------------------------------------------------------------------------
 
 
@@ -138,7 +156,7 @@ def set_autoscale(context: Context, request: SetAutoscale, act: Act) -> AppRules
         app_id=app.id, process=request.process, at=context.clock.now(), actor=act.actor, rules=merged, paused=paused
     )
     context.store.put_override(override)
-    return _shown(context, app)
+    return replace(_shown(context, app), warnings=beyond_addresses(context, app, {request.process: merged}))
 
 
 def unset_autoscale(context: Context, request: UnsetAutoscale, act: Act) -> AppRules:

@@ -68,6 +68,23 @@ def test_what_is_set_goes_over_paas_toml_and_what_is_not_said_stays(platform: Pa
     assert rules(platform) == replace(FILE, most=8, rules=(TargetRule(metric="requests", target=40.0),))
 
 
+def test_a_maximum_that_the_addresses_never_allow_is_kept_with_a_warning(platform: Parts) -> None:
+    def said(**table: Any) -> tuple[str, ...]:
+        return set_autoscale(platform.context, SetAutoscale(app="shop", table=table), platform.act).warnings
+
+    assert said(max=30) == ()
+    (words,) = said(max=31)
+    assert words.startswith(
+        "web will not reach its maximum of 31: the network of an app has addresses for 61 containers"
+    )
+    assert words.endswith("so 30 are the most it can have")
+    (words,) = said(max=5, schedule=[{"cron": "0 8 * * *", "max": 40}])
+    assert "maximum of 40" in words
+    platform.engine.down = True
+    assert said(max=100) == ()
+    assert (rules(platform) or FILE).most == 100
+
+
 def test_unset_brings_back_those_of_paas_toml(platform: Parts) -> None:
     given(platform, max=8)
     (line,) = unset_autoscale(platform.context, UnsetAutoscale(app="shop"), platform.act).processes

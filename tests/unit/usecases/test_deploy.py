@@ -84,6 +84,15 @@ def test_a_buildpack_that_was_asked_for_is_said_to_count_once_unless_the_source_
     assert deployed(toml('buildpack = "python"'), buildpack="python") == "buildpack python"
 
 
+def test_a_maximum_beyond_the_addresses_of_an_app_is_warned_of_and_deployed(platform: Parts) -> None:
+    deploy(platform, toml("[processes.web.autoscale]\nmax = 30\n"))
+    assert platform.said("warning") == []
+    assert deploy(platform, toml("[processes.web.autoscale]\nmax = 80\n")).release == 2
+    (words,) = platform.said("warning")
+    assert words.startswith("web will not reach its maximum of 80")
+    assert "so 30 are the most it can have" in words
+
+
 def test_nothing_of_a_deploy_is_left_in_the_home_folder(platform: Parts) -> None:
     deploy(platform)
     home = platform.context.settings.home
