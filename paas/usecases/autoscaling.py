@@ -206,7 +206,7 @@ class Autoscaler:
         """What the rules come to, held where that cannot be done now; people are told of what needs them."""
         count, now = state.count or 0, self.context.clock.now()
         known = self.context.readings.of(app.id)
-        causes = {**_undeclared(release, rules), **readings.causes(known)}
+        causes = {**_undeclared(release, rules), **_unanswered(samples, now), **readings.causes(known)}
         decision = decide(rules, count, samples, now, state.history, causes=causes)
         if decision.missing and {one.name for one in known if one.state is Standing.OFF}.issuperset(decision.missing):
             decision = replace(decision, alarm=False)  # nobody is to be asked: that is no trouble
@@ -437,6 +437,16 @@ def _undeclared(release: Release, rules: Autoscale) -> dict[str, str]:
     own = {one.name for one in release.signals}
     gone = {one.metric for one in rules.rules if is_custom(one.metric)} - own
     return dict.fromkeys(gone, f"release {release.number} declares no such signal")
+
+
+def _unanswered(samples: Sequence[Sample], now: float) -> dict[str, str]:
+    """Why there is no latency while the router counts. What hangs and a WebSocket, which is answered when it ends, look
+    the same to it: nothing of an open one is in its numbers."""
+    last = samples[-1] if samples and now - samples[-1].at < STALE else None
+    if last is None or not last.values.get("in_flight") or "requests" not in last.values or "p95" in last.values:
+        return {}
+    words = "none of the requests in flight was answered lately: they hang, or are WebSockets, for which in_flight is"
+    return dict.fromkeys(("p50", "p95", "p99"), words)
 
 
 def _reason(decision: Decision | None) -> tuple[object, ...]:

@@ -256,7 +256,18 @@ def test_an_app_that_hangs_is_not_quick(tmp_path: Path) -> None:
     lab.load({"requests": 20.0, "p95": 0.9}, 60)
     before = lab.count
     assert lab.load({"requests": 0.0, "in_flight": 20.0}, 2 * RULES.in_window)[-1] == before > 1
-    assert lab.kinds().count("autoscale.blind") == 1
+    (told,) = [event for _, event in lab.platform.store.events(lab.app.id) if event.kind == "autoscale.blind"]
+    assert "no value of p95 (none of the requests in flight was answered lately: they hang, or are WebSockets" in (
+        told.message
+    )
+
+
+def test_a_router_that_does_not_count_is_no_app_that_hangs(tmp_path: Path) -> None:
+    lab = Lab(tmp_path, replace(RULES, rules=(TargetRule(metric="p95", target=0.3),)))
+    lab.load({"requests": 20.0, "p95": 0.9}, 60)
+    lab.load({"in_flight": 20.0}, 2 * RULES.in_window)
+    (told,) = [event for _, event in lab.platform.store.events(lab.app.id) if event.kind == "autoscale.blind"]
+    assert "no value of p95 for 60 s" in told.message
 
 
 @pytest.mark.parametrize("in_window", [0.0, 120.0])
