@@ -167,6 +167,13 @@ def test_the_index_names_every_page() -> None:
     assert listed - below - {index.path} - linked == set()
 
 
+def test_every_metric_for_prometheus_is_listed() -> None:
+    source = (ROOT / "paas" / "plan" / "exposition.py").read_text()
+    exported = set(re.findall(r'"(paas_\w+)"', source))
+    assert len(exported) > 10
+    assert exported == set(re.findall(r"`(paas_\w+)`", (ROOT / "docs" / "metrics.md").read_text()))
+
+
 def test_the_decisions_index_names_every_decision() -> None:
     index = Page(ROOT / "docs" / "decisions" / "README.md")
     found = {path.name for path in index.path.parent.glob("*.md")} - {"README.md"}
