@@ -445,7 +445,7 @@ def _unanswered(samples: Sequence[Sample], now: float) -> dict[str, str]:
     last = samples[-1] if samples and now - samples[-1].at < STALE else None
     if last is None or not last.values.get("in_flight") or "requests" not in last.values or "p95" in last.values:
         return {}
-    words = "none of the requests in flight was answered lately: they hang, or are WebSockets, for which in_flight is"
+    words = "none of the requests in flight was answered lately: they hang, or are WebSockets, which in_flight counts"
     return dict.fromkeys(("p50", "p95", "p99"), words)
 
 
