@@ -51,6 +51,9 @@ from paas.usecases.sleep import Sleeper, listen, wake
 from paas.usecases.switch import world
 from paas.waker import Waker
 
+TICK = 5.0
+"""Seconds of the usual tick, which the periods of loops are chosen for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Platform:
@@ -153,15 +156,20 @@ def loops(context: Context, operations: Operations) -> tuple[Loop, ...]:
     """What the platform does by itself beside the controller."""
     return (
         Loop("presence", presence.PERIOD, operations.door.review),
-        Loop("certificates", 60.0, CertificateWatch(context)),
+        Loop("certificates", often(context.settings, 60.0), CertificateWatch(context)),
         Loop("notifications", notify.PERIOD, notify.Notifier(context).step),
         Loop("backup-silence", backup_watch.PERIOD, backup_watch.BackupWatch(context)),
         Loop("deploy-hooks", hook_receiver.SECONDS, hook_receiver.Dispatcher(context, operations.start).step),
         Loop("clones", 10.0, ClonesLeft(context, operations.keep)),
-        Loop("reviews", REVIEW_PERIOD, ReviewWatch(context)),
+        Loop("reviews", often(context.settings, REVIEW_PERIOD), ReviewWatch(context)),
         Loop("easing", 1.0, context.router.ease),
         Loop("alerts", alerts.PERIOD, alerts.AlertWatch(context)),
     )
+
+
+def often(settings: Settings, period: float) -> float:
+    """So many seconds by the usual tick; who has the controller look more often has these look more often, too."""
+    return period * min(1.0, max(0.2, settings.tick / TICK))
 
 
 def examined(settings: Settings, *, build: bool) -> tuple[Check, ...]:

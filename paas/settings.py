@@ -122,7 +122,12 @@ class Settings:
     memory_overcommit: float = setting(
         1.5, "PAAS_MEMORY_OVERCOMMIT", "So many times the machine's memory may the limits of all replicas come to."
     )
-    tick: float = setting(5.0, "PAAS_TICK", "Seconds between two looks of the controller at every app.")
+    tick: float = setting(
+        5.0,
+        "PAAS_TICK",
+        "Seconds between two looks of the controller at every app; below 5, certificates and review apps are looked at "
+        "more often, too.",
+    )
     sample: float = setting(
         5.0, "PAAS_SAMPLE", "Seconds between two measurements of every process, 1 to 15.", between=(1, 15)
     )
