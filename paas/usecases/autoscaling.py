@@ -206,7 +206,8 @@ class Autoscaler:
         """What the rules come to, held where that cannot be done now; people are told of what needs them."""
         count, now = state.count or 0, self.context.clock.now()
         known = self.context.readings.of(app.id)
-        causes = {**_undeclared(release, rules), **_unanswered(samples, now), **readings.causes(known)}
+        unmeasured, undeclared = self.context.readings.unmeasured, _undeclared(release, rules)
+        causes = {**_unanswered(samples, now), **unmeasured, **undeclared, **readings.causes(known)}
         decision = decide(rules, count, samples, now, state.history, causes=causes)
         if decision.missing and {one.name for one in known if one.state is Standing.OFF}.issuperset(decision.missing):
             decision = replace(decision, alarm=False)  # nobody is to be asked: that is no trouble

@@ -1,4 +1,5 @@
-"""What was read last of the signals that apps declare: for autoscaling, and for people who ask why it holds.
+"""What was read last of the signals that apps declare, and why those of the platform could not be measured: for
+autoscaling, and for people who ask why it holds.
 
 In the server's memory on purpose: after its start everything is read anew within seconds. Reads nothing itself: see
 `custom_signals.py`.
@@ -39,6 +40,8 @@ class Readings:
     """One per server, asked and told from any thread."""
 
     clock: Clock
+    unmeasured: Mapping[str, str] = field(default_factory=dict)
+    """Why the last look at engine and router could not measure these signals of any app."""
     _kept: dict[str, dict[str, Kept]] = field(default_factory=dict)
     _guard: threading.Lock = field(default_factory=threading.Lock)
 

@@ -11,12 +11,15 @@ from typing import Protocol
 from paas.errors import PaasError
 from paas.model.metrics import Look, Series
 from paas.model.route import Traffic
-from paas.model.scaling import Sample
+from paas.model.scaling import SIGNALS, Sample
 from paas.model.service import Measured
 from paas.plan.measure import PATIENCE, samples
 from paas.usecases.context import Context
 
 log = logging.getLogger("paas.sampling")
+
+OF_ROUTER = ("requests", "p50", "p95", "p99")
+"""Signals that the router's own counters tell."""
 
 
 class Kept(Protocol):
@@ -48,8 +51,12 @@ class Sampler:
 
     def __call__(self) -> None:
         """Look, and keep what it comes to. Raises EngineUnavailable, PlatformError."""
-        machine = self.context.engine.machine()
-        measured = self.context.engine.measure()
+        try:
+            machine = self.context.engine.machine()
+            measured = self.context.engine.measure()
+        except PaasError as error:
+            self.context.readings.unmeasured = dict.fromkeys(SIGNALS, error.message)
+            raise
         look = self._look(measured)
         while self._looks and look.clock - self._looks[0].clock > 2 * PATIENCE:
             self._looks.popleft()
@@ -64,30 +71,35 @@ class Sampler:
         return replace(sample, values={**sample.values, **own}) if own else sample
 
     def _look(self, measured: tuple[Measured, ...]) -> Look:
-        clock = self.context.clock
-        return Look(
+        """The look; what the router kept to itself is noted with its cause."""
+        clock, causes = self.context.clock, dict[str, str]()
+        look = Look(
             at=clock.now(),
             clock=clock.monotonic(),
             measured=measured,
-            traffic=self._traffic(),
-            in_flight=self._in_flight(measured),
+            traffic=self._traffic(causes),
+            in_flight=self._in_flight(measured, causes),
             leaving=self.context.leaving.all(),
         )
+        self.context.readings.unmeasured = causes
+        return look
 
-    def _traffic(self) -> Mapping[str, Traffic] | None:
+    def _traffic(self, causes: dict[str, str]) -> Mapping[str, Traffic] | None:
         try:
             found = {one.app_id: one for one in self.context.router.traffic()}
         except PaasError as error:
             self._tell(error)
+            causes |= dict.fromkeys(OF_ROUTER, error.message)
             return None
         self._silent = ""
         return found
 
-    def _in_flight(self, measured: tuple[Measured, ...]) -> Mapping[str, int] | None:
+    def _in_flight(self, measured: tuple[Measured, ...], causes: dict[str, str]) -> Mapping[str, int] | None:
         servers = [one.replica.address for one in measured if ":" in one.replica.address]
         try:
             return self.context.router.in_flight(servers) if servers else {}
-        except PaasError:
+        except PaasError as error:
+            causes["in_flight"] = error.message
             return None
 
     def _tell(self, error: PaasError) -> None:

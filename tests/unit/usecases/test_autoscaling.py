@@ -208,6 +208,16 @@ def test_a_signal_that_cannot_be_read_is_named_with_its_cause_where_the_number_i
     assert answer.decisions[-1].decision.missing == ("mail",)
 
 
+def test_a_signal_of_the_platform_that_is_missing_is_named_with_its_cause(lab: Lab) -> None:
+    lab.load({"requests": 45.0}, 200)
+    lab.platform.context.readings.unmeasured = {"requests": "Traefik does not answer"}
+    assert lab.load({"cpu": 0.1}, BLIND + 30)[-1] == 5
+    words = "no value of requests (Traefik does not answer)"
+    assert lab.whys()[-1] == f"{words}: the number is held"
+    (told,) = [event for _, event in lab.platform.store.events(lab.app.id) if event.kind == "autoscale.blind"]
+    assert told.message == f"web has had {words} for 60 s: none of its 5 is let go"
+
+
 def test_another_cause_of_the_same_is_recorded_after_a_while_and_not_at_every_look(tmp_path: Path) -> None:
     lab = Lab(tmp_path, BY_MAIL)
     kept = lab.platform.context.readings

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from paas.errors import NotFound
+from paas.errors import EngineUnavailable, NotFound
 from paas.model.people import NOTHING, Actor
 from paas.model.route import Traffic
 from paas.model.service import Used
@@ -104,6 +104,23 @@ def test_a_router_that_does_not_answer_is_told_once_and_costs_its_signals(
     found = ring.recent("a1b2c3d4", "web", 4)[-1].values
     assert "requests" not in found
     assert "memory" in found
+    assert place.readings.unmeasured == dict.fromkeys(("requests", "p50", "p95", "p99"), "the router does not answer")
+    platform.router.broken = False
+    look(place, ring, platform)
+    assert place.readings.unmeasured == {}
+
+
+def test_an_engine_that_does_not_answer_is_the_cause_of_all_that_is_missing(
+    place: Context, ring: Ring, platform: Parts
+) -> None:
+    sampler = look(place, ring, platform)
+    platform.engine.down = True
+    with pytest.raises(EngineUnavailable):
+        sampler()
+    assert place.readings.unmeasured["cpu"] == "the memory engine is switched off"
+    platform.engine.down = False
+    sampler()
+    assert place.readings.unmeasured == {}
 
 
 def test_prometheus_gets_the_apps_that_one_may_see(place: Context, ring: Ring, platform: Parts) -> None:
