@@ -51,7 +51,7 @@ def fight(rules: Sequence[ScheduleRule]) -> str:
         differ = (one.least, one.most) != (other.least, other.most)
         if differ and (moment := _meeting(one, other, islice(leaps, _LEAPS))) is not None:
             told = datetime.fromtimestamp(moment, ZoneInfo(one.time_zone))
-            return f"{_name(one)} and {_name(other)} both fire at {told:%Y-%m-%d %H:%M} with different bounds"
+            return f"{name(one)} and {name(other)} both fire at {told:%Y-%m-%d %H:%M} with different bounds"
     return ""
 
 
@@ -70,7 +70,7 @@ def bounds(rules: Autoscale, now: float) -> tuple[int, int, str]:
     least = rules.least if rule.least is None else rule.least
     most = rules.most if rule.most is None else rule.most
     # A schedule may say one bound beyond the other one's usual place; then what it says counts.
-    return (least, max(least, most), _name(rule)) if rule.most is None else (min(least, most), most, _name(rule))
+    return (least, max(least, most), name(rule)) if rule.most is None else (min(least, most), most, name(rule))
 
 
 def last(rule: ScheduleRule, now: float) -> float | None:
@@ -154,5 +154,6 @@ def _zone(name: str) -> ZoneInfo:
         raise ValueError(f"{name!r} is no time zone such as Europe/Berlin") from None
 
 
-def _name(rule: ScheduleRule) -> str:
+def name(rule: ScheduleRule) -> str:
+    """What it is called in words."""
     return f"schedule {rule.cron or rule.at} {rule.time_zone}"

@@ -219,7 +219,7 @@ def _never(process: str, given: Autoscale, now: float) -> None:
     except ValueError as error:
         raise UsageError(f"autoscale: {error}") from None
     if ended := next((one for one in given.schedules if schedule.over(one, now)), None):
-        raise UsageError(f"schedule {ended.at} {ended.time_zone} has ended: it never fires again", hint="a later at")
+        raise UsageError(f"{schedule.name(ended)} has ended: it never fires again", hint="a later at")
 
 
 def _merged(before: Autoscale, given: Autoscale, table: Mapping[str, Any]) -> Autoscale:

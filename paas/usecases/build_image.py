@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from paas import stacks
 from paas.build import dockerfile
@@ -16,6 +16,7 @@ from paas.model.app import App
 from paas.model.build import Base, BuildPlan, Image
 from paas.model.events import Emit, Event
 from paas.model.manifest import Manifest
+from paas.usecases import shape as shapes
 from paas.usecases.context import Context
 from paas.usecases.fetch import Fetched
 from paas.usecases.shape import Shape
@@ -34,14 +35,16 @@ class Built:
 
 
 def inspected(context: Context, found: Fetched, buildpack: str, environment: str = "") -> Shape:
-    """The source in an environment: buildpack, build plan and manifest. Raises ConfigError with file and line."""
+    """The source in an environment: buildpack, build plan and manifest, with warnings of schedules that have ended.
+    Raises ConfigError with file and line."""
     if found.folder is None:
         return Shape(plan=BuildPlan(buildpack=PULLED, runtimes={}, processes=(), reasons=()), manifest=Manifest())
     offers = context.stack.offers
     inspection: Inspection = inspect(
         Files.of(found.folder), offers=offers, buildpack=buildpack, environment=environment
     )
-    return Shape(plan=inspection.plan, manifest=inspection.manifest)
+    plan, ended = inspection.plan, shapes.ended(inspection.manifest, context.clock.now())
+    return Shape(plan=replace(plan, warnings=(*plan.warnings, *ended)), manifest=inspection.manifest)
 
 
 def build_image(

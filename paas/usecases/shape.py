@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from paas.errors import ConfigError
-from paas.model import names
+from paas.model import names, schedule
 from paas.model.alert import Alert
 from paas.model.app import App, ProcessSpec, Release
 from paas.model.build import BuildPlan, Process
@@ -58,6 +58,17 @@ def _capped(options: ProcessOptions, replicas: int, most: Limits, *, web: bool) 
         cpus=_least(options.cpus, Limits().cpus, most.cpus),
         pids=_least(options.pids, Limits().pids, most.pids),
         autoscale=None,
+    )
+
+
+def ended(manifest: Manifest, now: float) -> tuple[str, ...]:
+    """A warning for each schedule whose one time is over. No error, as it is by command: what was right when it was
+    written has to deploy again, by a rollback's source or in a branch."""
+    return tuple(
+        f"{schedule.name(one)} of {name} has ended: it never fires again"
+        for name, options in manifest.processes.items()
+        for one in (options.autoscale.schedules if options.autoscale else ())
+        if schedule.over(one, now)
     )
 
 

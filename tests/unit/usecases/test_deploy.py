@@ -73,6 +73,20 @@ def test_a_first_deploy_creates_the_app_builds_and_serves_one_web(platform: Part
     assert platform.builder.labels[builds(platform)[0]]["paas.app"] == app.id
 
 
+def test_a_schedule_whose_one_time_is_over_is_warned_of_and_one_that_holds_is_not(platform: Parts) -> None:
+    table = "[[processes.web.autoscale.schedule]]\nmin = 2\n"
+    over = f"{table}at = '2020-01-01T08:00'\nlasts = '1h'\n"
+    since = f"{table}at = '2020-01-02T08:00'\n"
+    answer = deploy(platform, toml(over + since))
+    words = "schedule 2020-01-01T08:00 UTC of web has ended: it never fires again"
+    assert (answer.warnings, platform.said("warning")) == ((words,), [words])
+    assert dict(answer.processes)["web"] == 1
+    planned = plan_app(
+        platform.context, PlanApp(app="shop", source=SourceRef(upload=upload(platform, toml(over)))), platform.act
+    )
+    assert planned.warnings == (words,)
+
+
 def test_a_buildpack_that_was_asked_for_is_said_to_count_once_unless_the_source_says_it(platform: Parts) -> None:
     def deployed(files: Mapping[str, str], **more: object) -> str:
         deploy(platform, files, **more)
