@@ -124,6 +124,14 @@ class Autoscaler:
             if known == app_id:
                 state.count = None
 
+    def _begin_anew(self, app_id: str) -> None:
+        """What did not boot of one release may boot of the next; what people were told of the load holds on."""
+        self._forget_counts(app_id)
+        for (known, _), state in self._states.items():
+            if known == app_id:
+                state.wait, state.not_before = 0.0, 0.0
+                state.told -= {"autoscale.failed", "autoscale.full"}
+
     def wait(self, seconds: float = 30.0) -> None:
         """Until nothing is being carried out, `seconds` at most each."""
         for thread in list(self._working.values()):
@@ -141,13 +149,16 @@ class Autoscaler:
             return None
 
     def _guarded(self, app: App, overrides: Sequence[Override] | None, *, asleep: bool) -> set[tuple[str, str]]:
-        """Look at one app; what is scaled by rules in it, or was until it could not be read."""
+        """Look at one app; what is scaled by rules in it, or was until it could not be read, or is being deployed."""
         known = {key for key in self._states if key[0] == app.id}
         try:
             release = self._release(app)
+            if release is None:
+                self._begin_anew(app.id)
+                return known
             own = self.context.store.overrides(app.id) if overrides is None else overrides
-            rules = effective(release, own) if release else {}
-            if release and rules and not asleep:
+            rules = effective(release, own)
+            if rules and not asleep:
                 self._looks(app, release, rules)
             return {(app.id, process) for process in rules}
         except NotFound:

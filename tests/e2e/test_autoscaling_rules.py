@@ -22,7 +22,7 @@ from tests.e2e.platform import APPS, Answer, Platform, eventually
 
 pytestmark = pytest.mark.docker
 
-BOOT = 12
+BOOT = 15
 """Seconds that the app which boots slowly takes."""
 
 

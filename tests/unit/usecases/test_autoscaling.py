@@ -17,6 +17,7 @@ from paas.interfaces import NoSignals, Store
 from paas.model.app import App, ProcessSpec, Release, ReleaseKind
 from paas.model.autoscaling import Override, Protection
 from paas.model.custom_signal import CustomSignal
+from paas.model.events import Event
 from paas.model.scaling import Autoscale, Sample, ScheduleRule, StepRule, TargetRule
 from paas.model.service import ServiceKey
 from paas.model.sleep import Sleep
@@ -150,6 +151,42 @@ def test_dead_metrics_hold_the_number_and_are_told_once(lab: Lab) -> None:
     assert lab.kinds().count("autoscale.blind") == 1
     lab.load({"requests": 45.0}, 20)
     assert lab.kinds().count("autoscale.sighted") == 1
+
+
+def looked_at_while_it_is_deployed(lab: Lab) -> None:
+    """A deploy, at every event of which the loop looks; the number stays meanwhile."""
+    before = lab.count
+    seen: list[int] = []
+
+    def look(event: Event) -> None:
+        lab.loop()
+        seen.append(lab.count)
+
+    change_release(
+        lab.platform.context, lab.platform.store.app(lab.app.id), replace(lab.platform.act, emit=look),
+        kind=ReleaseKind.DEPLOY, description="deploy", change=lambda base: base, restart=True,
+    )  # fmt: skip
+    assert set(seen) == {before}
+
+
+def test_what_was_told_of_the_load_is_known_after_a_deploy(lab: Lab) -> None:
+    lab.load({"requests": 500.0}, RULES.max_alarm + 60)
+    looked_at_while_it_is_deployed(lab)
+    lab.load({"requests": 500.0}, RULES.max_alarm + 60)
+    assert lab.kinds().count("autoscale.maximum") == 1
+    lab.load(None, BLIND * 2)
+    looked_at_while_it_is_deployed(lab)
+    lab.load({"requests": 45.0}, 20)
+    assert (lab.kinds().count("autoscale.blind"), lab.kinds().count("autoscale.sighted")) == (1, 1)
+
+
+def test_what_did_not_boot_of_one_release_is_tried_at_once_of_the_next(tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    lab.platform.engine.behaviours[GOOD] = lab.platform.engine.behaviours[BAD]
+    assert lab.load({"requests": 45.0}, 2 * FIRST_WAIT)[-1] == 1
+    lab.platform.engine.behaviours.pop(GOOD)
+    looked_at_while_it_is_deployed(lab)
+    assert lab.load({"requests": 45.0}, 2 * PERIOD)[-1] == 5
 
 
 def test_a_maximum_that_is_not_enough_is_told_once(lab: Lab) -> None:
