@@ -18,6 +18,8 @@ TOLD = ("requests", "in_flight", "cpu", "memory", "p95")
 """Signals of a sample that are told in any case; --json has all of them."""
 ProcessArgument = Annotated[str, typer.Argument(metavar="[PROCESS]", help="The process type.", show_default=True)]
 
+NO_RULES = "no process is scaled by rules: paas autoscale set web --max 5"
+
 
 def set_rules(
     *,
@@ -73,7 +75,8 @@ def set_rules(
     given = {name: value for name, value in said.items() if value is not None}
     if not given:
         raise UsageError("which rule?", hint="--min 2 --max 8 --target cpu=70%; paas autoscale list shows them")
-    _told(ask(SetAutoscale(app=app_of(app), process=process, table=given)), as_json)
+    answer = ask(SetAutoscale(app=app_of(app), process=process, table=given))
+    _told(answer, as_json, empty=f"kept for {process} of {answer['app']}: holds from the first deploy that has it")
 
 
 def unset_rules(process: ProcessArgument = "web", app: AppOption = "", as_json: JsonOption = False) -> None:
@@ -194,7 +197,7 @@ def key_values(text: str, option: str) -> dict[str, Any]:
 # --- what is shown -------------------------------------------------------------------------------------------------
 
 
-def _told(answer: dict[str, Any], as_json: bool) -> None:
+def _told(answer: dict[str, Any], as_json: bool, *, empty: str = NO_RULES) -> None:
     if as_json:
         put_json(answer)
         return
@@ -203,7 +206,7 @@ def _told(answer: dict[str, Any], as_json: bool) -> None:
     table(
         ["process", "replicas", "min", "max", "rules", "from", "state"],
         [_row(line) for line in answer["processes"]],
-        empty="no process is scaled by rules: paas autoscale set web --max 5",
+        empty=empty,
     )
     if answer["signals"]:
         put("")

@@ -29,6 +29,12 @@ def test_list_shows_each_signal_with_its_value_and_its_trouble(paas: Paas, serve
     assert "off: web is scaled to 0" in rows["rest"]
 
 
+def test_rules_set_before_the_first_deploy_are_said_to_wait_for_it(paas: Paas, server: Running) -> None:
+    server.door.answers[SetAutoscale] = AppRules(app="shop", processes=())
+    ran = paas("autoscale", "set", "worker", "--max", "4", "-a", "shop")
+    assert (ran.code, ran.err.strip()) == (0, "kept for worker of shop: holds from the first deploy that has it")
+
+
 def test_explain_ends_with_what_is_wrong_now(paas: Paas, server: Running) -> None:
     made = Decision(at=1.0, replicas=3, wanted=3, why="no value of mail: the number is held", limits=("no data",))
     kept = Recorded(app_id="a1", process="web", decision=made, samples=(Sample(1.0, 3, {"cpu": 0.5}),))
