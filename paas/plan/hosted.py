@@ -23,7 +23,8 @@ def hosted(least: int, most: int, world: World) -> tuple[Policy, ...]:
 
 def elastic_beanstalk(least: int, most: int) -> Policy:
     """Period 5 minutes, 1 evaluation, breach 5 minutes, ±1 instance, cooldown 360 s. Its thresholds, NetworkOut over
-    6 MB and under 2 MB, become 60 % and 20 % of CPU: the same three to one."""
+    6 MB and under 2 MB, become 60 % and 20 % of CPU: the same three to one. By *Auto Scaling triggers for your Elastic
+    Beanstalk environment* and the options of `aws:autoscaling:trigger` and `aws:autoscaling:asg`."""
     rule = StepRule(metric="cpu", upper=0.6, lower=0.2, period=5 * MINUTE, breach=5 * MINUTE, cooldown=360)
     rules = Autoscale(least=least, most=most, rules=(rule,))
     return Policy(
@@ -39,7 +40,8 @@ def elastic_beanstalk(least: int, most: int) -> Policy:
 
 def kubernetes(least: int, most: int) -> Policy:
     """A look every 15 s, 80 % of CPU, tolerance 10 %; out without a window, by 4 or twofold in 15 s at most; in to the
-    most that was wanted in 300 s."""
+    most that was wanted in 300 s. By *Horizontal Pod Autoscaling*, "Default behavior", and the reference of
+    `autoscaling/v2`."""
     target, tolerance, window = 0.8, 0.1, 300.0
 
     def made(replicas: int, samples: Sequence[Sample], now: float, history: Sequence[Decision]) -> Decision:
@@ -59,7 +61,8 @@ def kubernetes(least: int, most: int) -> Policy:
 def ecs(least: int, most: int) -> Policy:
     """Target tracking of 75 % CPU (its documentation's example; there is no default), with metrics of a minute (those
     of 20 s have to be asked for), as its alarms are made: 3 minutes over the target, 15 minutes under nine tenths of
-    it; cooldowns of 300 s, in which more may still be added."""
+    it; cooldowns of 300 s, in which more may still be added. The cooldowns by its API's
+    `TargetTrackingScalingPolicyConfiguration`."""
     target, cooldown = 0.75, 300.0
 
     def made(replicas: int, samples: Sequence[Sample], now: float, history: Sequence[Decision]) -> Decision:
@@ -80,9 +83,9 @@ def ecs(least: int, most: int) -> Policy:
 
 def heroku(least: int, most: int, world: World) -> Policy:
     """One dyno more or fewer, a minute apart at least, towards the fewest whose p95 is within the target at the present
-    throughput. It says that it learns that number from the past hour; here it knows it, from the very queue that is
-    simulated. It says that it lets go less readily than it adds and not by how much: here when fewer were enough in
-    each of 5 minutes, which is kind to its bill."""
+    throughput: by its page *Autoscaling*, "Autoscaling Logic". It says that it learns that number from the past hour;
+    here it knows it, from the very queue that is simulated. It says that it lets go less readily than it adds and not
+    by how much: here when fewer were enough in each of 5 minutes, which is kind to its bill."""
 
     def enough(sample: Sample) -> int:
         load = sample.values["requests"]
