@@ -284,12 +284,14 @@ class Autoscaler:
             changed = self._change(app, process, decision)
             if changed is None:
                 return
-            decision = _cut(decision, changed.count)
-            state.count, state.wait, state.not_before = changed.count, 0.0, 0.0
-            state.told -= {"autoscale.failed", "autoscale.full"}
-            self._remember(state, decision, change.samples)
-            self._tell(state, "autoscale.scaled", _said(process, decision), decision, samples=change.samples)
-            self._end(app, changed.left)
+            try:
+                decision = _cut(decision, changed.count)
+                state.count, state.wait, state.not_before = changed.count, 0.0, 0.0
+                state.told -= {"autoscale.failed", "autoscale.full"}
+                self._remember(state, decision, change.samples)
+                self._tell(state, "autoscale.scaled", _said(process, decision), decision, samples=change.samples)
+            finally:
+                self._end(app, changed.left)  # nobody else does: to a plan they are not there
         except NotFound:
             log.debug("%s has just gone", app.name)
         except Exception as error:

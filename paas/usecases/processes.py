@@ -115,10 +115,11 @@ def scale(context: Context, request: Scale, act: Act) -> Scaled:
         asked = _checked_counts(app, release, request.counts)
         _check_bounds(context, app, release, asked)
         left = change_formation(context, app, release, asked, act.emit)
-        app = context.store.app(app.id)
+    # Nothing may come between: until they are finished, no plan ends those that are left.
     if left is not None:
         finish(world(context), left, act.emit)
-    return Scaled(app=app.name, processes=wanted_counts(app, release), changed=left is not None)
+    counts = wanted_counts(replace(app, formation={**app.formation, **asked}), release)
+    return Scaled(app=app.name, processes=counts, changed=left is not None)
 
 
 def change_formation(

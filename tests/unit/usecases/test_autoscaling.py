@@ -12,10 +12,10 @@ import pytest
 
 from paas.clock import FakeClock
 from paas.engines.memory import MemoryEngine
-from paas.errors import Conflict
+from paas.errors import Conflict, PlatformError
 from paas.interfaces import NoSignals, Store
 from paas.model.app import App, ProcessSpec, Release, ReleaseKind
-from paas.model.autoscaling import Override, Protection
+from paas.model.autoscaling import Override, Protection, Recorded
 from paas.model.custom_signal import CustomSignal
 from paas.model.events import Event
 from paas.model.scaling import Autoscale, Sample, ScheduleRule, StepRule, TargetRule
@@ -522,6 +522,30 @@ def test_while_replicas_end_a_deploy_goes_its_way(slow: tuple[Lab, Slow]) -> Non
     engine.may.set()
     lab.loop.wait()
     assert lab.platform.running(lab.app) == running
+
+
+class Forgetful:
+    """A store in which no scale-in can be written down."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def add_decision(self, recorded: Recorded) -> None:
+        if recorded.decision.wanted < recorded.decision.replicas:
+            raise PlatformError("the disk is full")
+        self._store.add_decision(recorded)
+
+
+def test_replicas_that_are_too_many_end_also_where_that_cannot_be_written_down(lab: Lab) -> None:
+    store = cast(Store, Forgetful(lab.platform.context.store))
+    lab.loop = Autoscaler(replace(lab.platform.context, store=store))
+    lab.load({"requests": 45.0}, 60)
+    while lab.count > 1:
+        lab.load({"requests": 5.0}, PERIOD)
+    assert lab.platform.running(lab.app) == {"web v1": 1}
 
 
 def wait_for_changes(lab: Lab) -> None:

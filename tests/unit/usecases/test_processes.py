@@ -7,12 +7,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from paas.engines.memory import Behaviour
-from paas.errors import Conflict, DeployFailed, NotFound, UsageError
+from paas.errors import Conflict, DeployFailed, NotFound, PlatformError, UsageError
+from paas.interfaces import Store
 from paas.model.app import App
 from paas.model.events import Event
 from paas.requests.processes import ListReplicas, Restart, Scale, SetLimits
@@ -44,6 +45,36 @@ def test_scaling_changes_replicas_and_makes_no_release(platform: Parts) -> None:
     scale(platform.context, Scale(app="shop", counts={"web": 0}), platform.act)
     assert platform.running(app) == {"worker v1": 1}
     assert len(platform.store.releases(app.id)) == 1
+
+
+class Unread:
+    """A store of which no app can be read once `unread`."""
+
+    def __init__(self, store: Store) -> None:
+        self._store, self.unread = store, False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def app(self, name_or_id: str) -> App:
+        if self.unread:
+            raise PlatformError("the disk is gone")
+        return self._store.app(name_or_id)
+
+
+def test_replicas_that_are_too_many_end_also_where_the_store_fails_by_then(platform: Parts) -> None:
+    app = platform.app(web=3)
+    platform.release(app)
+    store = Unread(platform.context.store)
+    context = replace(platform.context, store=cast(Store, store))
+
+    def routed(event: Event) -> None:
+        store.unread = store.unread or (event.kind, event.data.get("step")) == ("done", "SetRoutes")
+
+    answer = scale(context, Scale(app="shop", counts={"web": 1}), replace(platform.act, emit=routed))
+    assert store.unread
+    assert dict(answer.processes) == {"web": 1}
+    assert platform.running(app) == {"web v1": 1}
 
 
 def test_a_scale_survives_the_next_deploy_and_a_rollback(platform: Parts) -> None:
