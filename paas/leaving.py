@@ -20,7 +20,8 @@ from dataclasses import dataclass, field, replace
 from paas.model.service import ObservedService, ServiceKey
 
 REMEMBERED = 1000
-"""Of so many that have gone it is still known that they were ended: the engine's news may come late."""
+"""Of so many that have gone it is still known that they were ended: the engine's news may come late, and who looked
+before may plan after."""
 
 
 @dataclass(slots=True)
@@ -60,9 +61,9 @@ class Leaving:
             return tuple(one for one, key in self._left.items() if key == service)
 
     def all(self) -> frozenset[str]:
-        """All that are left to be ended."""
+        """All that are left to be ended, and the last that have gone: who looked a moment ago has seen them."""
         with self._guard:
-            return frozenset(self._left)
+            return frozenset((*self._left, *self._gone))
 
     def is_ending(self, replica: str) -> bool:
         """Whether it is too late to spare it: it is picked out, or left to be ended."""
@@ -75,7 +76,8 @@ class Leaving:
             return replica in self._left or replica in self._gone
 
     def staying(self, services: Sequence[ObservedService]) -> list[ObservedService]:
-        """The services without the replicas that are left to be ended, and without those that nothing stays of."""
+        """The services without the replicas that are left to be ended or have gone since the engine was asked, and
+        without those that nothing stays of."""
         ids, found = self.all(), list[ObservedService]()
         for service in services:
             stay = tuple(one for one in service.replicas if one.id not in ids)

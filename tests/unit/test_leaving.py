@@ -56,6 +56,16 @@ def test_nobody_else_plans_anything_for_them(place: Place) -> None:
     assert not plan_of(place.world, replace(APP, formation={"web": 1}), a_release(1))
 
 
+def test_who_looked_before_they_went_plans_nothing_for_them_either(place: Place) -> None:
+    left = scaled(place, 1)
+    seen = place.engine.observe()
+    finish(place.world, left, place.events.append)
+    plan = plan_of(place.world, replace(APP, formation={"web": 1}), a_release(1), observed=seen)
+    assert not plan
+    more = plan_of(place.world, replace(APP, formation={"web": 3}), a_release(1), observed=seen)
+    assert type(more.steps[0]).__name__ == "Apply", "those that have gone were counted"
+
+
 def test_who_wants_more_meanwhile_starts_new_ones_and_leads_to_no_old_one(place: Place) -> None:
     first, *others = ids(place)
     left = scaled(place, 1)
