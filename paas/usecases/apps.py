@@ -290,10 +290,10 @@ def status_of(app: App, release: Release, observed: Sequence[ObservedService] | 
     return "degraded" if any(healthy.values()) else "down"
 
 
-def _observed(context: Context, app_id: str = "") -> tuple[ObservedService, ...] | None:
-    """What is on the engine; None when it does not answer: lists must work then too."""
+def _observed(context: Context, app_id: str = "") -> list[ObservedService] | None:
+    """What is on the engine and stays; None when it does not answer: lists must work then too."""
     try:
-        return context.engine.observe(app_id)
+        return context.leaving.staying(context.engine.observe(app_id))
     except EngineUnavailable:
         return None
 

@@ -54,6 +54,18 @@ def test_the_status_is_what_is_observed(platform: Parts) -> None:
     assert [line.status for line in list_apps(platform.context, ListApps(), platform.act)] == ["unknown"]
 
 
+def test_replicas_that_only_finish_what_they_have_serve_nobody(platform: Parts) -> None:
+    app = platform.app(web=2)
+    platform.release(app)
+    (service,) = platform.engine.observe(app.id)
+    first, second = (replica.id for replica in service.replicas)
+    platform.store.save_app(replace(app, formation={"web": 1}, wanted=1))
+    platform.context.leaving.leave({second: service.key})
+    platform.engine.ail(first)
+    assert status(platform) == "down"
+    assert [line.status for line in list_apps(platform.context, ListApps(), platform.act)] == ["down"]
+
+
 def test_an_app_scaled_to_nothing_is_stopped(platform: Parts) -> None:
     platform.release(platform.app(web=0))
     assert status(platform) == "stopped"
