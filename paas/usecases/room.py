@@ -81,10 +81,11 @@ class Room:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Places:
     """The addresses of an app's network: how many there are, those that `others` than its replicas have (addons, runs),
-    and those that are free now."""
+    those of replicas that are `leaving`, and those that are free now."""
 
     total: int
     others: int
+    leaving: int
     free: int
 
     @property
@@ -95,9 +96,10 @@ class Places:
     def in_words(self) -> str:
         """The numbers of a refusal."""
         others = f", {self.others} of which others have" if self.others else ""
+        leaving = f", {self.leaving} of which replicas have that finish what they began" if self.leaving else ""
         return (
-            f"the network of an app has addresses for {self.total} containers{others}, and a deploy starts the new "
-            f"replicas beside the old ones, so {self.most} are the most it can have"
+            f"the network of an app has addresses for {self.total} containers{others}{leaving}, and a deploy starts the "
+            f"new replicas beside the old ones, so {self.most} are the most it can have"
         )
 
 
@@ -105,8 +107,13 @@ def places(context: Context, app_id: str) -> Places:
     """The addresses there are now. Raises EngineUnavailable."""
     found = context.engine.addresses(app_id)
     services = [one for one in context.engine.observe(app_id) if one.kind == "replica"]
-    own = sum(replica.state not in DEAD for service in services for replica in service.replicas)
-    return Places(total=found.total, others=max(0, found.taken - own), free=max(0, found.total - found.taken))
+    own = [replica.id for service in services for replica in service.replicas if replica.state not in DEAD]
+    return Places(
+        total=found.total,
+        others=max(0, found.taken - len(own)),
+        leaving=len(context.leaving.all().intersection(own)),
+        free=max(0, found.total - found.taken),
+    )
 
 
 def look(context: Context) -> Room:
@@ -174,7 +181,8 @@ def _more(context: Context, release: Release, before: Mapping[str, int], after: 
     if not growing:
         return
     found, network = look(context), places(context, release.app_id)
-    left = max(0, network.most - sum(min(count, after.get(name, 0)) for name, count in before.items()))
+    stay = sum(min(count, after.get(name, 0)) for name, count in before.items())
+    left = max(0, min(network.free, network.most - stay))
     for process, count in growing:
         size = process.limits.memory
         fits = min(found.holds(size, count), left)

@@ -10,15 +10,18 @@ import pytest
 from paas.errors import Conflict
 from paas.model.app import App, ReleaseStatus
 from paas.model.events import Event
+from paas.model.plan import Plan
 from paas.model.sleep import Sleep
+from paas.reconcile import finish
 from paas.requests.config import ChangeConfig
 from paas.requests.deploys import Rollback
 from paas.requests.processes import Restart, Scale, SetLimits
 from paas.usecases import room
 from paas.usecases.config import change_config
-from paas.usecases.processes import scale, set_limits
+from paas.usecases.processes import change_formation, scale, set_limits
 from paas.usecases.releases import rollback
 from paas.usecases.restart import restart
+from paas.usecases.switch import world
 from tests.unit.usecases.parts import BETTER, GOOD, Parts
 
 MIB = 1 << 20
@@ -166,6 +169,28 @@ def test_more_replicas_than_a_deploy_has_addresses_for_are_refused_and_cut(platf
     scale(platform.context, Scale(app="shop", counts={"web": 6}), platform.act)
     platform.release(app, BETTER)
     assert platform.running(app) == {"web v2": 6}
+
+
+def test_replicas_that_are_on_their_way_out_have_their_addresses_until_they_end(platform: Parts) -> None:
+    platform.engine.places = 10
+    app = platform.app(web=1)
+    release = platform.release(app)
+
+    def scaled(count: int) -> Plan | None:
+        app = platform.store.app("shop")
+        return change_formation(platform.context, app, release, {"web": count}, platform.act.emit)
+
+    left = []
+    for count in (5, 1, 5, 1):
+        left += [plan for plan in (scaled(count),) if plan]
+    words = "no addresses for 4 more of web: .* for 10 containers, 8 of which replicas have that finish what they began"
+    with pytest.raises(Conflict, match=words):
+        scaled(5)
+    assert room.fitting(platform.context, release, {"web": 1}, {"web": 5}) == {"web": 2}
+    for plan in left:
+        finish(world(platform.context), plan, platform.act.emit)
+    scaled(5)
+    assert platform.running(app) == {"web v1": 5}
 
 
 def test_a_deploy_without_the_addresses_for_both_versions_is_refused_before_anything_starts(platform: Parts) -> None:
