@@ -98,8 +98,8 @@ class Places:
         others = f", {self.others} of which others have" if self.others else ""
         leaving = f", {self.leaving} of which replicas have that finish what they began" if self.leaving else ""
         return (
-            f"the network of an app has addresses for {self.total} containers{others}{leaving}, and a deploy starts the "
-            f"new replicas beside the old ones, so {self.most} are the most it can have"
+            f"the network of an app has addresses for {self.total} containers{others}{leaving}, and a deploy starts "
+            f"the new replicas beside the old ones, so {self.most} are the most it can have"
         )
 
 
