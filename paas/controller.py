@@ -194,7 +194,7 @@ class Controller:
             refresh_routes(self.world, change.key.app_id)
 
     def _tell(self, change: Change) -> None:
-        """Keep it as an event, unless somebody who works on the app ended the replica."""
+        """Keep it as an event, unless somebody who works on the app, or has left the replica to be ended, ended it."""
         app_id, key = change.key.app_id, change.key
         if change.kind == "oom":
             # It may be one process of several; whether the replica ends with it is told by a `die` that follows.
@@ -204,7 +204,8 @@ class Controller:
         self._starved.discard(change.replica)
         release = self._releases.get(app_id) or self._release(self.context.store.app(app_id))
         wanted = release is not None and (release.since.get(key.process) or release.number) == key.release
-        if not wanted or self.context.leaving.was_left(change.replica):
+        left = self.context.leaving.was_left(change.replica)
+        if not wanted or (left and change.asked and not oom):
             return
         if self._may_be_ours(self.context.locks.holder(app_id), change, oom=oom):
             return

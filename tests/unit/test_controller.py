@@ -333,6 +333,22 @@ def test_what_is_left_to_be_ended_is_neither_a_crash_nor_ill_nor_too_many(house:
     assert "restart web.1" not in house.engine.calls
 
 
+def test_what_is_left_to_be_ended_and_dies_of_itself_is_a_crash(house: House) -> None:
+    """It had requests or a job to finish, and has not."""
+    house.deploy(replace(SHOP, formation={"web": 3}))
+    house.settle()
+    asked, died, starved = house.replicas()
+    house.store.save_app(replace(house.store.app(SHOP.id), formation={"web": 0}))
+    house.context.leaving.leave({one.id: ServiceKey(SHOP.id, "web", 1) for one in (asked, died, starved)})
+    started(house)
+    house.engine.crash(asked.id, 143, asked=True)
+    house.engine.crash(died.id, 1)
+    house.engine.crash(starved.id, oom=True, asked=True)
+    until(lambda: len(house.crashes()) == 2)
+    said = [event.message for event in house.crashes()]
+    assert said == ["web.2 of v1 ended: exit code 1", "web.3 of v1 ended: over its memory limit"]
+
+
 class Told(NoSignals):
     """Samples that a test writes: requests in flight of web.1, and good answers of the app."""
 
