@@ -11,9 +11,10 @@ from typing import Protocol
 from paas.errors import Conflict, NotFound, PaasError, UsageError
 from paas.model.app import App, Release, ReleaseStatus
 from paas.model.events import Emit, Event
+from paas.model.plan import Plan
 from paas.model.service import Replica, ServiceSpec, State
 from paas.model.sleep import Sleep
-from paas.reconcile import reconcile
+from paas.reconcile import finish, reconcile
 from paas.requests.sleep import SetSleep, ShowSleep, SleepNow, UnsetSleep, WakeApp
 from paas.usecases.autoscale import rules_of
 from paas.usecases.context import Act, Context
@@ -194,29 +195,36 @@ def _start_others(context: Context, app: App, release: Release, emit: Emit) -> N
 
 
 def fall_asleep(context: Context, app_id: str, why: str = "") -> bool:
-    """Lead the routes to the waker, drain, end the replicas. Whether it did: not while somebody works on the app.
+    """Lead the routes to the waker, drain, end the replicas. Whether it did: not while somebody works on the app. Their
+    ends come after the app's lock is free: a request may wake the app while they still finish what they have.
 
-    Raises PaasError when that fails; the app is awake then, and its events say why.
+    Raises PaasError when that fails; the app is awake then, and its events say why, or what is left of it is ended by
+    the controller.
     """
-    with context.locks.try_hold(app_id, HOLDER) as held:
-        known = context.store.sleep(app_id)
-        if not held or known is None or known.asleep or not known.port:
-            return False
-        app = context.store.app(app_id)
-        release = _serving(context, app)
-        if release is None:
-            return False
-        _lay_down(context, app, release, known)
-        _tell(context, app, "sleep.fell", f"{app.name} sleeps: {why or f'no request for {known.after / 60:g} min'}")
-        return True
+    left: Plan | None = None
+    try:
+        with context.locks.try_hold(app_id, HOLDER) as held:
+            known = context.store.sleep(app_id)
+            if not held or known is None or known.asleep or not known.port:
+                return False
+            app = context.store.app(app_id)
+            release = _serving(context, app)
+            if release is None:
+                return False
+            left = _lay_down(context, app, release, known)
+            _tell(context, app, "sleep.fell", f"{app.name} sleeps: {why or f'no request for {known.after / 60:g} min'}")
+            return True
+    finally:
+        if left is not None:
+            finish(world(context), left, _noted)
 
 
-def _lay_down(context: Context, app: App, release: Release, known: Sleep) -> None:
-    """The flag comes first, so that a server killed on the way goes on with it. What fails has the app awake again:
-    a flag without the deed would hide from everybody that it runs."""
+def _lay_down(context: Context, app: App, release: Release, known: Sleep) -> Plan:
+    """The ends of what runs, to be finished. The flag comes first, so that a server killed on the way goes on with it.
+    What fails has the app awake again: a flag without the deed would hide from everybody that it runs."""
     context.store.put_sleep(replace(known, asleep=True, since=context.clock.now()))
     try:
-        reconcile(world(context), app, release, _noted)
+        return reconcile(world(context), app, release, _noted, leave=True)
     except Exception as error:
         context.store.put_sleep(replace(known, asleep=False, since=context.clock.now()))
         _tell(context, app, "sleep.kept_awake", f"{app.name} could not be put to sleep: {in_words(error)}")

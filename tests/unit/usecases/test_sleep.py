@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, cast
@@ -12,7 +13,7 @@ from paas.errors import Conflict, PlatformError, UsageError
 from paas.interfaces import Engine, Router
 from paas.model.events import Emit, Event
 from paas.model.route import Route, Traffic
-from paas.model.service import ServiceSpec
+from paas.model.service import ServiceKey, ServiceSpec
 from paas.reconcile import reconcile
 from paas.requests.apps import ListApps, ShowApp
 from paas.requests.processes import ListReplicas, Scale
@@ -209,6 +210,46 @@ def test_an_app_of_which_nothing_starts_sleeps_on(platform: Parts, sleeper: Slee
         wake(context, platform.context.store.app("shop").id)
     assert show_sleep(platform.context, ShowSleep(app="shop"), platform.act).asleep
     assert route(platform).waker == f"127.0.0.1:{PORT}"
+
+
+class Slow:
+    """An engine whose workers take until `may` to end."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine, self.may, self.asked = engine, threading.Event(), threading.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+    def remove(self, key: ServiceKey, replicas: Sequence[str] = ()) -> None:
+        if key.process == "worker":
+            self.asked.set()
+            assert self.may.wait(30)
+        self._engine.remove(key, replicas)
+
+
+def test_a_request_wakes_it_while_what_ran_still_finishes_what_it_had(platform: Parts) -> None:
+    app = platform.app(web=1, worker=1)
+    platform.release(app, GOOD, "web", "worker")
+    set_sleep(platform.context, SetSleep(app="shop", after=60), platform.act)
+    slow = Slow(platform.engine)
+    context = replace(platform.context, engine=cast(Engine, slow))
+    sleeper = Sleeper(context, Ports())
+    sleeper()
+    platform.clock.sleep(61)
+    falling = threading.Thread(target=sleeper)
+    falling.start()
+    assert slow.asked.wait(10)
+    woken = threading.Thread(target=wake, args=(context, app.id))
+    woken.start()
+    woken.join(10)
+    slept = woken.is_alive()
+    slow.may.set()
+    for thread in (woken, falling):
+        thread.join(10)
+    assert not slept, "the request waited for the end of a worker"
+    assert platform.running(app) == {"web v1": 1, "worker v1": 1}
+    assert not show_sleep(platform.context, ShowSleep(app="shop"), platform.act).asleep
 
 
 def test_scaling_wakes_it(platform: Parts, sleeper: Sleeper) -> None:
