@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import getpass
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from paas.model.app import Addon, App
 from tests.e2e.addon_lab import Lab
 from tests.e2e.git_lab import Work
 from tests.e2e.platform import Platform
+from tests.e2e.sshd import Sshd, sshd
 
 
 @pytest.fixture(scope="session")
@@ -48,6 +50,16 @@ def platform(bases: None, tmp_path_factory: pytest.TempPathFactory, environ: dic
         yield platform
     finally:
         platform.close()
+
+
+@pytest.fixture(scope="module")
+def server(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Platform, Sshd]]:
+    """The platform and a sshd that reads its keys, of which there is one, alice's. The module's `environ` says with
+    PAAS_SSH_KEYS where they are."""
+    keys = Path(platform.environ["PAAS_SSH_KEYS"])
+    with sshd(tmp_path_factory.mktemp("ssh") / "sshd", keys, getpass.getuser()) as found:
+        platform.ok("keys", "add", "alice", text=found.public("alice"))
+        yield platform, found
 
 
 @pytest.fixture

@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import shlex
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.git_lab import Work
 from tests.e2e.platform import Platform, eventually
-from tests.e2e.sshd import Sshd, sshd
+from tests.e2e.sshd import Sshd
 from tests.ports import free_port
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
-def server(bases: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Platform, Sshd]]:
-    """A platform whose keys a sshd reads, with one key, alice's."""
-    folder = tmp_path_factory.mktemp("ssh")
-    platform = Platform(folder / "platform")
-    platform.folder.mkdir()
-    keys = folder / "keys" / "authorized_keys"
-    platform.environ["PAAS_SSH_KEYS"] = str(keys)
-    try:
-        platform.ok("up")
-        with sshd(folder / "sshd", keys, getpass.getuser()) as found:
-            platform.ok("keys", "add", "alice", text=found.public("alice"))
-            yield platform, found
-    finally:
-        platform.close()
+def environ(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return {"PAAS_SSH_KEYS": str(tmp_path_factory.mktemp("keys") / "authorized_keys")}
 
 
 def clone(server: tuple[Platform, Sshd], folder: Path, app: str, key: str = "alice") -> Work:

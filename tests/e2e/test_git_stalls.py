@@ -3,47 +3,30 @@
 from __future__ import annotations
 
 import base64
-import getpass
 import os
 import shlex
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.git_lab import Work
-from tests.e2e.platform import PAAS, Platform, eventually
-from tests.e2e.sshd import Sshd, sshd
-from tests.ports import free_port
+from tests.e2e.platform import PAAS, TOKEN, Platform, eventually, listening
+from tests.e2e.sshd import Sshd
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 
-TOKEN = "open-sesame-1"
 ENDED = "nothing came and nothing was taken for 5 s"
 
 
 @pytest.fixture(scope="module")
-def server(bases: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Platform, Sshd]]:
-    """A platform that is reached by its socket, TCP and SSH, and has little patience."""
-    folder = tmp_path_factory.mktemp("stalls")
-    platform = Platform(folder / "platform")
-    platform.folder.mkdir()
-    keys = folder / "keys" / "authorized_keys"
-    platform.environ |= {
-        "PAAS_LISTEN": f"127.0.0.1:{free_port()}", "PAAS_TOKEN": TOKEN, "PAAS_PUSH_IDLE": "5",
-        "PAAS_REPOSITORY_LIMIT": "8000000",
-        "PAAS_SSH_KEYS": str(keys),
-    }  # fmt: skip
-    try:
-        platform.ok("up")
-        with sshd(folder / "sshd", keys, getpass.getuser()) as found:
-            platform.ok("keys", "add", "alice", text=found.public("alice"))
-            yield platform, found
-    finally:
-        platform.close()
+def environ(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """It is reached by its socket, TCP and SSH, and has little patience."""
+    keys = tmp_path_factory.mktemp("keys") / "authorized_keys"
+    little = {"PAAS_PUSH_IDLE": "5", "PAAS_REPOSITORY_LIMIT": "8000000"}
+    return {**listening(), "PAAS_SSH_KEYS": str(keys), **little}
 
 
 def names(platform: Platform) -> list[str]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from threading import Event
 from typing import Any, cast
 
 import pytest
@@ -461,7 +461,7 @@ class Slow:
     """An engine whose single replicas take their time to end: until `may` is set."""
 
     def __init__(self, engine: MemoryEngine) -> None:
-        self._engine, self.may, self.asked = engine, Event(), Event()
+        self._engine, self.may, self.asked = engine, threading.Event(), threading.Event()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._engine, name)
