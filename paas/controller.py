@@ -15,12 +15,13 @@ from dataclasses import dataclass, field
 from paas.errors import EngineUnavailable, NotFound, PaasError
 from paas.model.app import App, Release, ReleaseStatus
 from paas.model.events import Event
-from paas.model.plan import Apply, WaitHealthy
+from paas.model.plan import Apply, Plan, WaitHealthy
 from paas.model.route import Route
 from paas.model.service import Change, ObservedService, Replica, State
 from paas.plan.liveness import Liveness, gets_on
 from paas.reconcile import World, certified, plan_of, reconcile, refresh_routes
 from paas.usecases.context import Context
+from paas.usecases.endings import Endings
 
 log = logging.getLogger("paas.controller")
 
@@ -105,6 +106,7 @@ class Controller:
     _repairs: dict[str, threading.Thread] = field(default_factory=dict)
     _backoffs: dict[str, Backoff] = field(default_factory=dict)
     _releases: dict[str, Release] = field(default_factory=dict)
+    _ends: Endings = field(init=False)
     _slots: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(AT_ONCE))
     _known: Mapping[str, Known] = field(default_factory=dict)
     _starved: set[str] = field(default_factory=set)
@@ -113,6 +115,9 @@ class Controller:
     _hurry: float = 0.0
     _engine_gone: bool = False
     _router_gone: float | None = None
+
+    def __post_init__(self) -> None:
+        self._ends = Endings(self.world)
 
     def start(self) -> None:
         """Begin; a first look at everything follows at once."""
@@ -369,6 +374,7 @@ class Controller:
                 self._wake.set()
 
     def _repair(self, app_id: str) -> None:
+        left = Plan(app_id, "")
         with self.context.locks.try_hold(app_id, REPAIR) as held:
             if not held:
                 return
@@ -377,7 +383,8 @@ class Controller:
             app = self.context.store.app(app_id)
             release = self.context.store.release(app_id, app.wanted) if app.wanted else None
             if release is None or release.status is ReleaseStatus.SUCCEEDED:
-                reconcile(self.world, app, release, _noted, patient=False)
+                left = reconcile(self.world, app, release, _noted, patient=False, leave=True)
+        self._ends.begin(left)
 
     def _restart(self, app_id: str, replica: Replica) -> None:
         """Start a replica again that runs but fails its checks."""

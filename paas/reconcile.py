@@ -55,20 +55,23 @@ def reconcile(
     """
     hands = _hands(world)
     hands = replace(hands, well=well) if well else hands
-    left = list[Step]()
+    left, ends = list[Step](), Plan(app.id, app.name)
     try:
         for attempt in range(ROUNDS):
             plan = plan_of(world, app, release, release_command=release_command and attempt == 0)
             if leave:
                 plan, ends = endings(plan)
                 world.leaving.leave(going(ends))
-                left += ends.steps
-            if not plan or not execute(hands, plan, emit, patient=patient):
+            if plan and not execute(hands, plan, emit, patient=patient):
+                world.leaving.done(going(ends), gone=False)  # something still leads to them
+                break
+            left += ends.steps
+            if not plan:
                 break
     except BaseException:
-        world.leaving.done(going(Plan(app.id, app.name, tuple(left))), gone=False)
+        world.leaving.done(going(replace(ends, steps=(*left, *ends.steps))), gone=False)
         raise
-    return Plan(app.id, app.name, tuple(left))
+    return replace(ends, steps=tuple(left))
 
 
 def finish(world: World, left: Plan, emit: Emit) -> None:

@@ -25,11 +25,11 @@ from paas.model.scaling import Autoscale, Decision, Sample, StepRule
 from paas.plan.compared import DEAD
 from paas.plan.scaling import MEMORY, PATIENCE, STALE, decide, patient, spacing, unread
 from paas.plan.summary import summary
-from paas.reconcile import finish
 from paas.usecases import readings, room
 from paas.usecases.apps import wanted_counts
 from paas.usecases.autoscale import effective
 from paas.usecases.context import Context
+from paas.usecases.endings import Endings
 from paas.usecases.processes import change_formation
 from paas.usecases.switch import in_words, world
 
@@ -98,8 +98,11 @@ class Autoscaler:
     _states: dict[tuple[str, str], _State] = field(default_factory=dict)
     _releases: dict[str, Release] = field(default_factory=dict)
     _working: dict[str, threading.Thread] = field(default_factory=dict)
-    _ends: list[threading.Thread] = field(default_factory=list)
+    _ends: Endings = field(init=False)
     _troubles: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._ends = Endings(world(self.context))
 
     def __call__(self) -> None:
         """Look at every process once. What fails with one app is told and keeps no other from its look."""
@@ -136,8 +139,7 @@ class Autoscaler:
         """Until nothing is being carried out, `seconds` at most each."""
         for thread in list(self._working.values()):
             thread.join(seconds)
-        for thread in list(self._ends):
-            thread.join(seconds)
+        self._ends.wait(seconds)
 
     # --- one look -----------------------------------------------------------------------------------------------
 
@@ -284,35 +286,16 @@ class Autoscaler:
             changed = self._change(app, process, decision)
             if changed is None:
                 return
-            try:
-                decision = _cut(decision, changed.count)
-                state.count, state.wait, state.not_before = changed.count, 0.0, 0.0
-                state.told -= {"autoscale.failed", "autoscale.full"}
-                self._remember(state, decision, change.samples)
-                self._tell(state, "autoscale.scaled", _said(process, decision), decision, samples=change.samples)
-            finally:
-                self._end(app, changed.left)  # nobody else does: to a plan they are not there
+            self._ends.begin(changed.left)  # first of all: to every plan they are not there, so nobody else ends them
+            decision = _cut(decision, changed.count)
+            state.count, state.wait, state.not_before = changed.count, 0.0, 0.0
+            state.told -= {"autoscale.failed", "autoscale.full"}
+            self._remember(state, decision, change.samples)
+            self._tell(state, "autoscale.scaled", _said(process, decision), decision, samples=change.samples)
         except NotFound:
             log.debug("%s has just gone", app.name)
         except Exception as error:
             self._failed(change, error)
-
-    def _end(self, app: App, left: Plan) -> None:
-        """Let those that are too many finish what they have, for as long as that takes, beside whatever comes next."""
-        if left:
-            self._ends = [thread for thread in self._ends if thread.is_alive()]
-            work = threading.Thread(target=self._finish, args=(app, left), name=f"ending-{app.id}", daemon=True)
-            self._ends.append(work)
-            work.start()
-
-    def _finish(self, app: App, left: Plan) -> None:
-        """The thread of endings. Those that fail are the controller's, which ends what is too many."""
-        try:
-            finish(world(self.context), left, _noted)
-        except PaasError as error:
-            log.warning("%s: replicas that are too many could not be ended: %s", app.name, error.message)
-        except Exception:
-            log.exception("%s: replicas that are too many could not be ended", app.name)
 
     def _change(self, app: App, process: str, decision: Decision) -> _Changed | None:
         """What there is now: as many of those decided as there is room for. None where somebody else was faster.
@@ -376,12 +359,14 @@ class Autoscaler:
             return
         state.kept, state.kept_cause = decision, state.cause
         whole = summary(samples, decision.over, decision.at)
-        self.context.store.add_decision(
-            Recorded(
-                app_id=state.app.id, process=state.process, decision=decision, samples=tuple(samples[-SHOWN:]),
-                summary=whole if whole and whole.count > SHOWN else None,
-            )
+        record = Recorded(
+            app_id=state.app.id, process=state.process, decision=decision, samples=tuple(samples[-SHOWN:]),
+            summary=whole if whole and whole.count > SHOWN else None,
         )  # fmt: skip
+        try:
+            self.context.store.add_decision(record)
+        except PaasError as error:
+            log.warning("%s: a decision could not be kept: %s", state.app.name, error.message)
 
     def _watch(self, state: _State, rules: Autoscale, decision: Decision, causes: Mapping[str, str]) -> None:
         """Tell once when signals are missing, and when the maximum has not been enough for a while."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from paas.build import sizes
@@ -23,11 +23,14 @@ from paas.usecases.switch import awaken, base_release, in_words, world
 
 SAMPLE_SECONDS = 0.25
 
+ENDS = "finishes what it has, then it ends"
+"""What is said of a replica that a scale-in, or sleep, has taken the requests from."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplicaLine:
     """One replica. `name` is `web.1`; `cpu` is cores used just now, `memory` bytes; None: cannot be known.
-    `started_at` Unix seconds; `detail` says in words why it is not healthy."""
+    `started_at` Unix seconds; `detail` says in words why it is not healthy, or that it is on its way out."""
 
     name: str
     id: str
@@ -97,7 +100,7 @@ def list_replicas(context: Context, request: ListReplicas, act: Act) -> AppProce
                 memory_limit=spec.limits.memory,
                 cpus=spec.limits.cpus,
                 pids=spec.limits.pids,
-                replicas=_lines(services, name, used),
+                replicas=_lines(services, name, used, context.leaving.all()),
             )
             for name, spec in specs.items()
         ),
@@ -191,7 +194,9 @@ def replica_name(process: str, replica: Replica) -> str:
     return f"{process}.{replica.index}"
 
 
-def _lines(services: list[ObservedService], process: str, used: Mapping[str, _Use]) -> tuple[ReplicaLine, ...]:
+def _lines(
+    services: list[ObservedService], process: str, used: Mapping[str, _Use], leaving: Collection[str]
+) -> tuple[ReplicaLine, ...]:
     found = []
     for service in services:
         if service.key.process != process:
@@ -210,7 +215,7 @@ def _lines(services: list[ObservedService], process: str, used: Mapping[str, _Us
                     memory=use.memory if use else None,
                     address=replica.address,
                     exit_code=replica.exit_code,
-                    detail=replica.detail,
+                    detail=ENDS if replica.id in leaving else replica.detail,
                 )
             )
     return tuple(sorted(found, key=lambda line: (line.release, line.name)))

@@ -18,6 +18,7 @@ from paas.reconcile import finish, reconcile
 from paas.requests.sleep import SetSleep, ShowSleep, SleepNow, UnsetSleep, WakeApp
 from paas.usecases.autoscale import rules_of
 from paas.usecases.context import Act, Context
+from paas.usecases.endings import Endings
 from paas.usecases.switch import in_words, world
 
 log = logging.getLogger("paas.sleep")
@@ -194,9 +195,10 @@ def _start_others(context: Context, app: App, release: Release, emit: Emit) -> N
         emit(Event(kind="warning", app=app.name, message=message))
 
 
-def fall_asleep(context: Context, app_id: str, why: str = "") -> bool:
+def fall_asleep(context: Context, app_id: str, why: str = "", end: Callable[[Plan], None] | None = None) -> bool:
     """Lead the routes to the waker, drain, end the replicas. Whether it did: not while somebody works on the app. Their
-    ends come after the app's lock is free: a request may wake the app while they still finish what they have.
+    ends come after the app's lock is free: a request may wake the app while they still finish what they have. `end`
+    is to see to them, else they are waited for.
 
     Raises PaasError when that fails; the app is awake then, and its events say why, or what is left of it is ended by
     the controller.
@@ -216,7 +218,7 @@ def fall_asleep(context: Context, app_id: str, why: str = "") -> bool:
             return True
     finally:
         if left is not None:
-            finish(world(context), left, _noted)
+            end(left) if end else finish(world(context), left, _noted)
 
 
 def _lay_down(context: Context, app: App, release: Release, known: Sleep) -> Plan:
@@ -266,6 +268,14 @@ class Sleeper:
     context: Context
     holder: Holder
     _seen: dict[str, _Seen] = field(default_factory=dict)
+    _ends: Endings = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._ends = Endings(world(self.context))
+
+    def wait(self, seconds: float = 30.0) -> None:
+        """Until nothing of an app that fell asleep runs, `seconds` at most each."""
+        self._ends.wait(seconds)
 
     def __call__(self) -> None:
         """Have those sleep that were idle long enough. Without word from the router nobody is idle."""
@@ -297,7 +307,7 @@ class Sleeper:
             if self._counts().get(sleep.app_id, 0) != requests:
                 return  # somebody asked for it while another app fell asleep, which may take half a minute
             self._seen.pop(sleep.app_id)  # what cannot be put to sleep is tried again after the same idle time
-            fall_asleep(self.context, sleep.app_id)
+            fall_asleep(self.context, sleep.app_id, end=self._ends.begin)
         else:
             seen.flying = False
 

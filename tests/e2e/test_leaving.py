@@ -86,6 +86,7 @@ def test_while_workers_finish_after_rules_let_them_go_other_rules_and_people_go_
     platform.ok("autoscale", "set", "worker", *rules, "-a", "shop")
     eventually(lambda: wanted(platform, "worker") == 1, seconds=90, what="a scale-in")
     assert workers(platform) == three, "they have ended already"
+    assert platform.ok("ps", "-a", "shop").count("finishes what it has, then it ends") == 2
     platform.ok("autoscale", "set", "web", "--min", "2", "--max", "2", "-a", "shop")
     eventually(lambda: served(platform) == {"web.1", "web.2"}, seconds=60, what="a scale-out of another process")
     platform.ok("restart", "web", "-a", "shop")

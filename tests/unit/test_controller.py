@@ -108,7 +108,7 @@ class House:
         """One look, and the end of the repairs it began."""
         self.controller.look()
         for thread in threading.enumerate():
-            if thread.name.startswith("repair-"):
+            if thread.name.startswith(("repair-", "ending-")):
                 thread.join(10)
 
 
@@ -347,6 +347,29 @@ def test_what_is_left_to_be_ended_and_dies_of_itself_is_a_crash(house: House) ->
     until(lambda: len(house.crashes()) == 2)
     said = [event.message for event in house.crashes()]
     assert said == ["web.2 of v1 ended: exit code 1", "web.3 of v1 ended: over its memory limit"]
+
+
+def test_what_is_too_many_ends_without_the_apps_lock(house: House) -> None:
+    """As after a restart of the server in the middle of a scale-in: a worker may have an hour to finish its job."""
+    house.deploy()
+    house.settle()
+    remove, asked, may = house.engine.remove, threading.Event(), threading.Event()
+
+    def slowly(key: ServiceKey, replicas: Sequence[str] = ()) -> None:
+        asked.set()
+        assert may.wait(10)
+        remove(key, replicas)
+
+    house.engine.remove = slowly  # type: ignore[method-assign]
+    house.store.save_app(replace(house.store.app(SHOP.id), formation={"web": 1}))
+    house.controller.look()
+    assert asked.wait(10)
+    until(lambda: not house.context.locks.holder(SHOP.id))
+    house.controller.look()
+    assert len(house.replicas()) == 2
+    may.set()
+    house.settle()
+    assert house.is_right(count=1)
 
 
 class Told(NoSignals):

@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from paas.engines.memory import Behaviour
 from paas.errors import EngineUnavailable, RouterError
 from paas.leaving import REMEMBERED, Leaving
+from paas.model.app import ProcessSpec
 from paas.model.plan import Plan
 from paas.model.service import ObservedService, Replica, ServiceKey, State
 from paas.reconcile import finish, plan_of, reconcile
@@ -112,6 +114,24 @@ def test_a_change_that_fails_leaves_nobody_on_the_way_out(place: Place) -> None:
         scaled(place, 1)
     assert not place.world.leaving.all()
     assert not any(place.world.leaving.is_ending(one) for one in ids(place))
+
+
+def test_what_cannot_be_done_yet_leaves_nobody_that_requests_are_still_led_to(place: Place) -> None:
+    """An impatient plan stops at a worker that boots, before the routes of `web` change."""
+    place.engine.behaviours["sha256:1"] = Behaviour(boots=60.0)
+    release = a_release(1)
+    release = replace(release, processes=(*release.processes, ProcessSpec(name="worker")))
+    app = replace(APP, formation={"web": 1, "worker": 1})
+    for _ in range(2):
+        assert not reconcile(place.world, app, release, place.events.append, patient=False, leave=True)
+        assert not place.world.leaving.all()
+    assert len(place.route.servers) == 3
+    place.clock.sleep(61)
+    left = reconcile(place.world, app, release, place.events.append, patient=False, leave=True)
+    assert len(place.route.servers) == 1
+    assert len(place.world.leaving.all()) == 2
+    finish(place.world, left, place.events.append)
+    assert len(ids(place)) == 2
 
 
 def test_what_a_plan_picked_is_picked_until_that_plan_ends_whatever_others_do() -> None:

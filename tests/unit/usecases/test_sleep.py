@@ -91,6 +91,12 @@ class Small:
         self._engine.apply(spec, replicas, emit, besides)
 
 
+def look(sleeper: Sleeper) -> None:
+    """One look, and the ends of what fell asleep."""
+    sleeper()
+    sleeper.wait()
+
+
 def route(platform: Parts) -> Route:
     return platform.context.router.observe()[0]
 
@@ -110,13 +116,13 @@ def sleeper(platform: Parts) -> Sleeper:
     platform.release(platform.app(web=2))
     set_sleep(platform.context, SetSleep(app="shop", after=60), platform.act)
     made = Sleeper(platform.context, Ports())
-    made()
+    look(made)
     return made
 
 
 def asleep(platform: Parts, sleeper: Sleeper) -> bool:
     platform.clock.sleep(61)
-    sleeper()
+    look(sleeper)
     return show_sleep(platform.context, ShowSleep(app="shop"), platform.act).asleep
 
 
@@ -128,7 +134,7 @@ def test_an_idle_app_sleeps_and_its_route_leads_to_the_waker(platform: Parts, sl
 
 def test_an_app_is_not_put_to_sleep_before_its_time(platform: Parts, sleeper: Sleeper) -> None:
     platform.clock.sleep(50)
-    sleeper()
+    look(sleeper)
     assert running(platform) == 2
 
 
@@ -140,20 +146,20 @@ def test_a_request_in_flight_keeps_it_awake(platform: Parts, sleeper: Sleeper) -
 def test_what_lasts_begins_the_idle_time_anew_and_a_single_moment_does_not(platform: Parts, sleeper: Sleeper) -> None:
     server = route(platform).servers[0]
 
-    def look(seconds: float, flying: int) -> int:
+    def after(seconds: float, flying: int) -> int:
         platform.clock.sleep(seconds)
         platform.router.busy[server] = flying
-        sleeper()
+        look(sleeper)
         return running(platform)
 
-    assert [look(5, flying) for flying in (1, 0, 1, 0)] == [2] * 4, "the platform's own checks, met by chance"
-    assert look(39, 0) == 2
-    assert look(2, 0) == 0
+    assert [after(5, flying) for flying in (1, 0, 1, 0)] == [2] * 4, "the platform's own checks, met by chance"
+    assert after(39, 0) == 2
+    assert after(2, 0) == 0
     wake(platform.context, platform.context.store.app("shop").id)
     server = route(platform).servers[0]
-    assert [look(5, flying) for flying in (0, 1, 1, 1)] == [2] * 4, "a WebSocket"
-    assert look(55, 0) == 2
-    assert look(6, 0) == 0
+    assert [after(5, flying) for flying in (0, 1, 1, 1)] == [2] * 4, "a WebSocket"
+    assert after(55, 0) == 2
+    assert after(6, 0) == 0
 
 
 def test_who_works_on_it_keeps_it_awake(platform: Parts, sleeper: Sleeper) -> None:
@@ -235,18 +241,17 @@ def test_a_request_wakes_it_while_what_ran_still_finishes_what_it_had(platform: 
     slow = Slow(platform.engine)
     context = replace(platform.context, engine=cast(Engine, slow))
     sleeper = Sleeper(context, Ports())
-    sleeper()
+    look(sleeper)
     platform.clock.sleep(61)
-    falling = threading.Thread(target=sleeper)
-    falling.start()
+    sleeper()
     assert slow.asked.wait(10)
     woken = threading.Thread(target=wake, args=(context, app.id))
     woken.start()
     woken.join(10)
     slept = woken.is_alive()
     slow.may.set()
-    for thread in (woken, falling):
-        thread.join(10)
+    woken.join(10)
+    sleeper.wait()
     assert not slept, "the request waited for the end of a worker"
     assert platform.running(app) == {"web v1": 1, "worker v1": 1}
     assert not show_sleep(platform.context, ShowSleep(app="shop"), platform.act).asleep
@@ -279,20 +284,20 @@ def test_an_app_that_somebody_works_on_holds_up_no_other(platform: Parts, sleepe
     with platform.context.locks.hold("b2b2b2b2", "a deploy", platform.act.emit):
         assert asleep(platform, sleeper), "shop"
         assert port(platform, "b2b2b2b2") == 0
-    sleeper()
+    look(sleeper)
     assert port(platform, "b2b2b2b2") == PORT
 
 
 def test_who_is_asked_for_while_another_falls_asleep_stays_awake(platform: Parts, sleeper: Sleeper) -> None:
     platform.release(platform.app("blog", "b2b2b2b2", web=1))
     set_sleep(platform.context, SetSleep(app="blog", after=60), platform.act)
-    sleeper()
+    look(sleeper)
     sleeper.context = replace(platform.context, router=cast(Router, Asked(platform.router)))
     platform.clock.sleep(61)
-    sleeper()
+    look(sleeper)
     assert [one.app_id for one in platform.store.sleeps() if one.asleep] == [platform.store.app("shop").id]
     platform.clock.sleep(59)
-    sleeper()
+    look(sleeper)
     assert len([one for one in platform.store.sleeps() if one.asleep]) == 1, "its idle time began anew"
 
 
@@ -346,7 +351,7 @@ def test_an_app_that_runs_no_web_is_awake_when_its_others_are(platform: Parts) -
     platform.release(platform.app(web=0, worker=1), GOOD, "web", "worker")
     set_sleep(platform.context, SetSleep(app="shop", after=60), platform.act)
     sleeper = Sleeper(platform.context, Ports())
-    sleeper()
+    look(sleeper)
     assert not asleep(platform, sleeper), "nobody asks for it, so nobody could wake it"
     assert sleep_now(platform.context, SleepNow(app="shop"), platform.act).asleep
     assert running(platform) == 0
@@ -373,7 +378,7 @@ def test_now_is_refused_where_it_cannot_sleep(platform: Parts, sleeper: Sleeper)
     set_sleep(platform.context, SetSleep(app="empty", after=60), platform.act)
     with pytest.raises(Conflict, match="cannot sleep yet"):
         sleep_now(platform.context, SleepNow(app="empty"), platform.act)
-    sleeper()
+    look(sleeper)
     with pytest.raises(Conflict, match="no release that runs"):
         sleep_now(platform.context, SleepNow(app="empty"), platform.act)
 
@@ -389,7 +394,7 @@ def test_what_cannot_be_put_to_sleep_is_awake_told_and_tried_again_later(platfor
     app = platform.context.store.app("shop")
     for after, tries in ((61, 1), (5, 1), (61, 2)):
         platform.clock.sleep(after)
-        sleeper()
+        look(sleeper)
         kinds = [event.kind for _, event in platform.context.store.events(app.id)]
         assert kinds.count("sleep.kept_awake") == tries, after
     assert not show_sleep(platform.context, ShowSleep(app="shop"), platform.act).asleep

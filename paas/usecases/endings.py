@@ -1,0 +1,56 @@
+"""The ends of replicas that a change left, in threads of their own: whoever made the change has other things to do than
+to wait for half an hour."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass, field
+
+from paas.errors import PaasError
+from paas.model.events import Event
+from paas.model.plan import Plan
+from paas.plan.difference import going
+from paas.reconcile import World, finish
+
+log = logging.getLogger("paas.endings")
+
+
+@dataclass(slots=True)
+class Endings:
+    """Those of one who makes changes. What fails makes them replicas like all others, too many: the controller's."""
+
+    world: World
+    _threads: list[threading.Thread] = field(default_factory=list)
+
+    def begin(self, left: Plan) -> None:
+        """Drain, stop and remove what `reconcile` left, from now on."""
+        if not left:
+            return
+        self._threads = [one for one in self._threads if one.is_alive()]
+        work = threading.Thread(target=self._finish, args=(left,), name=f"ending-{left.app_id}", daemon=True)
+        try:
+            work.start()
+        except RuntimeError:  # there can be no more threads
+            self.world.leaving.done(going(left), gone=False)
+            raise
+        self._threads.append(work)
+
+    def wait(self, seconds: float) -> None:
+        """Until all have ended, `seconds` at most each."""
+        for thread in list(self._threads):
+            thread.join(seconds)
+
+    def _finish(self, left: Plan) -> None:
+        try:
+            finish(self.world, left, _noted)
+        except PaasError as error:
+            log.warning("%s: replicas that are too many could not be ended: %s", left.app_name, error.message)
+        except Exception:
+            log.exception("%s: replicas that are too many could not be ended", left.app_name)
+
+
+def _noted(event: Event) -> None:
+    """Where the steps go: nobody waits for them."""
+    if event.kind != "done":
+        log.info("%s", f"{event.app}: {event.message}" if event.app else event.message)
