@@ -29,6 +29,7 @@ TOPICS: Mapping[str, str] = {
     "autoscale.full": "autoscaling finds no room for another replica",
     "autoscale.failed": "autoscaling could not do what it decided",
     "autoscale.blind": "a signal that autoscaling goes by has no value",
+    "autoscale.sighted": "all of them have one again",
     "cron.failed": "a scheduled run failed",
     "cron.skipped": "a scheduled run was left out",
     "backup.failed": "a backup failed",
@@ -51,10 +52,10 @@ FACTS = frozenset(
     {
         "release", "kind", "status", "process", "replica", "exit_code", "oom", "host", "addon", "not_after", "days",
         "hours", "number", "maximum", "replicas", "wanted", "pull_request", "branch", "review", "target",
-        "alert", "metric", "value",
+        "alert", "metric", "value", "from", "to",
     }
 )  # fmt: skip
-GOOD = ("succeeded", "issued", "opened", "updated", "closed", "ended", "works", "test")
+GOOD = ("succeeded", "issued", "opened", "updated", "closed", "ended", "works", "sighted", "test")
 """Ends of topics that are no bad news."""
 LONGEST = 500
 DEPLOYS = frozenset({"DeployApp", "SetUpApp", "SetBranch"})

@@ -83,6 +83,11 @@ def test_lines_that_programs_printed_and_unknown_facts_are_never_told() -> None:
     assert outgoing.facts(event) == {"release": 3}
 
 
+def test_programs_are_told_the_numbers_of_autoscaling() -> None:
+    data = {"process": "web", "from": 3, "to": 5, "why": "cpu", "samples": [], "limits": ["max"]}
+    assert outgoing.facts(Event(kind="autoscale.full", data=data)) == {"process": "web", "from": 3, "to": 5}
+
+
 def test_a_message_is_one_line_without_passwords_in_addresses() -> None:
     said = outgoing.sentence("cannot fetch https://me:s3cret@example.com/x\x1b[31m\nPASSWORD=s3cret")
     assert said == "cannot fetch https://example.com/x [31m"
@@ -102,7 +107,8 @@ def test_a_chat_message_calls_nobody() -> None:
 
 
 @pytest.mark.parametrize(
-    ("topic", "sign"), [("alert.ended", "✓"), ("signal.works", "✓"), ("test", "✓"), ("crash", "✗")]
+    ("topic", "sign"),
+    [("alert.ended", "✓"), ("signal.works", "✓"), ("autoscale.sighted", "✓"), ("test", "✓"), ("crash", "✗")],
 )
 def test_good_news_looks_like_it(topic: str, sign: str) -> None:
     assert json.loads(outgoing.slack_body(replace(ONE, topic=topic), "paas"))["text"].startswith(sign)
