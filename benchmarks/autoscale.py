@@ -13,7 +13,7 @@ import math
 import random
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from benchmarks.foresight import floor, foreseen
 from paas.model.scaling import DEFAULT, Autoscale
@@ -35,6 +35,10 @@ OPEN = {("day", "Heroku p95"), ("spikes", "ECS target tracking")}
 HEAD = (
     "| trace | rules | s over target | replica-hours | flaps | failed | better, for no more |\n"
     "| --- | --- | ---: | ---: | ---: | ---: | --- |"
+)
+SUMS = (
+    "| rules | s over target | replica-hours | failed | unseen: s over target | replica-hours | failed |\n"
+    "| --- | ---: | ---: | ---: | ---: | ---: | ---: |"
 )
 BOUNDS = (
     "| trace | platform | its s over | its hours | hours at least | with foresight: s over | hours | less than its |\n"
@@ -90,26 +94,48 @@ class Pair:
     better: Sequence[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """The runs of each set of rules on a set of traces."""
+
+    by_rule: dict[str, list[Run]] = field(default_factory=dict)
+
+    def add(self, rule: str, run: Run) -> None:
+        """One more."""
+        self.by_rule.setdefault(rule, []).append(run)
+
+    def sums(self, rule: str) -> str:
+        """Of all of them, as columns."""
+        runs = self.by_rule[rule]
+        hours = sum(run.replica_hours for run in runs)
+        return f"{sum(run.over for run in runs)} | {hours:.2f} | {sum(run.failed for run in runs)}"
+
+
 def main() -> int:
     """The tables."""
-    world = World()
+    world, first, others = World(), Runs(), Runs()
     print(HEAD)
-    seen = [pair for name, load in TRACES.items() for pair in _compared(name, load, world)]
+    seen = [pair for name, load in TRACES.items() for pair in _compared(name, load, world, first)]
     print(f"\nOther traces:\n\n{HEAD}")
-    unseen = [pair for name, load in UNSEEN.items() for pair in _compared(name, load, world)]
+    unseen = [pair for name, load in UNSEEN.items() for pair in _compared(name, load, world, others)]
+    print(f"\nAll of them together:\n\n{SUMS}")
+    for rule in first.by_rule:
+        print(f"| {rule} | {first.sums(rule)} | {others.sums(rule)} |")
     print(f"\nPairs that hold: {_told(seen)}; of the other traces: {_told(unseen)}\n")
     _possible([pair for pair in (*seen, *unseen) if not pair.better], world)
     return 0 if {(pair.trace, pair.platform) for pair in seen if not pair.better} == OPEN else 1
 
 
-def _compared(name: str, load: Trace, world: World) -> list[Pair]:
-    """Print a trace's lines."""
+def _compared(name: str, load: Trace, world: World, kept: Runs) -> list[Pair]:
+    """Print a trace's lines, and keep its runs."""
     runs = {rule: simulate(load, ours(rules, rule), world) for rule, rules in RULES.items()}
     for rule, run in runs.items():
+        kept.add(f"**{rule}**", run)
         print(f"| {name} | **{rule}** | {_numbers(run)} | |")
     pairs = []
     for policy in hosted(LEAST, MOST, world):
         pair = Pair(name, policy.name, other := simulate(load, policy, world), _better(runs, other))
+        kept.add(policy.name, other)
         print(f"| {name} | {policy.name} | {_numbers(other)} | {next(iter(pair.better), '**none**')} |", flush=True)
         pairs.append(pair)
     return pairs
