@@ -11,6 +11,7 @@ import pytest
 
 from paas.cli.entry import run
 from tests.unit.server.stub import Running, running
+from tests.unit.sources.test_local import git
 
 
 @dataclass(frozen=True)
@@ -55,3 +56,10 @@ def server(paas: Paas, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
         monkeypatch.setenv("PAAS_HOME", name)
         found.operations.go.set()
         yield found
+
+
+@pytest.fixture
+def repository(paas: Paas) -> Path:
+    """The folder the commands run in, as a repository."""
+    git(Path.cwd(), "init", "--quiet")
+    return Path.cwd()
