@@ -3,51 +3,15 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from urllib.parse import quote
 
 import pytest
 
-from tests.e2e.platform import APPS, Answer, Platform, eventually
+from tests.e2e.load import loaded
+from tests.e2e.platform import APPS, Platform, eventually
 
 pytestmark = pytest.mark.docker
-
-
-@dataclass
-class Load:
-    """Requests at a rate, until it is stopped; `bad` are the answers that were none."""
-
-    platform: Platform
-    rate: float
-    good: int = 0
-    bad: list[Answer] = field(default_factory=list)
-    stop: threading.Event = field(default_factory=threading.Event)
-
-    def run(self) -> None:
-        while not self.stop.is_set():
-            begun = time.monotonic()
-            answer = self.platform.get("busy")
-            if answer.status == 200:
-                self.good += 1
-            else:
-                self.bad.append(answer)
-            self.stop.wait(max(0.0, begun + 1 / self.rate - time.monotonic()))
-
-
-@contextmanager
-def loaded(platform: Platform, rate: float) -> Iterator[Load]:
-    load = Load(platform, rate)
-    thread = threading.Thread(target=load.run)
-    thread.start()
-    try:
-        yield load
-    finally:
-        load.stop.set()
-        thread.join()
 
 
 def wanted(platform: Platform) -> int:
@@ -67,11 +31,11 @@ def ask(platform: Platform, app: str, method: str, url: str) -> str:
 def test_replicas_follow_the_load_both_ways_and_no_request_fails(platform: Platform) -> None:
     platform.ok("deploy", APPS / "busy", "-a", "busy")
     assert wanted(platform) == 1
-    with loaded(platform, 28.0) as load:
+    with loaded(platform, "busy", 28.0) as load:
         eventually(lambda: wanted(platform) >= 3, seconds=180, what="a scale-out")
         eventually(lambda: len(replicas(platform)) >= 3, seconds=120, what="traffic to all replicas")
     assert (load.bad, load.good > 0) == ([], True)
-    with loaded(platform, 1.0) as quiet:
+    with loaded(platform, "busy", 1.0) as quiet:
         eventually(lambda: wanted(platform) == 1, seconds=240, what="a scale-in")
         eventually(lambda: len(platform.containers("label=paas.process=web")) == 1, seconds=120, what="one replica")
     assert quiet.bad == []

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import subprocess
-import threading
 import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,9 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.e2e.platform import APPS, Answer, Platform, eventually
+from tests.e2e.load import loaded
+from tests.e2e.platform import APPS, Platform, eventually
+from tests.e2e.posts import Posts, receiving
 
 pytestmark = pytest.mark.docker
 
@@ -27,49 +27,9 @@ BOOT = 15
 
 
 @pytest.fixture(scope="module")
-def platform(bases: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """One that measures every second, and may tell this machine's loopback."""
-    platform = Platform(tmp_path_factory.mktemp("platform"))
-    platform.environ |= {"PAAS_SAMPLE": "1", "PAAS_EGRESS_ALLOW": "127.0.0.0/8"}
-    try:
-        platform.ok("up")
-        yield platform
-    finally:
-        platform.close()
-
-
-@dataclass
-class Load:
-    """Requests at a rate, until it is stopped; `bad` are the answers that were none."""
-
-    platform: Platform
-    app: str
-    rate: float
-    good: int = 0
-    bad: list[Answer] = field(default_factory=list)
-    stop: threading.Event = field(default_factory=threading.Event)
-
-    def run(self) -> None:
-        while not self.stop.is_set():
-            begun = time.monotonic()
-            answer = self.platform.get(self.app)
-            if answer.status == 200:
-                self.good += 1
-            else:
-                self.bad.append(answer)
-            self.stop.wait(max(0.0, begun + 1 / self.rate - time.monotonic()))
-
-
-@contextmanager
-def loaded(platform: Platform, app: str, rate: float) -> Iterator[Load]:
-    load = Load(platform, app, rate)
-    thread = threading.Thread(target=load.run)
-    thread.start()
-    try:
-        yield load
-    finally:
-        load.stop.set()
-        thread.join()
+def environ() -> dict[str, str]:
+    """It measures every second, and may tell this machine's loopback."""
+    return {"PAAS_SAMPLE": "1", "PAAS_EGRESS_ALLOW": "127.0.0.0/8"}
 
 
 def deployed(platform: Platform, folder: Path, app: str, rules: str) -> Path:
@@ -161,48 +121,29 @@ def stepped(platform: Platform, tmp_path_factory: pytest.TempPathFactory, planne
 
 
 @pytest.fixture
-def posts() -> Iterator[tuple[int, list[dict[str, Any]]]]:
-    """The port of a receiver on loopback, and what is posted to it."""
-    seen: list[dict[str, Any]] = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            seen.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Quiet."""
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
-        yield server.server_address[1], seen
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(10)
+def posts() -> Iterator[Posts]:
+    with receiving() as found:
+        yield found
 
 
 def test_a_maximum_that_is_not_enough_is_told_once_and_to_a_webhook(
-    platform: Platform, stepped: str, tmp_path: Path, posts: tuple[int, list[dict[str, Any]]]
+    platform: Platform, stepped: str, tmp_path: Path, posts: Posts
 ) -> None:
-    port, posted = posts
     deployed(platform, tmp_path / "full", "full", "max = 2\ntargets = { requests = 2 }\nin_window = '0s'")
     rule(platform, "full", "--max-alarm", "1s")
     add = ("notifications", "add", "webhook", "ops", "-a", "full", "--on", "autoscale")
-    platform.ok(*add, "--url", f"http://127.0.0.1:{port}/")
+    platform.ok(*add, "--url", f"http://127.0.0.1:{posts.port}/")
     with loaded(platform, "full", 20) as load:
         reaches(platform, "full", 2)
-        eventually(lambda: posted, seconds=30, what="the notification")
+        eventually(lambda: posts.seen, seconds=30, what="the notification")
         then = measured(platform, "full")["at"]
         eventually(lambda: measured(platform, "full")["at"] > then + 5, what="five further looks")
     assert load.bad == []
     (message,) = told(platform, "full", "autoscale.maximum")
     assert message.startswith("web has wanted more than its maximum of 2 for 1 s: requests ")
-    assert [one["type"] for one in posted] == ["autoscale.maximum"]
-    assert posted[0]["data"] | {"app": "full", "message": message, "process": "web"} == posted[0]["data"]
+    (told_to_ops,) = [json.loads(body) for _, body in posts.seen]
+    assert told_to_ops["type"] == "autoscale.maximum"
+    assert told_to_ops["data"] | {"app": "full", "message": message, "process": "web"} == told_to_ops["data"]
 
 
 # --- protection -----------------------------------------------------------------------------------------------------

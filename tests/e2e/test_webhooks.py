@@ -9,7 +9,6 @@ import http.server
 import json
 import secrets
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +25,7 @@ from paas.model.secret import Secret
 from paas.webhooks.signature import standard_headers
 from tests.e2e.git_lab import Work
 from tests.e2e.platform import Platform, eventually, listening
+from tests.e2e.posts import Posts, receiving
 from tests.git_server import GitServer, git_server
 from tests.ports import free_port
 from tests.unit.webhooks.say import ZERO, check, github, gitlab_push, push
@@ -247,43 +247,15 @@ def mails() -> Iterator[tuple[int, Mails]]:
         controller.stop()
 
 
-@dataclass
-class Posts:
-    """Keeps what is posted; answers 503 to the first `away` of them."""
-
-    away: int = 0
-    seen: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
-
-
 @pytest.fixture
-def posts() -> Iterator[tuple[int, Posts]]:
-    found = Posts(away=1)
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            found.seen.append(({name.lower(): value for name, value in self.headers.items()}, body))
-            self.send_response(503 if len(found.seen) <= found.away else 200)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Quiet."""
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
-        yield server.server_address[1], found
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(10)
+def posts() -> Iterator[Posts]:
+    with receiving(away=1) as found:
+        yield found
 
 
 def test_deploys_are_told_by_webhook_and_mail(
-    platform: Platform, work: Work, hook: dict[str, Any], posts: tuple[int, Posts], mails: tuple[int, Mails]
+    platform: Platform, work: Work, hook: dict[str, Any], posts: Posts, mails: tuple[int, Mails]
 ) -> None:
-    port, posted = posts
     smtp, mailed = mails
     add = (
         "notifications",
@@ -291,7 +263,7 @@ def test_deploys_are_told_by_webhook_and_mail(
         "webhook",
         "ops",
         "--url",
-        f"http://127.0.0.1:{port}/s3cret",
+        f"http://127.0.0.1:{posts.port}/s3cret",
         "--on",
         "deploy.failed",
         "--json",
@@ -307,8 +279,8 @@ def test_deploys_are_told_by_webhook_and_mail(
     eventually(lambda: mailed.seen, seconds=120, what="the mail")
     assert mailed.seen[0]["Subject"].endswith("shop: deploy.failed")
     assert mailed.seen[0]["To"] == "ann@example.com, bob@example.com"
-    eventually(lambda: len(posted.seen) > 1, seconds=60, what="the second try")
-    (first, body), (second, again) = posted.seen[:2]
+    eventually(lambda: len(posts.seen) > 1, seconds=60, what="the second try")
+    (first, body), (second, again) = posts.seen[:2]
     assert (first["webhook-id"], body) == (second["webhook-id"], again)
     expected = standard_headers(Secret(secret), second["webhook-id"], float(second["webhook-timestamp"]), again)
     assert second["webhook-signature"] == expected["Webhook-Signature"]
@@ -324,11 +296,10 @@ def test_deploys_are_told_by_webhook_and_mail(
 
 
 def test_a_push_to_any_other_git_host_is_deployed_and_told_to_a_chat(
-    platform: Platform, work: Work, served: GitServer, posts: tuple[int, Posts]
+    platform: Platform, work: Work, served: GitServer, posts: Posts
 ) -> None:
-    port, posted = posts
     platform.ok("create", "hosted")
-    platform.ok("notifications", "add", "slack", "chat", "-a", "hosted", "--url", f"http://127.0.0.1:{port}/x")
+    platform.ok("notifications", "add", "slack", "chat", "-a", "hosted", "--url", f"http://127.0.0.1:{posts.port}/x")
     for provider in ("gitlab", "gitea", "signed"):
         add = ("deploy-hooks", "add", provider, served.url("team/shop"), "-a", "hosted", "--json")
         hook = json.loads(platform.ok(*add))
@@ -337,7 +308,7 @@ def test_a_push_to_any_other_git_host_is_deployed_and_told_to_a_chat(
         assert (status, answer["status"]) == (202, "accepted"), answer
         eventually(lambda: platform.get("hosted").body == f"by {provider}", seconds=120, what="the deploy")  # noqa: B023
     eventually(
-        lambda: any("✓ *hosted* deploy.succeeded" in json.loads(body)["text"] for _, body in posted.seen),
+        lambda: any("✓ *hosted* deploy.succeeded" in json.loads(body)["text"] for _, body in posts.seen),
         seconds=60, what="the chat",
     )  # fmt: skip
     platform.ok("destroy", "-a", "hosted", "--confirm", "hosted")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from paas.clock import FakeClock
 from paas.engines.memory import Behaviour, MemoryEngine
@@ -15,7 +17,7 @@ from paas.model.app import App, ProcessSpec, Release, ReleaseKind
 from paas.model.autoscaling import Override
 from paas.model.build import Base, Image, Runtime
 from paas.model.events import Emit, Event
-from paas.model.service import HealthCheck, HealthKind
+from paas.model.service import HealthCheck, HealthKind, ServiceKey
 from paas.routers.memory import MemoryRouter
 from paas.settings import Settings
 from paas.store.memory import MemoryStore
@@ -187,6 +189,24 @@ class Parts:
     def said(self, kind: str) -> list[str]:
         """Messages of that kind."""
         return [event.message for event in self.events if event.kind == kind]
+
+
+class Slow:
+    """An engine whose single replicas, of one process or of all, take their time to end: until `may` is set."""
+
+    def __init__(self, engine: MemoryEngine, process: str = "") -> None:
+        self._engine, self._process = engine, process
+        self.may, self.asked = threading.Event(), threading.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+    def remove(self, key: ServiceKey, replicas: Sequence[str] = ()) -> None:
+        """Waits, and removes them."""
+        if replicas and self._process in ("", key.process):
+            self.asked.set()
+            assert self.may.wait(30)
+        self._engine.remove(key, replicas)
 
 
 class Unreadable:

@@ -13,7 +13,7 @@ from paas.errors import Conflict, PlatformError, UsageError
 from paas.interfaces import Engine, Router
 from paas.model.events import Emit, Event
 from paas.model.route import Route, Traffic
-from paas.model.service import ServiceKey, ServiceSpec
+from paas.model.service import ServiceSpec
 from paas.reconcile import reconcile
 from paas.requests.apps import ListApps, ShowApp
 from paas.requests.processes import ListReplicas, Scale
@@ -34,7 +34,7 @@ from paas.usecases.sleep import (
     wake_app,
 )
 from paas.usecases.switch import world
-from tests.unit.usecases.parts import GOOD, Parts
+from tests.unit.usecases.parts import GOOD, Parts, Slow
 
 PORT = 40_123
 
@@ -218,27 +218,11 @@ def test_an_app_of_which_nothing_starts_sleeps_on(platform: Parts, sleeper: Slee
     assert route(platform).waker == f"127.0.0.1:{PORT}"
 
 
-class Slow:
-    """An engine whose workers take until `may` to end."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine, self.may, self.asked = engine, threading.Event(), threading.Event()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._engine, name)
-
-    def remove(self, key: ServiceKey, replicas: Sequence[str] = ()) -> None:
-        if key.process == "worker":
-            self.asked.set()
-            assert self.may.wait(30)
-        self._engine.remove(key, replicas)
-
-
 def test_a_request_wakes_it_while_what_ran_still_finishes_what_it_had(platform: Parts) -> None:
     app = platform.app(web=1, worker=1)
     platform.release(app, GOOD, "web", "worker")
     set_sleep(platform.context, SetSleep(app="shop", after=60), platform.act)
-    slow = Slow(platform.engine)
+    slow = Slow(platform.engine, "worker")
     context = replace(platform.context, engine=cast(Engine, slow))
     sleeper = Sleeper(context, Ports())
     look(sleeper)

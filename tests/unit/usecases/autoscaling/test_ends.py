@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -15,29 +14,13 @@ from paas.errors import PlatformError
 from paas.interfaces import Store
 from paas.model.autoscaling import Recorded
 from paas.model.scaling import TargetRule
-from paas.model.service import ServiceKey
 from paas.requests.config import ChangeConfig
 from paas.requests.processes import Scale
 from paas.usecases.autoscaling import PERIOD, Autoscaler
 from paas.usecases.config import change_config
 from paas.usecases.processes import scale
 from tests.unit.usecases.autoscaling.lab import RULES, Lab
-
-
-class Slow:
-    """An engine whose single replicas take their time to end: until `may` is set."""
-
-    def __init__(self, engine: MemoryEngine) -> None:
-        self._engine, self.may, self.asked = engine, threading.Event(), threading.Event()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._engine, name)
-
-    def remove(self, key: ServiceKey, replicas: Sequence[str] = ()) -> None:
-        if replicas:
-            self.asked.set()
-            assert self.may.wait(30)
-        self._engine.remove(key, replicas)
+from tests.unit.usecases.parts import Slow
 
 
 @pytest.fixture
