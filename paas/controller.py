@@ -117,7 +117,7 @@ class Controller:
     _router_gone: float | None = None
 
     def __post_init__(self) -> None:
-        self._ends = Endings(self.world)
+        self._ends = Endings(self.world, self._failed)
 
     def start(self) -> None:
         """Begin; a first look at everything follows at once."""
@@ -364,7 +364,7 @@ class Controller:
         except NotFound as error:
             log.debug("%s: %s", name, error.message)  # the app or the replica has just gone
         except Exception as error:
-            self._backoffs.setdefault(name, Backoff()).failed(self.context.clock.monotonic())
+            self._failed(name)
             if isinstance(error, PaasError):
                 log.warning("%s could not be repaired: %s", name, error.message)
             else:
@@ -372,6 +372,9 @@ class Controller:
         else:
             if name != "addons":
                 self._wake.set()
+
+    def _failed(self, name: str) -> None:
+        self._backoffs.setdefault(name, Backoff()).failed(self.context.clock.monotonic())
 
     def _repair(self, app_id: str) -> None:
         left = Plan(app_id, "")
@@ -389,7 +392,7 @@ class Controller:
     def _restart(self, app_id: str, replica: Replica) -> None:
         """Start a replica again that runs but fails its checks."""
         with self.context.locks.try_hold(app_id, RESTART) as held:
-            if held:
+            if held and not self.context.leaving.was_left(replica.id):
                 known = self._known.get(replica.id)
                 name = known.name if known else replica.id
                 message = f"{name} fails its checks and is started again: {replica.detail}"

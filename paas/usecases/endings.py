@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from paas.errors import PaasError
@@ -16,11 +17,17 @@ from paas.reconcile import World, finish
 log = logging.getLogger("paas.endings")
 
 
+def _unheard(app_id: str) -> None:
+    pass
+
+
 @dataclass(slots=True)
 class Endings:
-    """Those of one who makes changes. What fails makes them replicas like all others, too many: the controller's."""
+    """Those of one who makes changes. What fails makes them replicas like all others, too many: the controller's.
+    `failed` hears of which app."""
 
     world: World
+    failed: Callable[[str], None] = _unheard
     _threads: list[threading.Thread] = field(default_factory=list)
 
     def begin(self, left: Plan) -> None:
@@ -44,10 +51,12 @@ class Endings:
     def _finish(self, left: Plan) -> None:
         try:
             finish(self.world, left, _noted)
-        except PaasError as error:
-            log.warning("%s: replicas that are too many could not be ended: %s", left.app_name, error.message)
-        except Exception:
-            log.exception("%s: replicas that are too many could not be ended", left.app_name)
+        except Exception as error:
+            self.failed(left.app_id)
+            if isinstance(error, PaasError):
+                log.warning("%s: replicas that are too many could not be ended: %s", left.app_name, error.message)
+            else:
+                log.exception("%s: replicas that are too many could not be ended", left.app_name)
 
 
 def _noted(event: Event) -> None:

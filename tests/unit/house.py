@@ -99,9 +99,10 @@ class House:
     def settle(self) -> None:
         """One look, and the end of the repairs it began."""
         self.controller.look()
-        for thread in threading.enumerate():
-            if thread.name.startswith(("repair-", "ending-")):
-                thread.join(10)
+        for name in ("repair-", "ending-"):  # a repair begins ends
+            for thread in threading.enumerate():
+                if thread.name.startswith(name):
+                    thread.join(10)
 
 
 def started(house: House) -> None:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import replace
 
+from paas.errors import PlatformError
 from paas.interfaces import NoSignals
 from paas.model.scaling import Sample
 from paas.model.service import ServiceKey
@@ -91,6 +92,38 @@ def test_what_is_too_many_ends_without_the_apps_lock(house: House) -> None:
     may.set()
     house.settle()
     assert house.is_right(count=1)
+
+
+def test_an_end_that_fails_is_tried_again_after_a_pause(house: House) -> None:
+    """Nobody is at its end before it fails: the next look begins it anew."""
+    house.deploy()
+    house.settle()
+    tried: list[Sequence[str]] = []
+
+    def fails(key: ServiceKey, replicas: Sequence[str] = ()) -> None:
+        tried.append(replicas)
+        raise PlatformError("device or resource busy")
+
+    house.engine.remove = fails  # type: ignore[method-assign]
+    house.store.save_app(replace(house.store.app(SHOP.id), formation={"web": 1}))
+    for times in (1, 2):
+        for _ in range(3):
+            house.settle()
+        assert len(tried) == times
+        house.clock.ahead += 2
+
+
+def test_a_replica_that_is_ill_and_left_to_be_ended_is_not_started_again(house: House) -> None:
+    """It was due when the controller looked, and left while the controller waited for its turn."""
+    house.deploy()
+    house.settle()
+    ill, _ = house.replicas()
+    house.engine.ail(ill.id)
+    ill, _ = house.replicas()
+    house.context.leaving.leave({ill.id: ServiceKey(SHOP.id, "web", 1)})
+    house.controller._restart(SHOP.id, ill)
+    assert "restart web.1" not in house.engine.calls
+    assert house.crashes() == []
 
 
 class Told(NoSignals):
