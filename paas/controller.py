@@ -303,7 +303,7 @@ class Controller:
         led_to = {server for route in routes if route.app_id == app.id for server in route.servers}
         busy = [one.id for process, one in ill if self._gets_on(app.id, process, one, led_to, now)]
         self._liveness = self._liveness.got_on(busy, now)
-        return self._liveness.due([one for _, one in ill], now)
+        return self._liveness.due([one for service in stay for one in service.replicas], now)
 
     def _gets_on(self, app_id: str, process: str, replica: Replica, led_to: set[str], now: float) -> bool:
         lately = max(LATELY, 3 * self.context.settings.sample)

@@ -84,8 +84,11 @@ class Liveness:
         return Liveness({**self.records, **found})
 
     def due(self, replicas: Iterable[Replica], now: float) -> Replica | None:
-        """The replica of these (one app's) that is to be started again now: the one unhealthy for longest."""
+        """The replica of these (one app's) that is to be started again now: the one unhealthy for longest. None while one
+        that was started again still boots."""
         found = [(self.records[replica.id], replica) for replica in replicas if replica.id in self.records]
+        if any(record.starts and replica.state is State.STARTING for record, replica in found):
+            return None
         late = [(record.since, replica) for record, replica in found if record.unhealthy and now >= record.due]
         return min(late, key=lambda pair: pair[0])[1] if late else None
 
