@@ -84,8 +84,8 @@ class Liveness:
         return Liveness({**self.records, **found})
 
     def due(self, replicas: Iterable[Replica], now: float) -> Replica | None:
-        """The replica of these (one app's) that is to be started again now: the one unhealthy for longest. None while one
-        that was started again still boots."""
+        """The replica of these (one app's) that is to be started again now: the one unhealthy for longest. None while
+        one that was started again still boots."""
         found = [(self.records[replica.id], replica) for replica in replicas if replica.id in self.records]
         if any(record.starts and replica.state is State.STARTING for record, replica in found):
             return None

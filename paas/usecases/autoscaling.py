@@ -386,12 +386,14 @@ class Autoscaler:
     def _watch_maximum(self, state: _State, rules: Autoscale, decision: Decision) -> None:
         """A load that varies is below the maximum now and then: only a minute of that is an end of it."""
         now = decision.at
+        lately = 0 <= now - state.full_last < CALM
         if not _at_maximum(decision):
-            if state.full_since is not None and not 0 <= now - state.full_last < CALM:
+            if state.full_since is not None and not lately:
                 state.full_since = None
                 state.told.discard("autoscale.maximum")
             return
-        state.full_since, state.full_last = min(state.full_since or now, now), now
+        # Nobody looks while a release is carried out, which may take minutes: those say nothing of the load.
+        state.full_since, state.full_last = (state.full_since or now) if lately else now, now
         if now - state.full_since >= rules.max_alarm:
             beyond = f"more than its maximum of {decision.wanted} for {rules.max_alarm:g} s"
             self._once(state, "autoscale.maximum", f"{state.process} has wanted {beyond}: {decision.why}", decision)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from paas.model.app import ReleaseKind
 from paas.model.events import Event
-from paas.model.scaling import TargetRule
+from paas.model.scaling import Sample, TargetRule
 from paas.requests.autoscale import ExplainAutoscale
 from paas.usecases.autoscale import explain_autoscale
 from paas.usecases.autoscaling import ANEW, BLIND, FIRST_WAIT, PERIOD
@@ -24,12 +24,13 @@ def test_dead_metrics_hold_the_number_and_are_told_once(lab: Lab) -> None:
     assert lab.kinds().count("autoscale.sighted") == 1
 
 
-def looked_at_while_it_is_deployed(lab: Lab) -> None:
-    """A deploy, at every event of which the loop looks; the number stays meanwhile."""
+def looked_at_while_it_is_deployed(lab: Lab, seconds: float = 0.0) -> None:
+    """A deploy, at every event of which the loop looks; the number stays meanwhile. One event takes so long."""
     before = lab.count
     seen: list[int] = []
 
     def look(event: Event) -> None:
+        lab.platform.clock.sleep(0.0 if seen else seconds)
         lab.loop()
         seen.append(lab.count)
 
@@ -49,6 +50,16 @@ def test_what_was_told_of_the_load_is_known_after_a_deploy(lab: Lab) -> None:
     looked_at_while_it_is_deployed(lab)
     lab.load({"requests": 45.0}, 20)
     assert (lab.kinds().count("autoscale.blind"), lab.kinds().count("autoscale.sighted")) == (1, 1)
+
+
+def test_what_was_wanted_while_nobody_looked_is_no_time_at_the_maximum(lab: Lab) -> None:
+    lab.load({"requests": 500.0}, 60)
+    lab.signals.kept.append(Sample(lab.platform.clock.now() + RULES.max_alarm, 6, {"requests": 500.0}))
+    looked_at_while_it_is_deployed(lab, RULES.max_alarm)
+    lab.load({"requests": 500.0}, 60)
+    assert "autoscale.maximum" not in lab.kinds()
+    lab.load({"requests": 500.0}, RULES.max_alarm)
+    assert lab.kinds().count("autoscale.maximum") == 1
 
 
 def test_what_did_not_boot_of_one_release_is_tried_at_once_of_the_next(tmp_path: Path) -> None:
