@@ -378,7 +378,7 @@ class Autoscaler:
                 f"{process} has had no value of {missing} for {BLIND:g} s: none of its {decision.replicas} is let go"
             )
             self._once(state, "autoscale.blind", message, decision)
-        elif state.blind_since is None and "autoscale.blind" in state.told:
+        elif not decision.missing and "autoscale.blind" in state.told:
             state.told.discard("autoscale.blind")
             self._tell(state, "autoscale.sighted", f"{process} has all its signals again", decision)
         self._watch_maximum(state, rules, decision)

@@ -131,6 +131,19 @@ def test_a_signal_of_a_process_that_is_scaled_to_0_holds_the_number_without_an_a
     assert "autoscale.blind" not in lab.kinds()
 
 
+def test_a_signal_that_nobody_is_asked_for_any_more_is_not_told_to_be_there_again(tmp_path: Path) -> None:
+    lab = Lab(tmp_path, BY_MAIL)
+    kept = lab.platform.context.readings
+    kept.declare({lab.app.id: [MAIL]})
+    kept.failed(lab.app.id, MAIL, "other.1: GET /m answered 500, not 200")
+    lab.load({"cpu": 0.1}, BLIND * 2)
+    kept.off(lab.app.id, MAIL, "other is scaled to 0")
+    lab.load({"cpu": 0.1}, 20)
+    assert lab.kinds() == ["autoscale.blind"]
+    lab.load({"mail": 1.0}, 20)
+    assert lab.kinds() == ["autoscale.blind", "autoscale.sighted"]
+
+
 def test_an_app_that_is_idle_is_not_blind_about_its_latency(tmp_path: Path) -> None:
     lab = Lab(tmp_path, replace(RULES, rules=(TargetRule(metric="p95", target=0.3),)))
     lab.load({"requests": 20.0, "p95": 0.9}, 60)
