@@ -49,6 +49,16 @@ def going(plan: Plan) -> dict[str, ServiceKey]:
     return {one: step.service for step in ends for one in step.replicas}
 
 
+def apart(ends: Plan) -> tuple[Plan, ...]:
+    """The ends of single replicas, a plan for each service version: none has to wait for those of another one."""
+    keys = dict.fromkeys(going(ends).values())
+    ours = {
+        key: [step for step in ends.steps if isinstance(step, Drain | RemoveReplicas) and step.service == key]
+        for key in keys
+    }
+    return tuple(replace(ends, steps=tuple(steps)) for steps in ours.values())
+
+
 def _once(wanted: Wanted, *, asked: bool) -> Iterator[Step]:
     if asked and wanted.release_command is not None:
         yield RunOnce(wanted.release_command, wanted.release_timeout, "the release command comes before the switch")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from paas.errors import PaasError
 from paas.model.events import Event
 from paas.model.plan import Plan
-from paas.plan.difference import going
+from paas.plan.difference import apart, going
 from paas.reconcile import World, finish
 
 log = logging.getLogger("paas.endings")
@@ -31,17 +31,19 @@ class Endings:
     _threads: list[threading.Thread] = field(default_factory=list)
 
     def begin(self, left: Plan) -> None:
-        """Drain, stop and remove what `reconcile` left, from now on."""
-        if not left:
-            return
+        """Drain, stop and remove what `reconcile` left, from now on, and no process after another one."""
         self._threads = [one for one in self._threads if one.is_alive()]
-        work = threading.Thread(target=self._finish, args=(left,), name=f"ending-{left.app_id}", daemon=True)
-        try:
-            work.start()
-        except RuntimeError:  # there can be no more threads
-            self.world.leaving.done(going(left), gone=False)
-            raise
-        self._threads.append(work)
+        parts = list(apart(left))
+        while parts:
+            work = threading.Thread(target=self._finish, args=(parts[0],), name=f"ending-{left.app_id}", daemon=True)
+            try:
+                work.start()
+            except RuntimeError:  # there can be no more threads
+                for part in parts:
+                    self.world.leaving.done(going(part), gone=False)
+                raise
+            self._threads.append(work)
+            del parts[0]
 
     def wait(self, seconds: float) -> None:
         """Until all have ended, `seconds` at most each."""
