@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from benchmarks.foresight import floor, foreseen
+from benchmarks.foresight import cheapest, floor
 from paas.model.scaling import DEFAULT, Autoscale
 from paas.plan.hosted import hosted
 from paas.plan.simulate import Run, Trace, World, ours, simulate
@@ -165,8 +165,8 @@ def _possible(pairs: Sequence[Pair], world: World) -> None:
     known = TRACES | UNSEEN
     for pair in pairs:
         load, run = known[pair.trace], pair.run
-        least = floor(load, max(run.over - 1, 0), LEAST, MOST, world)
-        best = simulate(load, foreseen(load, LEAST, MOST, world), world)
+        late = max(run.over - 1, 0)
+        least, best = floor(load, late, LEAST, MOST, world), cheapest(load, late, LEAST, MOST, world)
         room = 1 - best.replica_hours / run.replica_hours
         print(
             f"| {pair.trace} | {pair.platform} | {run.over} | {run.replica_hours:.2f} | {least:.2f} "

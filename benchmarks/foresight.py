@@ -1,20 +1,24 @@
 """What could be had at all: replicas by a plan that knows every request of the trace before it comes.
 
-`foreseen` is a plan that can be carried out, at the looks the platform has: what it comes to is possible. `floor` is
-what no plan can be below. What lies between the two is open.
+`foreseen` is a plan that can be carried out, at the looks the platform has: what it comes to is possible. `cheapest` is
+the lowest bill of some such plans. `floor` is what no plan can be below. What lies between the two is open.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
+from dataclasses import replace
 
 from paas.model.scaling import Decision, Sample
-from paas.plan.simulate import PERIOD, Policy, Trace, World, queued
+from paas.plan.simulate import PERIOD, Policy, Run, Trace, World, queued, simulate
 
 HOUR = 3600
 SMOOTHED = 0.1
 """Share of the newest second in the load that a queue feels, as in the simulation."""
+
+WAITS = (1.0, 1.04, 1.1, 1.2, 1.3, 1.4)
+"""So many times the target may plans have people wait."""
 
 
 def floor(load: Trace, late: int, least: int, most: int, world: World) -> float:
@@ -43,6 +47,14 @@ def foreseen(load: Trace, least: int, most: int, world: World) -> Policy:
         return Decision(at=now, replicas=replicas, wanted=planned[now], why="by foresight")
 
     return Policy(name="foresight", period=PERIOD, least=least, most=most, decide=made)
+
+
+def cheapest(load: Trace, late: int, least: int, most: int, world: World) -> Run:
+    """The run with the lowest bill of those by plans with foresight that let people wait, over the target for so many
+    seconds at most; that of the plan which lets nobody wait where there is none."""
+    plans = (foreseen(load, least, most, replace(world, target=times * world.target)) for times in WAITS)
+    first, *others = (simulate(load, plan, world) for plan in plans)
+    return min([first, *(run for run in others if run.over <= late)], key=lambda run: run.replica_hours)
 
 
 def _plan(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.autoscale import TRACES, UNSEEN
-from benchmarks.foresight import floor, foreseen
+from benchmarks.foresight import cheapest, floor, foreseen
 from paas.plan.hosted import hosted
 from paas.plan.simulate import Trace, World, simulate
 
@@ -28,6 +28,13 @@ def test_with_foresight_nobody_waits_and_replicas_are_there_no_longer_than_neede
 def test_with_foresight_it_is_late_in_no_trace_of_the_benchmark() -> None:
     for load in (TRACES["gusts"], TRACES["spikes"], UNSEEN["noise'"]):
         assert simulate(load, foreseen(load, 1, 20, WORLD), WORLD).over == 0
+
+
+def test_who_may_be_late_is_late_for_a_lower_bill_and_who_may_not_is_not() -> None:
+    load = TRACES["spikes"]
+    strict, late = (cheapest(load, seconds, 1, 20, WORLD) for seconds in (0, 1576))
+    assert strict.over == 0 < late.over <= 1576
+    assert floor(load, 1576, 1, 20, WORLD) <= late.replica_hours < strict.replica_hours
 
 
 def test_no_plan_is_below_the_floor() -> None:
