@@ -130,8 +130,8 @@ def _do(hands: Hands, step: Step, emit: Emit) -> None:
             # No ids would mean the whole version to the engine.
             if ids:
                 hands.engine.remove(service, ids)
-        case RemoveService(service=service):
-            hands.engine.remove(service)
+        case RemoveService():
+            _remove_service(hands, step)
         case RemoveRoutes(app_id=app_id):
             with ROUTE_LOCKS.hold(app_id):
                 hands.router.remove(app_id)
@@ -195,16 +195,30 @@ def _replicas(engine: Engine, key: ServiceKey) -> tuple[Replica, ...]:
     return next((service.replicas for service in engine.observe(key.app_id) if service.key == key), ())
 
 
+def _remove_service(hands: Hands, step: RemoveService) -> None:
+    """All of it but those that leave: they end by themselves, and to many workers a second stop signal means to drop
+    the job."""
+    leave = hands.leaving.of(step.service)
+    if not leave:
+        hands.engine.remove(step.service)
+    elif stay := tuple(one.id for one in _replicas(hands.engine, step.service) if one.id not in leave):
+        hands.engine.remove(step.service, stay)
+
+
 def _drain(hands: Hands, step: Drain, emit: Emit) -> None:
     """Look until nobody is connected twice in a row: between two requests on one connection lies such a moment."""
     port = _port(_replicas(hands.engine, step.service))
+    others = () if step.replicas else hands.leaving.of(step.service)
     if not port:
         return
     deadline = hands.clock.monotonic() + step.seconds
     empty = 0
     while True:
         connections = hands.engine.connections(step.service, port)
-        left = sum(count for id, count in connections.items() if not step.replicas or id in step.replicas)
+        ours = (
+            count for id, count in connections.items() if (id in step.replicas if step.replicas else id not in others)
+        )
+        left = sum(ours)
         empty = 0 if left else empty + 1
         if empty == 2 or hands.clock.monotonic() >= deadline:
             break

@@ -80,12 +80,15 @@ def test_who_wants_more_meanwhile_starts_new_ones_and_leads_to_no_old_one(place:
     assert not plan_of(place.world, replace(APP, formation={"web": 3}), a_release(1))
 
 
-def test_a_deploy_meanwhile_switches_and_ends_the_whole_old_version(place: Place) -> None:
+def test_a_deploy_meanwhile_switches_and_tells_those_that_end_already_nothing_more(place: Place) -> None:
+    """To many workers a second stop signal means to drop the job."""
+    _, *others = ids(place)
     left = scaled(place, 1)
     place.go(a_release(2))
-    assert [service.key.release for service in place.engine.observe()] == [2]
+    (old, new) = place.engine.observe()
+    assert (old.key.release, sorted(one.id for one in old.replicas), new.key.release) == (1, others, 2)
     finish(place.world, left, place.events.append)
-    assert len(ids(place)) == 2
+    assert [service.key.release for service in place.engine.observe()] == [2]
 
 
 def test_a_version_of_which_all_leave_is_drained_by_who_left_it(place: Place) -> None:

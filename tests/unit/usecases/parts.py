@@ -192,7 +192,8 @@ class Parts:
 
 
 class Slow:
-    """An engine whose single replicas, of one process or of all, take their time to end: until `may` is set."""
+    """An engine of which the first single replicas that are to end, of one process or of any, take their time: until
+    `may` is set."""
 
     def __init__(self, engine: MemoryEngine, process: str = "") -> None:
         self._engine, self._process = engine, process
@@ -203,7 +204,7 @@ class Slow:
 
     def remove(self, key: ServiceKey, replicas: Sequence[str] = ()) -> None:
         """Waits, and removes them."""
-        if replicas and self._process in ("", key.process):
+        if replicas and self._process in ("", key.process) and not self.asked.is_set():
             self.asked.set()
             assert self.may.wait(30)
         self._engine.remove(key, replicas)
