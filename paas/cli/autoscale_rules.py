@@ -217,10 +217,12 @@ def _told(answer: dict[str, Any], as_json: bool, *, empty: str = NO_RULES) -> No
 
 
 def _row(line: dict[str, Any]) -> tuple[object, ...]:
+    from paas.model.scaling import written
+
     alone = " (one alone)" if line.get("pooled") else ""
-    rules = [f"{metric}={value:g}{alone}" for metric, value in line["targets"].items()]
+    rules = [f"{metric}={written(metric, value)}{alone}" for metric, value in line["targets"].items()]
     rules += [_stepped(step) for step in line["steps"]]
-    rules += [f"schedule {one['cron'] or one['at']} {one['time_zone']}" for one in line["schedules"]]
+    rules += [_scheduled(one) for one in line["schedules"]]
     state = [word for word, is_so in (("paused", line["paused"]), ("no scale-in", not line["scale_in"])) if is_so]
     state += [] if line["replicas"] else [f"stopped (paas scale {line['process']}=1)"]
     state += [f"bounds by {line['scheduled']}"] if line["scheduled"] else []
@@ -231,10 +233,21 @@ def _row(line: dict[str, Any]) -> tuple[object, ...]:
     )  # fmt: skip
 
 
+def _scheduled(one: dict[str, Any]) -> str:
+    from paas.plan.alerts import lasting
+
+    bounds = [f"{word} {one[name]}" for word, name in (("min", "least"), ("max", "most")) if one[name] is not None]
+    length = f" for {lasting(one['lasts'])}" if one["lasts"] else ""
+    return f"schedule {one['cron'] or one['at']} {one['time_zone']}: {' '.join(bounds)}{length}"
+
+
 def _stepped(step: dict[str, Any]) -> str:
-    upper = f" over {step['upper']:g}: +{step['add']}" if step["upper"] is not None else ""
-    lower = f" under {step['lower']:g}: -{step['remove']}" if step["lower"] is not None else ""
-    return f"{step['metric']}{upper}{lower}"
+    from paas.model.scaling import written
+
+    metric, upper, lower = step["metric"], step["upper"], step["lower"]
+    more = f" over {written(metric, upper)}: +{step['add']}" if upper is not None else ""
+    fewer = f" under {written(metric, lower)}: -{step['remove']}" if lower is not None else ""
+    return f"{metric}{more}{fewer}"
 
 
 def _signal(one: dict[str, Any]) -> tuple[object, ...]:

@@ -85,8 +85,8 @@ def metrics(
         time.sleep(EVERY)
 
 
-def span(text: str) -> float:
-    """Seconds of `90`, `10m`, `1h`, `7d`. Raises UsageError."""
+def span(text: str, option: str = "--last") -> float:
+    """Seconds of `90`, `10m`, `1h`, `7d`, as given for `option`. Raises UsageError."""
     from paas.build import sizes
 
     number, day = (text.strip()[:-1], True) if text.strip().endswith("d") else (text.strip(), False)
@@ -95,7 +95,7 @@ def span(text: str) -> float:
     except ValueError:
         found = math.nan
     if not 10 <= found <= WEEK:
-        raise UsageError(f"--last {text} is no time between 10 seconds and 7 days", hint="10m, 1h, 7d")
+        raise UsageError(f"{option} {text} is no time between 10 seconds and 7 days", hint="10m, 1h, 7d")
     return found
 
 
@@ -122,7 +122,10 @@ def _drawn(answer: dict[str, Any], chosen: Sequence[str] = (), *, clear: bool) -
 
 def _known(answer: dict[str, Any], chosen: Sequence[str]) -> None:
     """Raises UsageError for a signal that there is nothing of, naming those there are."""
+    from paas.model.metrics import STATUS
+
     there = sorted({key for one in answer["series"] for sample in one["samples"] for key in sample["values"]})
+    there += [name for name in STATUS if name not in there and "requests" in there]  # nobody got one: that is 0
     for name in chosen:
         if there and name not in there:
             raise UsageError(f"nothing was measured of {name!r} in that time", hint=f"known are {', '.join(there)}")
@@ -163,13 +166,19 @@ def _columns(samples: list[dict[str, Any]], since: float, until: float) -> list[
     for sample in samples:
         place = int((sample["at"] - since) / max(1e-9, until - since) * plot.WIDTH)
         columns[min(plot.WIDTH - 1, max(0, place))].append(sample)
-    return _filled(columns)
+    return _filled(columns, _apart(samples) / max(1e-9, until - since) * plot.WIDTH)
 
 
-def _filled(columns: list[list[dict[str, Any]]]) -> list[list[dict[str, Any]]]:
-    """A column between two that know something shows what the one before it does, where samples are that far apart."""
-    known = [number for number, column in enumerate(columns) if column]
-    apart = median_high([after - before for before, after in pairwise(known)] or [1])
+def _apart(samples: list[dict[str, Any]]) -> float:
+    """Seconds that samples usually are from one another."""
+    times = [sample["at"] for sample in samples]
+    return median_high([after - before for before, after in pairwise(times)] or [0.0])
+
+
+def _filled(columns: list[list[dict[str, Any]]], width: float) -> list[list[dict[str, Any]]]:
+    """A column between two that know something shows what the one before it does, where samples are that far apart:
+    usually `width` columns, which is seldom a whole number of them."""
+    apart = max(1, math.ceil(width))
     filled = list(columns)
     for number in range(1, len(columns)):
         near = [columns[back] for back in range(number, max(-1, number - apart), -1) if columns[back]]
@@ -179,9 +188,20 @@ def _filled(columns: list[list[dict[str, Any]]]) -> list[list[dict[str, Any]]]:
 
 def _of(column: list[dict[str, Any]], key: str) -> float:
     """The highest value of a column, in the unit of its label; replicas without a key; NaN: not known."""
-    values = [sample["values"].get(key) if key else sample["replicas"] for sample in column]
-    known = [float(value) for value in values if value is not None]
+    values = [_value(sample, key) for sample in column]
+    known = [value for value in values if value is not None]
     return max(known, default=math.nan) * _FACTORS.get(key.removesuffix("_max"), 1.0)
+
+
+def _value(sample: dict[str, Any], key: str) -> float | None:
+    """None: not known. A class of status that nobody got is not there, which is none a second."""
+    from paas.model.metrics import STATUS
+
+    if not key:
+        return float(sample["replicas"])
+    values = sample["values"]
+    found = values.get(key, 0.0 if key in STATUS and "requests" in values else None)
+    return None if found is None else float(found)
 
 
 def _now(sample: dict[str, Any]) -> str:

@@ -204,7 +204,7 @@ def _docstrings(model: type[Any]) -> dict[str, str]:
     found = {}
     for field, after in pairwise(body):
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(after, ast.Expr):
-            found[field.target.id] = str(ast.literal_eval(after.value))
+            found[field.target.id] = " ".join(str(ast.literal_eval(after.value)).split())
     return found
 
 
@@ -221,6 +221,8 @@ def _value(annotation: Any, metadata: Iterable[Any]) -> str:
         return _value(annotation.__origin__, annotation.__metadata__)
     parts = [part for part in get_args(annotation) if part is not types.NoneType]
     if get_origin(annotation) in (Union, types.UnionType):
+        if {float, str} <= set(parts):
+            return "number, share or time"
         return _value(parts[0], metadata)
     read = any(type(one).__name__ == "BeforeValidator" for one in metadata)
     words = {bool: "true or false", str: "text", int: "size" if read else "number", float: "time" if read else "number"}

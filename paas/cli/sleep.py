@@ -44,7 +44,8 @@ def set_(
     if len(words) > (1 if app else 2):
         raise UsageError("name one app, and its idle time or off", hint="paas sleep set 30m -a shop")
     name, after = app_of(app or "".join(words[:-1])), words[-1]
-    answer = operate(SetSleep(app=name, after=0.0 if after == "off" else span(after)), quiet=as_json)
+    seconds = 0.0 if after == "off" else span(after, "the idle time")
+    answer = operate(SetSleep(app=name, after=seconds), quiet=as_json)
     put_json(answer) if as_json else put(_said(answer))
 
 

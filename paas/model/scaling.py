@@ -56,6 +56,16 @@ def signal(metric: str, declared: str = "") -> Signal:
     return Signal(metric, "per replica", average=True)
 
 
+def written(metric: str, value: float, digits: int = 6) -> str:
+    """A value as a rule has it: `70%`, `800ms`, `32`; with so many digits."""
+    one = signal(metric)
+    if one.share:
+        return f"{value * 100:.{digits}g}%"
+    if one.unit == "s":
+        return f"{value * 1000:.{digits}g}ms" if value < 1 else f"{value:.{digits}g}s"
+    return f"{value:.{digits}g}" if abs(value) < 10**digits else f"{value:.0f}"
+
+
 class Statistic(StrEnum):
     """What the samples of a period come to."""
 

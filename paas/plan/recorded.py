@@ -23,6 +23,8 @@ BUSY = 0.1
 """CPU share from which a sample says something about the cost of a request."""
 SATURATED = 0.9
 """CPU share from which on it is CPU that makes a replica slow."""
+HALF = 0.5
+"""Highest CPU share that was seen, below which what a replica serves at all of it is a guess."""
 QUIET = 0.25
 """Share of the samples, those with the least load per replica, whose latency is that of an idle replica."""
 
@@ -103,10 +105,16 @@ def _capacity(served: Served, target: float) -> tuple[float, str]:
         if not costs or knee < median(costs):
             return max(knee, usual), f"{_from(len(slow), 'samples')}, where p95 reached {target:g} s"
     if costs:
-        return max(median(costs), usual), f"{_from(len(costs), 'samples')}, at a CPU of 100%"
+        return max(median(costs), usual), f"{_from(len(costs), 'samples')}, {_at_full(served)}"
     if usual > STANDARD.capacity:
         return usual, f"{_from(len(good), 'samples')}, the most it was seen to serve: it may be more"
     return STANDARD.capacity, "default"
+
+
+def _at_full(served: Served) -> str:
+    """How sure it is what one serves at all of its CPU: what else it waits for, little CPU does not show."""
+    highest = max(values.get("cpu", 0.0) for _, values in served)
+    return "at a CPU of 100%" if highest >= HALF else f"of {highest:.0%} CPU at most, as if it were 100%: it may be less"
 
 
 def _latency(served: Served) -> tuple[float, str]:

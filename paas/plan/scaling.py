@@ -23,7 +23,7 @@ from statistics import median_high
 
 from paas.model import schedule
 from paas.model.metrics import TIERS
-from paas.model.scaling import FULL, Autoscale, Decision, Sample, Statistic, StepRule, TargetRule
+from paas.model.scaling import FULL, Autoscale, Decision, Sample, Statistic, StepRule, TargetRule, written
 
 CALM = 2
 """How many times the average is taken while a share of a limit is below it."""
@@ -319,11 +319,11 @@ def _step(look: _Look, rule: StepRule) -> _Proposal | None:
     if len(seen) < len(values):
         return unknown
     missed = _missed(look, rule, periods * rule.period)
-    said, length = f"{rule.metric} {rule.statistic} {_shown(seen[0])}", f"for {periods * rule.period:g} s"
+    said, length = f"{rule.metric} {rule.statistic} {written(rule.metric, seen[0], 3)}", f"for {periods * rule.period:g} s"
     if rule.upper is not None and min(seen) > rule.upper:
-        wanted, why = look.replicas + rule.add, f"{said}, over {_shown(rule.upper)} {length}"
+        wanted, why = look.replicas + rule.add, f"{said}, over {written(rule.metric, rule.upper)} {length}"
     elif rule.lower is not None and max(seen) < rule.lower:
-        wanted, why = look.replicas - rule.remove, f"{said}, under {_shown(rule.lower)} {length}"
+        wanted, why = look.replicas - rule.remove, f"{said}, under {written(rule.metric, rule.lower)} {length}"
     else:
         silent = rule.lower is None and not missed and not _added(look, rule.cooldown)
         return _Proposal(look.replicas, f"{said} is within its thresholds", silent=silent)

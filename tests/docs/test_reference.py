@@ -77,6 +77,13 @@ def test_keys_of_nested_tables_are_written_as_they_are_typed() -> None:
     assert "| `processes.NAME.health.failures` | number | `3` |" in text
 
 
+def test_a_row_is_one_line_and_thresholds_are_more_than_times() -> None:
+    table = reference.pages()["paas-toml.md"].partition("\n| ")[2]
+    assert [line for line in table.splitlines()[1:] if not line.startswith("| ")] == []
+    for key in ("processes.NAME.autoscale.step[].upper", "alerts.NAME.above"):
+        assert f"| `{key}` | number, share or time |" in table
+
+
 def test_the_file_that_init_writes_shows_every_key() -> None:
     keys = re.findall(r"^\| `(?:[^`]*\.)?(\w+)` \| (?!table)", reference.pages()["paas-toml.md"], re.MULTILINE)
     assert len(keys) > 30

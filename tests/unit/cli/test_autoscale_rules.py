@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from paas.model.autoscaling import Range, Recorded, Summary
 from paas.model.custom_signal import Reading, Standing
-from paas.model.scaling import Decision, Sample, StepRule
+from paas.model.scaling import Decision, Sample, ScheduleRule, StepRule
 from paas.requests.autoscale import ExplainAutoscale, ListAutoscale, SetAutoscale
-from paas.usecases.autoscale import AppRules, Explained, parsed
+from paas.usecases.autoscale import AppRules, Explained, RulesLine, parsed
 from tests.unit.cli.conftest import Paas
 from tests.unit.server.stub import Running
 
@@ -82,3 +82,30 @@ def test_a_trigger_of_elastic_beanstalk_is_sent_as_its_fields_say(paas: Paas, se
     assert parsed(sent.table).rules == (StepRule(
         metric="cpu", upper=0.625, period=300.0, breach=300.0, remove=2, cooldown=360.0,
     ),)  # fmt: skip
+
+
+def test_list_writes_values_as_they_are_typed(paas: Paas, server: Running) -> None:
+    line = RulesLine(
+        process="web", replicas=2, origin="set by command", least=1, most=8, scheduled="",
+        targets={"cpu": 0.7, "p95": 0.3, "requests": 32.0, "network_out": 12_500_000.0},
+        steps=(
+            StepRule(metric="p95", upper=1.5, lower=0.05, add=2),
+            StepRule(metric="memory", upper=0.875),
+            StepRule(metric="jobs", upper=0.25),
+        ),
+        schedules=(
+            ScheduleRule(cron="0 8 * * mon-fri", time_zone="Europe/Berlin", least=4, lasts=36_000.0),
+            ScheduleRule(at="2026-12-24T08:00", least=2, most=3),
+        ),
+        tolerance=0.0, out_window=0.0, in_window=120.0, warm_up=15.0, max_alarm=300.0, scale_in=True,
+        paused=False, base=(1, 8),
+    )  # fmt: skip
+    server.door.answers[ListAutoscale] = AppRules(app="shop", processes=(line,))
+    ran = paas("autoscale", "list", "-a", "shop")
+    assert ran.code == 0, ran.err
+    rules = (
+        "cpu=70%, p95=300ms, requests=32, network_out=12500000, p95 over 1.5s: +2 under 50ms: -1, "
+        "memory over 87.5%: +1, jobs over 0.25: +1, "
+        "schedule 0 8 * * mon-fri Europe/Berlin: min 4 for 10 h, schedule 2026-12-24T08:00 UTC: min 2 max 3"
+    )
+    assert rules in ran.out

@@ -98,6 +98,12 @@ def test_a_wrong_command_line_is_refused_with_a_hint_and_sends_nothing(server: R
     assert not server.door.seen
 
 
+def test_a_time_is_refused_by_what_it_was_given_for(paas: Paas) -> None:
+    said = "no time between 10 seconds and 7 days"
+    assert f"error: the idle time soon is {said}" in paas("sleep", "set", "shop", "soon").err
+    assert f"error: --last soon is {said}" in paas("recommend", "shop", "--last", "soon").err
+
+
 def test_a_value_that_lost_its_key_is_not_shown(server: Running, paas: Paas) -> None:
     ran = paas("config", "set", "hunter2", "-a", "shop")
     assert ran.code == 2

@@ -50,6 +50,22 @@ def test_columns_in_which_nothing_was_measured_stay_empty(capsys: pytest.Capture
     assert all(columns[1:36])
 
 
+@pytest.mark.parametrize(("every", "seconds"), [(5.03, 300.0), (5.0, 300.0), (300.0, 7200.0), (5.03, 900.0)])
+def test_samples_that_are_no_whole_number_of_columns_apart_leave_no_stripes(every: float, seconds: float) -> None:
+    found = answer(int(seconds / every), every=every, requests=1.0)
+    columns = metrics._columns(found["series"][0]["samples"], found["since"], found["since"] + seconds)
+    first = next(number for number, column in enumerate(columns) if column)
+    assert all(columns[first:])
+
+
+def test_a_class_of_status_that_nobody_got_is_drawn_as_none(capsys: pytest.CaptureFixture[str]) -> None:
+    found = answer(36, cpu=0.5, requests=2.0)
+    metrics._drawn(found, ["5xx"], clear=False)
+    assert "5xx 0" in capsys.readouterr().out
+    with pytest.raises(UsageError, match="nothing was measured of '5xx'"):
+        metrics._drawn(answer(36, cpu=0.5), ["5xx"], clear=False)
+
+
 def test_few_samples_fill_the_columns_between_them() -> None:
     found = answer(12, every=300.0, requests=1.0)
     columns = metrics._columns(found["series"][0]["samples"], found["since"], found["until"])

@@ -44,6 +44,15 @@ def test_a_replica_serves_what_it_would_at_all_of_its_cpu() -> None:
     assert known.sources["latency"] == "measured from 2 samples"
 
 
+def test_what_little_cpu_says_of_all_of_it_is_told_as_a_guess() -> None:
+    samples = [sample(at, 12, 1, cpu=0.1, p95=0.25) for at in (0, 5)]
+    known = measured(samples)
+    assert known.world.capacity == pytest.approx(120)
+    assert known.sources["capacity"] == (
+        "measured from 2 samples, of 10% CPU at most, as if it were 100%: it may be less"
+    )
+
+
 def test_of_a_load_that_is_too_high_what_was_answered_counts_and_not_what_came() -> None:
     calm = [sample(at, 20, 1, cpu=0.5, p95=0.1, **{"2xx": 20.0}) for at in range(0, 50, 5)]
     flood = [sample(at, 400, 1, cpu=1.0, p95=9.0, **{"2xx": 40.0, "5xx": 99.0}) for at in range(50, 100, 5)]

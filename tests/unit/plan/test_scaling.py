@@ -291,7 +291,7 @@ def test_a_step_without_a_lower_threshold_keeps_no_target_from_letting_go() -> N
 
 def test_a_step_without_a_lower_threshold_has_its_say_while_it_is_beyond_it_blind_or_rests() -> None:
     slow = decide(EXAMPLE, 4, felt(4, 20, 0.9), 600, kept(4))
-    assert (slow.wanted, slow.why) == (6, "p95 average 0.9, over 0.8 for 120 s")
+    assert (slow.wanted, slow.why) == (6, "p95 average 900ms, over 800ms for 120 s")
     added = [*kept(4, 450), Decision(at=450, replicas=4, wanted=6, why="", proposed=4)]
     assert decide(EXAMPLE, 6, felt(6, 20, 0.1), 600, added).wanted == 6
     assert decide(EXAMPLE, 6, felt(6, 20, 0.1, 300, 750), 750, added).wanted == 2
@@ -311,7 +311,7 @@ def test_one_step_may_add_and_another_remove() -> None:
     }
     assert wanted == {0.1: 3, 0.4: 4, 0.7: 5}
     alone = decide(Autoscale(rules=(up,)), 4, steady(4, 10), 600)
-    assert (alone.wanted, alone.why) == (4, "cpu average 0.0625 is within its thresholds")
+    assert (alone.wanted, alone.why) == (4, "cpu average 6.25% is within its thresholds")
 
 
 def test_with_a_step_beside_the_target_noise_turns_once_in_a_window_at_most() -> None:
