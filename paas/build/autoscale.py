@@ -59,6 +59,13 @@ _MEASURES: dict[str, tuple[str, str]] = {
     "UnhealthyHostCount": ("unhealthy", "count"),
     "UnHealthyHostCount": ("unhealthy", "count"),  # as CloudWatch writes it
 }
+_ELSEWHERE = {
+    **dict.fromkeys(("latency", "response_time", "target_response_time"), "p95"),
+    **dict.fromkeys(("rps", "rate", "throughput", "request_count"), "requests"),
+    **dict.fromkeys(("concurrency", "connections"), "in_flight"),
+    "ram": "memory",
+}
+"""What other platforms call a metric."""
 _UNITS: dict[str, dict[str, float]] = {
     "share": {"Percent": 0.01},
     "count": {"Count": 1.0, "None": 1.0},
@@ -73,6 +80,7 @@ def known(name: str, names: Iterable[str]) -> str:
     if name in among:
         return name
     near = difflib.get_close_matches(name, among, n=1, cutoff=0.4)
+    near = [_ELSEWHERE[name]] if _ELSEWHERE.get(name) in among else near
     raise ValueError(
         f"there is no metric {name!r}" + (f", did you mean {near[0]}?" if near else f"; there are {', '.join(among)}")
     )

@@ -171,7 +171,7 @@ def _columns(samples: list[dict[str, Any]], since: float, until: float) -> list[
 
 def _apart(samples: list[dict[str, Any]]) -> float:
     """Seconds that samples usually are from one another."""
-    times = [sample["at"] for sample in samples]
+    times: list[float] = [sample["at"] for sample in samples]
     return median_high([after - before for before, after in pairwise(times)] or [0.0])
 
 

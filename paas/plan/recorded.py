@@ -114,7 +114,9 @@ def _capacity(served: Served, target: float) -> tuple[float, str]:
 def _at_full(served: Served) -> str:
     """How sure it is what one serves at all of its CPU: what else it waits for, little CPU does not show."""
     highest = max(values.get("cpu", 0.0) for _, values in served)
-    return "at a CPU of 100%" if highest >= HALF else f"of {highest:.0%} CPU at most, as if it were 100%: it may be less"
+    if highest >= HALF:
+        return "at a CPU of 100%"
+    return f"of {highest:.0%} CPU at most, as if it were 100%: it may be less"
 
 
 def _latency(served: Served) -> tuple[float, str]:

@@ -155,7 +155,7 @@ def _tracked(look: _Look, rule: TargetRule, seen: Sequence[Sample]) -> _Proposal
         return _Proposal(wanted, f"{said} wants {wanted}")
     if any(one.wanted > one.replicas for one in _recent(look, rules.in_window)):
         return _Proposal(replicas, f"{said}, and the last ones came less than {rules.in_window:g} s ago", "window")
-    return _fewer(look, rule, said, seen)
+    return _fewer(look, rule, said, seen, need[-1])
 
 
 def _length(look: _Look, rule: TargetRule) -> float:
@@ -218,7 +218,7 @@ def _room(rule: TargetRule, load: float) -> float:
     return max(((spare + math.sqrt(spare * spare + 4 * load)) / 2) ** 2 if load else 0.0, load / FULL)
 
 
-def _fewer(look: _Look, rule: TargetRule, said: str, seen: Sequence[Sample]) -> _Proposal:
+def _fewer(look: _Look, rule: TargetRule, said: str, seen: Sequence[Sample], need: float) -> _Proposal:
     """As few as no moment of the window would have called back, and some spare; as it is where something was missed."""
     window = look.rules.in_window
     wanted = _enough(look, rule, seen, window)
@@ -226,7 +226,9 @@ def _fewer(look: _Look, rule: TargetRule, said: str, seen: Sequence[Sample]) -> 
         window = longer
         wanted = max(wanted, _enough(look, rule, _seen(look, rule, window), window))
     if wanted >= look.replicas:
-        return _Proposal(look.replicas, f"{said} is near enough, or not for {window:g} s yet")
+        waits = _whole(look, need) < look.replicas
+        words = f"would take fewer, but not for {window:g} s yet" if waits else "is near enough"
+        return _Proposal(look.replicas, f"{said} {words}")
     return _Proposal(wanted, f"{said}, and {wanted} were enough all of the last {window:g} s", over=window)
 
 
@@ -234,8 +236,12 @@ def _enough(look: _Look, rule: TargetRule, seen: Sequence[Sample], window: float
     """The number for all of a window; today's where the window is not known from its start to its end."""
     if window and (_holes(look, seen) or seen[0].at > look.now - window):
         return look.replicas
-    peak = _peak(look, rule, seen, _needs(rule, seen), window)
-    return math.ceil(peak * (1 + SPARE) / (1 + look.rules.tolerance) - 1e-9)
+    return _whole(look, _peak(look, rule, seen, _needs(rule, seen), window))
+
+
+def _whole(look: _Look, need: float) -> int:
+    """How many replicas hold what needs so many of them, with some spare."""
+    return math.ceil(need * (1 + SPARE) / (1 + look.rules.tolerance) - 1e-9)
 
 
 def patient(window: float, times: int) -> float:
@@ -319,7 +325,8 @@ def _step(look: _Look, rule: StepRule) -> _Proposal | None:
     if len(seen) < len(values):
         return unknown
     missed = _missed(look, rule, periods * rule.period)
-    said, length = f"{rule.metric} {rule.statistic} {written(rule.metric, seen[0], 3)}", f"for {periods * rule.period:g} s"
+    said = f"{rule.metric} {rule.statistic} {written(rule.metric, seen[0], 3)}"
+    length = f"for {periods * rule.period:g} s"
     if rule.upper is not None and min(seen) > rule.upper:
         wanted, why = look.replicas + rule.add, f"{said}, over {written(rule.metric, rule.upper)} {length}"
     elif rule.lower is not None and max(seen) < rule.lower:

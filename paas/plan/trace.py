@@ -72,7 +72,7 @@ def _said(lines: Iterable[str]) -> Iterator[Line]:
 def _counts(line: tuple[int, str], name: str) -> bool | None:
     """Whether the values are counts; None when the first line is no heading."""
     number, heading = line
-    first, _, second = (part.strip().lower() for part in heading.partition(","))
+    first, _, second = (_bare(part).lower() for part in heading.partition(","))
     if first[:1].isdigit() or first[:1] in "-+.":
         return None
     if second not in _HEADINGS:
@@ -104,7 +104,7 @@ def _columns(numbered: Iterable[Line], name: str, *, hold: bool) -> tuple[array[
 
 
 def _row(number: int, line: str, name: str) -> tuple[float, float]:
-    parts = [part.strip() for part in line.split(",")]
+    parts = [_bare(part) for part in line.split(",")]
     where = f"{name}:{number}"
     if len(parts) != 2:
         raise ConfigError(f"expected time,requests/s, not {line[:60]!r}", where=where)
@@ -115,6 +115,11 @@ def _row(number: int, line: str, name: str) -> tuple[float, float]:
     if not math.isfinite(value) or not 0 <= value <= MOST_RATE:
         raise ConfigError(f"{parts[1][:40]!r} is no number of requests", where=where)
     return _time(parts[0], where), value
+
+
+def _bare(cell: str) -> str:
+    """Without the quotes that spreadsheets and dashboards write around what they export."""
+    return cell.strip().removeprefix('"').removesuffix('"').strip()
 
 
 def _time(text: str, where: str) -> float:

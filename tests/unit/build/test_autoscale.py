@@ -134,6 +134,8 @@ def test_measures_and_units_become_ours(measure: str, rule: StepRule) -> None:
         ("targets = { p95 = 300 }", ".targets", "the longest that is measured, such as 300ms, not 300"),
         ("step = [{ metric = 'p99', upper = '1m' }]", ".step.0", "below 30 s"),
         ("targets = { cpuu = 0.7 }", ".targets", "no metric 'cpuu', did you mean cpu?"),
+        ("targets = { latency = '300ms' }", ".targets", "no metric 'latency', did you mean p95?"),
+        ("targets = { rps = 30 }", ".targets", "no metric 'rps', did you mean requests?"),
         ("targets = { healthy = 1 }", ".targets", "healthy cannot be kept near a value"),
         ("targets = 3", ".targets", "expected a table"),
         ("tragets = {}", ".tragets", "there is no such key"),

@@ -28,6 +28,8 @@ from paas.settings import Settings
         ("pg:backups:capture", "db backup"),
         ("--version", "--version"),
         ("run a:b", "run a:b"),
+        ("ps:autoscale:enable --min 1 --max 3", "autoscale set --min 1 --max 3"),
+        ("ps:autoscale:disable", "autoscale unset"),
     ],
 )
 def test_a_command_may_be_spelled_as_heroku_does(typed: str, meant: str) -> None:

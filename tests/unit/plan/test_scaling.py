@@ -86,7 +86,11 @@ def test_replicas_that_boot_are_not_asked_for_twice() -> None:
 
 def test_fewer_only_when_the_whole_window_says_so() -> None:
     rules = requests(in_window=300.0)
-    assert decide(rules, 5, steady(5, 60, 290), 290, kept(5, 290)).wanted == 5
+    early = decide(rules, 5, steady(5, 60, 290), 290, kept(5, 290))
+    said = "requests 12 of 30 requests/s per replica would take fewer, but not for 300 s yet"
+    assert (early.wanted, early.why) == (5, said)
+    full = decide(rules, 5, steady(5, 150, 600), 600, kept(5))
+    assert (full.wanted, full.why) == (5, "requests 30 of 30 requests/s per replica is near enough")
     made = decide(rules, 5, steady(5, 60, 600), 600, kept(5))
     assert made.wanted == 3
     assert "300 s" in made.why

@@ -56,6 +56,12 @@ def test_every_request_of_a_trace_comes_whatever_its_steps(said: list[tuple[floa
     assert [at for at, _ in seconds] == [float(at) for at in range(len(seconds))]
 
 
+def test_cells_may_stand_in_quotes() -> None:
+    found = read(['"time","requests/s"', '"2026-11-23 08:00:00","10"', '"2026-11-23 08:01:00", "20"'], "t.csv")
+    assert (list(found.rates), found.times[1] - found.times[0]) == ([10, 20], 60)
+    assert list(read(['"0","10"', '"10","20"'], "t.csv").rates) == [10, 20]
+
+
 def test_counts_of_parts_of_a_second_are_added_up() -> None:
     found = lines("time,requests", "0,10", "0.1,20", "0.2,10", "0.3,5")
     assert [round(came, 9) for _, came in found.seconds()] == [45.0]
