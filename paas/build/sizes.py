@@ -28,7 +28,7 @@ def memory(value: object) -> int:
 
 def seconds(value: object, least: float = 0.0, most: float = 86_400.0) -> float:
     """Seconds of `30`, `1.5`, `30s`, `500ms`, `5m`, `1h`. Raises ValueError with the rule in words."""
-    rule = f"expected a time between {least:g} and {most:g} seconds, such as 30 or 5m"
+    rule = f"expected a time between {least:g} and {most:g} seconds, such as {max(least, 30):g} or 5m"
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise ValueError(rule)  # noqa: TRY004  (pydantic turns ValueError into words)
     match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None

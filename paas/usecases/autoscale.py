@@ -134,6 +134,17 @@ def beyond_addresses(context: Context, app: App, rules: Mapping[str, Autoscale])
     )
 
 
+def resting(base: Release, coming: Release, counts: Mapping[str, int]) -> tuple[str, ...]:
+    """A sentence for each process that gets its first rules with this release and has 0 replicas: rules leave it at
+    that, which looks as if they did nothing."""
+    known = {one.name for one in base.processes if not one.autoscale}
+    return tuple(
+        f"{one.name} has rules now and runs nothing: they begin with paas scale {one.name}=1"
+        for one in coming.processes
+        if one.autoscale and one.name in known and not counts.get(one.name)
+    )
+
+
 # --- the handlers --------------------------------------------------------------------------------------------------
 
 

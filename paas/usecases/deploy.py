@@ -22,7 +22,7 @@ from paas.requests.addons import CreateAddon
 from paas.requests.deploys import DeployApp, PlanApp
 from paas.usecases import addons, images, scripts, shape, sleep, uploads
 from paas.usecases.apps import new_app, new_id, wanted_counts
-from paas.usecases.autoscale import beyond_addresses, rules_of
+from paas.usecases.autoscale import beyond_addresses, resting, rules_of
 from paas.usecases.build_image import PULLED, Built, build_image, inspected
 from paas.usecases.config import check_size
 from paas.usecases.context import Act, Context
@@ -335,9 +335,10 @@ def _release(work: Work) -> Release:
             message = f"v{base.number} was deployed while this was built; this deploy goes over it"
             work.act.emit(Event(kind="warning", app=app.name, message=message))
         coming = _next(work.wanted, _remembering(work, base), work.built, work.source)
-        for warning in beyond_addresses(work.context, app, rules_of(work.context, app, coming)):
-            work.act.emit(Event(kind="warning", app=app.name, message=warning))
         counts = shape.formation(work.wanted, app, coming.processes, first=not base.image)
+        beyond = beyond_addresses(work.context, app, rules_of(work.context, app, coming))
+        for warning in (*beyond, *resting(base, coming, counts)):
+            work.act.emit(Event(kind="warning", app=app.name, message=warning))
         work.context.store.save_app(replace(app, formation=counts))
         return coming
 

@@ -107,6 +107,16 @@ def test_a_maximum_beyond_the_addresses_of_an_app_is_warned_of_and_deployed(plat
     assert "so 30 are the most it can have" in words
 
 
+def test_first_rules_of_a_process_that_runs_nothing_are_said_to_wait(platform: Parts) -> None:
+    both = '[processes.web]\ncommand = "serve"\n[processes.worker]\ncommand = "work"\n'
+    deploy(platform, toml(both))
+    deploy(platform, toml(f"{both}[processes.worker.autoscale]\nmax = 4\n"))
+    words = "worker has rules now and runs nothing: they begin with paas scale worker=1"
+    assert platform.said("warning") == [words]
+    deploy(platform, toml(f"{both}[processes.worker.autoscale]\nmax = 5\n"))
+    assert platform.said("warning") == [words]  # who left it at 0 knows
+
+
 def test_nothing_of_a_deploy_is_left_in_the_home_folder(platform: Parts) -> None:
     deploy(platform)
     home = platform.context.settings.home
