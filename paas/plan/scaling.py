@@ -144,12 +144,12 @@ def _tracked(look: _Look, rule: TargetRule, seen: Sequence[Sample]) -> _Proposal
     said = _said(rule, seen[-1], need[-1])
     turned = any(one.wanted < one.replicas for one in _recent(look, rules.in_window))
     beyond, full = _beyond(look, rule, turned=turned)
-    longer = 2 if turned else 1
-    asked = _lately(look, seen, need, _length(look, rule) * longer)
-    if (soon := _lately(look, seen, need, rules.average * longer)) > full:
+    longer, felt = 2 if turned else 1, _by_now(look, rule, seen, need)
+    asked = _lately(look, seen, felt, _length(look, rule) * longer)
+    if (soon := _lately(look, seen, felt, rules.average * longer)) > full:
         asked = max(asked, soon)
-    if need[-1] > beyond * URGENT:
-        asked = max(asked, need[-1])
+    if felt[-1] > beyond * URGENT:
+        asked = max(asked, felt[-1])
     if asked > beyond:
         wanted = math.ceil(asked - 1e-9)
         return _Proposal(wanted, f"{said} wants {wanted}")
@@ -179,6 +179,14 @@ def _lately(look: _Look, seen: Sequence[Sample], need: Sequence[float], length: 
 def _needs(rule: TargetRule, seen: Sequence[Sample]) -> list[float]:
     """For each sample, how many replicas at their target its load asks for; at most as many as nobody has."""
     return [min(one, BEYOND) for one in _asked(rule, seen)]
+
+
+def _by_now(look: _Look, rule: TargetRule, seen: Sequence[Sample], need: Sequence[float]) -> Sequence[float]:
+    """The needs that may start replicas. What each replica is at by the app's own word is no load that they share: when
+    more were there, as before a scale-in or with both versions of a deploy, that asks for no more of those of now."""
+    if not rule.signal.average:
+        return need
+    return [one * min(1.0, look.replicas / max(1, sample.replicas)) for one, sample in zip(need, seen, strict=True)]
 
 
 def _asked(rule: TargetRule, seen: Sequence[Sample]) -> list[float]:

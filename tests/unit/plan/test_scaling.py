@@ -99,6 +99,19 @@ def test_fewer_only_when_the_whole_window_says_so() -> None:
     assert decide(rules, 5, peak[:-1], 720, kept(5)).alarm
 
 
+@pytest.mark.parametrize("how", ["maximum", "average"])
+@pytest.mark.parametrize("before", [[6, 6, 6, 1], [3, 3, 6, 3], [3, 3, 3, 6]])
+def test_what_each_replica_is_at_wants_no_more_for_those_that_went(how: str, before: list[int]) -> None:
+    """As after a scale-in by hand, and with both versions of a deploy."""
+    rules = Autoscale(rules=(TargetRule(metric="lag", target=13, declared=how),))
+    samples = [Sample(5 * number, count, {"lag": 12.0}) for number, count in enumerate(before)]
+    for replicas in (1, 3):
+        made = decide(rules, replicas, samples, 16)
+        assert (made.wanted, "wants" in made.why) == (replicas, False)
+    more = [Sample(5 * number, count, {"lag": 26.0}) for number, count in enumerate(before)]
+    assert decide(rules, 3, more, 16).wanted == (5 if before[-1] == 1 else 6)
+
+
 def test_nothing_goes_soon_after_something_came() -> None:
     history = [*kept(3, 550), Decision(at=550, replicas=3, wanted=8, why="", proposed=8)]
     made = decide(requests(), 8, steady(8, 60, 600), 600, history)
