@@ -104,6 +104,10 @@ DEFAULT = TargetRule(metric="cpu", target=0.7, pooled=True)
 85 % for four, 90 % for nine."""
 
 
+BY_HAND = "set by hand"
+"""The cause of a change that no rule asked for."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepRule:
     """Beyond `upper` (below `lower`) for `evaluations` periods in a row and `breach` seconds: `add` replicas (`remove`

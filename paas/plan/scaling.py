@@ -23,7 +23,7 @@ from statistics import median_high
 
 from paas.model import schedule
 from paas.model.metrics import TIERS
-from paas.model.scaling import FULL, Autoscale, Decision, Sample, Statistic, StepRule, TargetRule, written
+from paas.model.scaling import BY_HAND, FULL, Autoscale, Decision, Sample, Statistic, StepRule, TargetRule, written
 
 CALM = 2
 """How many times the average is taken while a share of a limit is below it."""
@@ -233,6 +233,9 @@ def _fewer(look: _Look, rule: TargetRule, said: str, seen: Sequence[Sample], nee
     if wanted < look.replicas and (longer := patient(window, _patience(look))) > window:
         window = longer
         wanted = max(wanted, _enough(look, rule, _seen(look, rule, window), window))
+        if wanted >= look.replicas:
+            why = f"{said} would take fewer, but not for {window:g} s yet, as scale-ins had to be undone lately"
+            return _Proposal(look.replicas, why, "patience")
     if wanted >= look.replicas:
         waits = _whole(look, need) < look.replicas
         words = f"would take fewer, but not for {window:g} s yet" if waits else "is near enough"
@@ -272,6 +275,8 @@ def _patience(look: _Look) -> int:
     window, undone = look.rules.in_window, 0
     changes = [one for one in _recent(look, MEMORY * window) if one.wanted != one.replicas]
     for after, before in pairwise(changes):
+        if BY_HAND in (after.why, before.why):
+            continue  # who scales by hand says nothing of the load
         soon = after.at - before.at <= SOON * window
         undone += soon and after.wanted > after.replicas and before.wanted < before.replicas
     return min(1 << undone, PATIENCE)

@@ -21,7 +21,7 @@ from paas.model.custom_signal import Standing
 from paas.model.events import Event
 from paas.model.metrics import is_custom
 from paas.model.plan import Plan
-from paas.model.scaling import Autoscale, Decision, Sample, StepRule
+from paas.model.scaling import BY_HAND, Autoscale, Decision, Sample, StepRule
 from paas.plan.compared import DEAD
 from paas.plan.scaling import MEMORY, PATIENCE, STALE, decide, patient, spacing, unread
 from paas.plan.summary import summary
@@ -201,7 +201,7 @@ class Autoscaler:
         count, now = app.formation.get(process, 0), self.context.clock.now()
         state = self._state(app, process, rules, now)
         if count and state.count and count != state.count:
-            by_hand = Decision(at=now, replicas=state.count, wanted=count, why="set by hand")
+            by_hand = Decision(at=now, replicas=state.count, wanted=count, why=BY_HAND)
             self._remember(state, by_hand, ())
         state.count = count
         if not count:

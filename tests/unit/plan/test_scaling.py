@@ -13,7 +13,17 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from paas.model.scaling import DEFAULT, Autoscale, Decision, Sample, ScheduleRule, Statistic, StepRule, TargetRule
+from paas.model.scaling import (
+    BY_HAND,
+    DEFAULT,
+    Autoscale,
+    Decision,
+    Sample,
+    ScheduleRule,
+    Statistic,
+    StepRule,
+    TargetRule,
+)
 from paas.plan.scaling import decide
 from tests.unit.plan.loads import CAPACITY, cpu, played, sample, turns
 
@@ -145,6 +155,21 @@ def test_a_window_grows_with_patience_to_an_hour_and_no_further() -> None:
     samples = [sample(at, 5, 30) for at in range(32_000, 36_000, 5)]
     made = decide(requests(in_window=1800.0), 5, samples, 35_995, history)
     assert (made.wanted, "3600 s" in made.why) == (2, True)
+
+
+def test_patience_is_told_and_comes_of_no_change_by_hand() -> None:
+    def made(by: str) -> Decision:
+        history = [
+            Decision(at=0, replicas=5, wanted=3, why=by, proposed=3),
+            Decision(at=100, replicas=3, wanted=5, why="", proposed=5),
+        ]
+        return decide(requests(), 5, [sample(at, 5, 30) for at in range(110, 305, 5)], 300, history)
+
+    held = made("fewer were enough")
+    assert (held.wanted, held.limits) == (5, ("patience",))
+    said = "would take fewer, but not for 240 s yet, as scale-ins had to be undone lately"
+    assert held.why == f"requests 6 of 30 requests/s per replica {said}"
+    assert (made(BY_HAND).wanted, made(BY_HAND).limits) == (2, ())
 
 
 def test_a_scale_out_waits_for_its_window() -> None:
