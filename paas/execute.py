@@ -208,17 +208,15 @@ def _remove_service(hands: Hands, step: RemoveService) -> None:
 def _drain(hands: Hands, step: Drain, emit: Emit) -> None:
     """Look until nobody is connected twice in a row: between two requests on one connection lies such a moment."""
     port = _port(_replicas(hands.engine, step.service))
-    others = () if step.replicas else hands.leaving.of(step.service)
     if not port:
         return
+    others = () if step.replicas else hands.leaving.of(step.service)
     deadline = hands.clock.monotonic() + step.seconds
     empty = 0
     while True:
         connections = hands.engine.connections(step.service, port)
-        ours = (
-            count for id, count in connections.items() if (id in step.replicas if step.replicas else id not in others)
-        )
-        left = sum(ours)
+        ours = set(step.replicas or connections).difference(others)
+        left = sum(count for id, count in connections.items() if id in ours)
         empty = 0 if left else empty + 1
         if empty == 2 or hands.clock.monotonic() >= deadline:
             break

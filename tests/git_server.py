@@ -6,11 +6,12 @@ import http.server
 import os
 import ssl
 import subprocess
-import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from tests.serving import serving
 
 
 @dataclass
@@ -113,14 +114,8 @@ def git_server(
         context.load_cert_chain(certificate)
         server.socket = context.wrap_socket(server.socket, server_side=True)
     found = GitServer(server.server_address[1], scheme="https" if certificate else "http")
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
+    with serving(server):
         yield found
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(10)
 
 
 def _packet(data: bytes) -> bytes:

@@ -72,6 +72,11 @@ class _State:
     wait: float = 0.0
     not_before: float = 0.0
 
+    def forget_failure(self) -> None:
+        """A scale-out may be tried at once again, and is told of when that fails."""
+        self.wait, self.not_before = 0.0, 0.0
+        self.told -= {"autoscale.failed", "autoscale.full"}
+
 
 @dataclass(frozen=True, slots=True)
 class _Change:
@@ -132,8 +137,7 @@ class Autoscaler:
         self._forget_counts(app_id)
         for (known, _), state in self._states.items():
             if known == app_id:
-                state.wait, state.not_before = 0.0, 0.0
-                state.told -= {"autoscale.failed", "autoscale.full"}
+                state.forget_failure()
 
     def wait(self, seconds: float = 30.0) -> None:
         """Until nothing is being carried out, `seconds` at most each."""
@@ -288,8 +292,8 @@ class Autoscaler:
                 return
             self._ends.begin(changed.left)  # first of all: to every plan they are not there, so nobody else ends them
             decision = _cut(decision, changed.count)
-            state.count, state.wait, state.not_before = changed.count, 0.0, 0.0
-            state.told -= {"autoscale.failed", "autoscale.full"}
+            state.count = changed.count
+            state.forget_failure()
             self._remember(state, decision, change.samples)
             self._tell(state, "autoscale.scaled", _said(process, decision), decision, samples=change.samples)
         except NotFound:
@@ -347,8 +351,7 @@ class Autoscaler:
             if one.at <= now and (one.at > short or (one.at > long and one.wanted != one.replicas))
         ]
         if state.wait and self.context.clock.monotonic() > state.not_before + LONGEST_WAIT:
-            state.wait = 0.0  # nobody has asked for more since: what failed then says nothing about the next time
-            state.told -= {"autoscale.failed", "autoscale.full"}
+            state.forget_failure()  # nobody has asked for more since: it says nothing about the next time
         return state
 
     def _remember(self, state: _State, decision: Decision, samples: Sequence[Sample]) -> None:
