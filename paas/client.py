@@ -33,7 +33,7 @@ from paas.settings import Settings
 from paas.terminals import converse
 
 if TYPE_CHECKING:
-    from websockets.sync.client import ClientConnection
+    from websockets.asyncio.client import connect
 
     from paas.interfaces import Terminal
     from paas.model.service import LogLine
@@ -142,11 +142,13 @@ class Client:
         """Run a command with this terminal; its exit code. One end or the other going away ends it."""
         import websockets.exceptions as trouble
 
+        from paas.lines import connected
+
         path, fields = address(request)
         try:
-            with self._websocket(path) as web:
-                web.send(json.dumps(fields))
-                said = converse(web, terminal)
+            with connected(lambda: _websocket(self.settings, path, self._headers)) as line:
+                line.send(json.dumps(fields))
+                said = converse(line, terminal)
         except trouble.InvalidStatus as error:
             raise _refused(error.response.body) from None
         except trouble.WebSocketException as error:
@@ -160,21 +162,6 @@ class Client:
         if "error" in said:
             raise error_of(said["error"])
         return int(said["exit_code"])
-
-    def _websocket(self, path: str) -> ClientConnection:
-        from websockets.sync.client import connect, unix_connect
-
-        if self.local:
-            return unix_connect(
-                str(self.settings.socket),
-                f"ws://paas{path}",
-                additional_headers=self._headers,
-                compression=None,
-                open_timeout=CONNECT,
-            )
-        url = "ws" + server_url(self.settings.server).removeprefix("http") + path
-        trust = _trust(self.settings) if url.startswith("wss:") else None
-        return connect(url, ssl=trust, additional_headers=self._headers, compression=None, open_timeout=CONNECT)
 
     def _spool(self, write: WriteTar, spool: IO[bytes], packing: bool) -> str:
         try:
@@ -398,6 +385,16 @@ def _segment(name: str, value: str) -> str:
     if value in ("", ".", "..") or "/" in value or not value.isprintable():
         raise UsageError(f"{value!r} is no {name}", hint="names have letters, digits and dashes")
     return quote(value, safe="")
+
+
+def _websocket(settings: Settings, path: str, headers: Mapping[str, str]) -> connect:
+    from websockets.asyncio.client import connect, unix_connect
+
+    common: dict[str, Any] = {"additional_headers": headers, "compression": None, "open_timeout": CONNECT}
+    if not settings.server:
+        return unix_connect(str(settings.socket), f"ws://paas{path}", **common)
+    url = "ws" + server_url(settings.server).removeprefix("http") + path
+    return connect(url, ssl=_trust(settings) if url.startswith("wss:") else None, **common)
 
 
 def _refused(body: bytes | bytearray | None) -> PaasError:

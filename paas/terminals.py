@@ -12,22 +12,21 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from websockets.sync.client import ClientConnection
-
     from paas.interfaces import Terminal
+    from paas.lines import Line
 
 INPUT, OUTPUT, ERRORS, SIZE, END, TAKEN = range(6)
 WINDOW, FRAME = 1 << 18, 1 << 16
 """Channels of a session, and how many bytes of input may be on the way: see server/sessions.py."""
 
 
-def converse(web: ClientConnection, terminal: Terminal) -> Mapping[str, Any]:
+def converse(line: Line, terminal: Terminal) -> Mapping[str, Any]:
     """Pass bytes both ways until the command has ended. The server's last word: `exit_code`, or `error`, a PaasError as
     JSON; empty when the line ended without one."""
     window = _Window()
-    threading.Thread(target=_send_input, args=(web, terminal, window), name="terminal-input", daemon=True).start()
+    threading.Thread(target=_send_input, args=(line, terminal, window), name="terminal-input", daemon=True).start()
     try:
-        for frame in web:
+        for frame in line:
             if not isinstance(frame, bytes):
                 last: Mapping[str, Any] = json.loads(frame)
                 return last
@@ -44,21 +43,21 @@ def _receive(frame: bytes, terminal: Terminal, window: _Window) -> None:
         terminal.write(frame[1:], "stderr" if frame[0] == ERRORS else "stdout")
 
 
-def _send_input(web: ClientConnection, terminal: Terminal, window: _Window) -> None:
+def _send_input(line: Line, terminal: Terminal, window: _Window) -> None:
     """What the person types, to the end. Ends silently with the connection: the other thread says why."""
     from websockets.exceptions import ConnectionClosed
 
     with suppress(ConnectionClosed):
         while (data := terminal.read()) is not None:
             if not isinstance(data, bytes):
-                web.send(bytes([SIZE]) + json.dumps({"rows": data.rows, "columns": data.columns}).encode())
+                line.send(bytes([SIZE]) + json.dumps({"rows": data.rows, "columns": data.columns}).encode())
                 continue
             for start in range(0, len(data), FRAME):
                 part = data[start : start + FRAME]
                 if not window.take(len(part)):
                     return
-                web.send(bytes([INPUT]) + part)
-        web.send(bytes([END]))
+                line.send(bytes([INPUT]) + part)
+        line.send(bytes([END]))
 
 
 class _Window:
