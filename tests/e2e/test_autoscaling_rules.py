@@ -295,12 +295,14 @@ def frozen(platform: Platform) -> Iterator[None]:
 def test_while_metrics_are_dead_the_number_is_held_with_an_alarm_and_none_is_let_go(
     platform: Platform, tmp_path: Path
 ) -> None:
-    deployed(platform, tmp_path / "held", "held", "max = 3\ntargets = { requests = 4 }\nin_window = '0s'")
+    deployed(platform, tmp_path / "held", "held", "max = 3\ntargets = { requests = 4 }")
     with loaded(platform, "held", 20):
         reaches(platform, "held", 3)
     with frozen(platform):
         since = time.time()
         eventually(lambda: decisions(platform, "held")[-1]["alarm"], what="an alarm")
+        # Not before: what was measured after the load had ended would let two go at once.
+        rule(platform, "held", "--in-window", "0s")
         last = decisions(platform, "held")[-1]
         assert (last["missing"], last["limits"]) == (["requests"], ["no data"])
         said = platform.ok("autoscale", "explain", "-a", "held")
