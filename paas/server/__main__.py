@@ -10,25 +10,19 @@ import sys
 import time
 from contextlib import ExitStack
 
-import uvicorn
-
 import paas
 from paas import settings as configuration
 from paas.bootstrap import Platform, wire
 from paas.errors import PaasError
-from paas.requests.versions import HEADER
 from paas.routers import vouch
 from paas.server.app import Parts, create
 from paas.server.home import began, log_to, owned
 from paas.server.inside import Inside
-from paas.server.listen import Http, WebSocket, router_socket, tcp_socket, unix_socket
+from paas.server.listen import router_socket, tcp_socket, unix_socket
+from paas.server.serving import GRACE, Server
 from paas.server.streams import Streams, many_files, quick_turns, short_collections
 from paas.settings import Settings
 from paas.usecases.hook_receiver import Receiver
-
-GRACE = 30.0
-"""Seconds that running operations get to end when the server is told to stop. What they leave then is recovered at
-the next start."""
 
 log = logging.getLogger("paas.server")
 
@@ -70,22 +64,6 @@ def run(settings: Settings) -> int:
     return 0
 
 
-class Server(uvicorn.Server):
-    """uvicorn, which on its way out ends the streams that would never end by themselves."""
-
-    def __init__(self, config: uvicorn.Config, streams: Streams) -> None:
-        super().__init__(config)
-        self._streams = streams
-        self.told = 0.0
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take nothing new, cut endless streams, let operations' followers see the end."""
-        self.told = time.monotonic()
-        log.info("told to stop")
-        self._streams.cut()
-        await super().shutdown(sockets)
-
-
 def _server(settings: Settings, platform: Platform) -> Server:
     streams = Streams()
     parts = Parts(
@@ -99,23 +77,7 @@ def _server(settings: Settings, platform: Platform) -> Server:
         receiver=Receiver(platform.context),
         vouched=vouch.word(settings.home),
     )
-    config = uvicorn.Config(
-        create(parts),
-        http=Http,
-        ws=WebSocket,
-        loop="asyncio",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        date_header=False,
-        headers=[(HEADER, paas.__version__)],
-        timeout_graceful_shutdown=int(GRACE),
-        ws_max_size=1 << 20,
-        ws_per_message_deflate=False,
-    )
-    return Server(config, streams)
+    return Server(create(parts), streams)
 
 
 def _sockets(settings: Settings, cleanup: ExitStack) -> list[socket.socket]:
@@ -131,6 +93,7 @@ def _sockets(settings: Settings, cleanup: ExitStack) -> list[socket.socket]:
 
 
 def _finish(platform: Platform, server: Server) -> None:
+    """Running operations get what is left of the grace; what they leave then is recovered at the next start."""
     begun = server.told or time.monotonic()
     platform.stop(max(1.0, GRACE - (time.monotonic() - begun)))
     log.info("stopped")

@@ -17,11 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-import uvicorn
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-import paas
 from paas.client import Client, address
 from paas.errors import Conflict
 from paas.interfaces import Resize, Terminal
@@ -31,7 +29,8 @@ from paas.model.people import Actor, Grant, Membership, Role, Team, Token, User,
 from paas.model.secret import Secret
 from paas.requests.base import Request, parse
 from paas.server.app import Parts, create
-from paas.server.listen import Http, WebSocket, tcp_socket, unix_socket
+from paas.server.listen import tcp_socket, unix_socket
+from paas.server.serving import Server
 from paas.server.streams import Streams
 from paas.settings import Settings
 from paas.store.sql import SqlStore
@@ -239,18 +238,13 @@ def _served(world: World, acting: bool) -> Iterator[None]:
         door=door, operations=operations, settings=world.settings, streams=streams, logins=world.door.logins,
         presence=world.door.presence,
     )  # fmt: skip
-    config = uvicorn.Config(
-        create(made), http=Http, ws=WebSocket, loop="asyncio", lifespan="off", log_config=None, access_log=False,
-        proxy_headers=False, headers=[("Paas-Version", paas.__version__)], timeout_graceful_shutdown=5,
-    )  # fmt: skip
-    server = uvicorn.Server(config)
+    server = Server(create(made), streams, grace=5)
     with unix_socket(world.settings.socket) as local, tcp_socket(world.settings.listen, BOSS) as remote:
         thread = threading.Thread(target=server.run, args=([local, remote],), daemon=True)
         thread.start()
         try:
             yield
         finally:
-            streams.cut()
             server.should_exit = True
             thread.join(20)
             assert not thread.is_alive()

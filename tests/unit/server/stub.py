@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import uvicorn
-
 import paas
 from paas.errors import Conflict, NotFound, PaasError
 from paas.interfaces import Resize, Terminal
@@ -25,10 +23,12 @@ from paas.requests.apps import CreateApp, ListApps, ShowApp
 from paas.requests.base import Request
 from paas.requests.processes import ReadLogs
 from paas.requests.sessions import RunCommand
+from paas.requests.versions import HEADER
 from paas.server.app import Parts, create
 from paas.server.deploy_hooks import ReceiverLike
 from paas.server.guesses import Guesses
-from paas.server.listen import Http, WebSocket, tcp_socket, unix_socket
+from paas.server.listen import tcp_socket, unix_socket
+from paas.server.serving import Server
 from paas.server.streams import Streams
 from paas.settings import Settings
 from paas.usecases.backups import BackupFile
@@ -197,11 +197,8 @@ def running(
         door=door, operations=operations, settings=settings, stop=stopped.set, streams=streams, guesses=guesses,
         receiver=receiver,
     )  # fmt: skip
-    config = uvicorn.Config(
-        create(parts), http=Http, ws=WebSocket, loop="asyncio", lifespan="off", log_config=None, access_log=False,
-        proxy_headers=False, headers=[("Paas-Version", version)], timeout_graceful_shutdown=5,
-    )  # fmt: skip
-    server = uvicorn.Server(config)
+    server = Server(create(parts), streams, grace=5)
+    server.config.headers = [(HEADER, version)]
     with unix_socket(settings.socket) as local, tcp_socket(listen, token) as remote:
         thread = threading.Thread(target=server.run, args=([local, remote],), daemon=True)
         thread.start()
@@ -209,7 +206,6 @@ def running(
             yield Running(settings, door, operations, stopped, streams)
         finally:
             operations.go.set()
-            streams.cut()
             server.should_exit = True
             thread.join(20)
             assert not thread.is_alive()
