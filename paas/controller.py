@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from paas.errors import EngineUnavailable, NotFound, PaasError
 from paas.model.app import App, Release, ReleaseStatus
-from paas.model.events import Event
+from paas.model.events import Event, logged
 from paas.model.plan import Apply, Plan, WaitHealthy
 from paas.model.route import Route
 from paas.model.service import Change, ObservedService, Replica, State
@@ -24,6 +24,7 @@ from paas.usecases.context import Context
 from paas.usecases.endings import Endings
 
 log = logging.getLogger("paas.controller")
+_noted = logged(log)
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """Seconds before an app whose repair failed, or did not last, is tried again: doubled each time."""
@@ -405,9 +406,3 @@ def _by_app(observed: Sequence[ObservedService]) -> dict[str, list[ObservedServi
     for service in observed:
         found.setdefault(service.key.app_id, []).append(service)
     return found
-
-
-def _noted(event: Event) -> None:
-    """Where the events of repairs go: nobody waits for them."""
-    if event.kind != "done":
-        log.info("%s", f"{event.app}: {event.message}" if event.app else event.message)

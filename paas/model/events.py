@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -27,3 +28,13 @@ Emit = Callable[[Event], None]
 
 def silent(event: Event) -> None:
     """An Emit that keeps nothing."""
+
+
+def logged(log: logging.Logger) -> Emit:
+    """An Emit for work that nobody waits for: its steps go to this log, without what its commands say."""
+
+    def emit(event: Event) -> None:
+        if event.kind not in ("done", "output"):
+            log.info("%s", f"{event.app}: {event.message}" if event.app else event.message)
+
+    return emit

@@ -18,7 +18,7 @@ from paas.errors import Conflict, NotFound, PaasError
 from paas.model.app import App, Release, ReleaseStatus
 from paas.model.autoscaling import Override, Recorded
 from paas.model.custom_signal import Standing
-from paas.model.events import Event
+from paas.model.events import Event, logged
 from paas.model.metrics import is_custom
 from paas.model.plan import Plan
 from paas.model.scaling import BY_HAND, Autoscale, Decision, Sample, StepRule
@@ -34,6 +34,7 @@ from paas.usecases.processes import change_formation
 from paas.usecases.switch import in_words, world
 
 log = logging.getLogger("paas.autoscaling")
+_noted = logged(log)
 
 PERIOD = 6.0
 """Seconds between two looks where nothing new is measured; else each measurement is followed by one."""
@@ -476,9 +477,3 @@ def _at_maximum(decision: Decision) -> bool:
 
 def _said(process: str, decision: Decision) -> str:
     return f"{process} {decision.replicas} → {decision.wanted}: {decision.why}"
-
-
-def _noted(event: Event) -> None:
-    """Where the steps of a change go: nobody waits for them."""
-    if event.kind != "done":
-        log.info("%s", f"{event.app}: {event.message}" if event.app else event.message)

@@ -9,12 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from paas.errors import PaasError
-from paas.model.events import Event
+from paas.model.events import logged
 from paas.model.plan import Plan
 from paas.plan.difference import apart, going
 from paas.reconcile import World, finish
 
 log = logging.getLogger("paas.endings")
+_noted = logged(log)
 
 
 def _unheard(app_id: str) -> None:
@@ -59,9 +60,3 @@ class Endings:
                 log.warning("%s: replicas that are too many could not be ended: %s", left.app_name, error.message)
             else:
                 log.exception("%s: replicas that are too many could not be ended", left.app_name)
-
-
-def _noted(event: Event) -> None:
-    """Where the steps go: nobody waits for them."""
-    if event.kind != "done":
-        log.info("%s", f"{event.app}: {event.message}" if event.app else event.message)

@@ -11,7 +11,7 @@ import threading
 from dataclasses import dataclass, field
 
 from paas.errors import PaasError
-from paas.model.events import Event
+from paas.model.events import logged
 from paas.model.people import owner
 from paas.model.reviews import DAY, Review, ReviewStatus
 from paas.requests.reviews import CloseReview
@@ -29,6 +29,7 @@ MOST_AT_ONCE = 4
 """Review apps of one app that are closed at once."""
 
 log = logging.getLogger("paas.reviews")
+_noted = logged(log)
 
 
 @dataclass(slots=True)
@@ -137,11 +138,6 @@ class ReviewWatch:
 
     def _act(self) -> Act:
         return Act("server", _noted)
-
-
-def _noted(event: Event) -> None:
-    if event.kind not in ("done", "output"):
-        log.info("%s", f"{event.app}: {event.message}" if event.app else event.message)
 
 
 def _in_words(seconds: float) -> str:

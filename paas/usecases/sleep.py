@@ -10,7 +10,7 @@ from typing import Protocol
 
 from paas.errors import Conflict, NotFound, PaasError, UsageError
 from paas.model.app import App, Release, ReleaseStatus
-from paas.model.events import Emit, Event
+from paas.model.events import Emit, Event, logged
 from paas.model.plan import Plan
 from paas.model.service import Replica, ServiceSpec, State
 from paas.model.sleep import Sleep
@@ -22,6 +22,7 @@ from paas.usecases.endings import Endings
 from paas.usecases.switch import in_words, world
 
 log = logging.getLogger("paas.sleep")
+_noted = logged(log)
 
 PERIOD = 5.0
 """Seconds between two looks at who is idle."""
@@ -363,8 +364,3 @@ def _shown(context: Context, app: App) -> Sleeping:
 def _tell(context: Context, app: App, kind: str, message: str) -> None:
     event = Event(kind=kind, app=app.name, message=message, at=context.clock.now())
     context.store.add_event(event, app_id=app.id, actor=HOLDER)
-
-
-def _noted(event: Event) -> None:
-    if event.kind != "done":
-        log.info("%s", f"{event.app}: {event.message}" if event.app else event.message)
