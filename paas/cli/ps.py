@@ -9,7 +9,7 @@ import typer
 from paas.cli.connection import ask, operate
 from paas.cli.lazy import ListByDefault, new_app
 from paas.cli.options import AppOption, JsonOption
-from paas.cli.output import ago, put, put_json, say, size, table
+from paas.cli.output import ago, put, put_json, say, size, table, when
 from paas.cli.target import app_of
 from paas.errors import UsageError
 
@@ -58,8 +58,12 @@ def _row(replica: dict[str, Any]) -> tuple[object, ...]:
         replica["restarts"],
         "-" if replica["cpu"] is None else f"{replica['cpu'] * 100:.0f}%",
         size(replica["memory"]),
-        replica["detail"],
+        "; ".join(filter(None, (replica["detail"], _spared(replica.get("protected_until"))))),
     )
+
+
+def _spared(until: float | None) -> str:
+    return f"asked to be spared by scale-ins until {when(until)}" if until else ""
 
 
 @app.command()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from paas.build import sizes
@@ -30,7 +31,8 @@ ENDS = "finishes what it has, then it ends"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplicaLine:
     """One replica. `name` is `web.1`; `cpu` is cores used just now, `memory` bytes; None: cannot be known.
-    `started_at` Unix seconds; `detail` says in words why it is not healthy, or that it is on its way out."""
+    `started_at` Unix seconds; `detail` says in words why it is not healthy, or that it is on its way out;
+    `protected_until`: until when scale-ins spare it, as it asked (Unix seconds; 0: they do not)."""
 
     name: str
     id: str
@@ -43,6 +45,7 @@ class ReplicaLine:
     address: str
     exit_code: int | None
     detail: str
+    protected_until: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +86,7 @@ def list_replicas(context: Context, request: ListReplicas, act: Act) -> AppProce
     app = context.store.app(request.app)
     release = base_release(context.store, app)
     services = [service for service in context.engine.observe(app.id) if service.kind == "replica"]
-    used = _used(context, app) if any(service.replicas for service in services) else {}
+    lines = _lines(context, app, services)
     specs = {process.name: process for process in release.processes if process.name != "release"}
     gone = {service.key.process for service in services} - specs.keys()
     specs |= {name: ProcessSpec(name=name) for name in sorted(gone)}
@@ -100,7 +103,7 @@ def list_replicas(context: Context, request: ListReplicas, act: Act) -> AppProce
                 memory_limit=spec.limits.memory,
                 cpus=spec.limits.cpus,
                 pids=spec.limits.pids,
-                replicas=_lines(services, name, used, context.leaving.all()),
+                replicas=tuple(lines[name]),
             )
             for name, spec in specs.items()
         ),
@@ -194,18 +197,18 @@ def replica_name(process: str, replica: Replica) -> str:
     return f"{process}.{replica.index}"
 
 
-def _lines(
-    services: list[ObservedService], process: str, used: Mapping[str, _Use], leaving: Collection[str]
-) -> tuple[ReplicaLine, ...]:
-    found = []
+def _lines(context: Context, app: App, services: list[ObservedService]) -> Mapping[str, list[ReplicaLine]]:
+    """By process; the oldest release first."""
+    used = _used(context, app) if any(service.replicas for service in services) else {}
+    leaving, now = context.leaving.all(), context.clock.now()
+    spared = {one.replica: one.until for one in context.store.protections(app.id) if one.until > now}
+    found = defaultdict[str, list[ReplicaLine]](list)
     for service in services:
-        if service.key.process != process:
-            continue
         for replica in service.replicas:
             use = used.get(replica.id)
-            found.append(
+            found[service.key.process].append(
                 ReplicaLine(
-                    name=replica_name(process, replica),
+                    name=replica_name(service.key.process, replica),
                     id=replica.id,
                     state=replica.state.value,
                     release=service.key.release,
@@ -216,9 +219,12 @@ def _lines(
                     address=replica.address,
                     exit_code=replica.exit_code,
                     detail=ENDS if replica.id in leaving else replica.detail,
+                    protected_until=0.0 if replica.id in leaving else spared.get(replica.id, 0.0),
                 )
             )
-    return tuple(sorted(found, key=lambda line: (line.release, line.name)))
+    for lines in found.values():
+        lines.sort(key=lambda line: (line.release, line.name))
+    return found
 
 
 @dataclass(frozen=True, slots=True)

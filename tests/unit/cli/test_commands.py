@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import subprocess
 import sys
 import time
@@ -137,6 +138,9 @@ def test_ps_json_lists_replicas_with_their_process(server: Running, paas: Paas) 
     assert [(one["process"], one["name"]) for one in seen["replicas"]] == [("web", "web.1")]
     line = paas("ps", "-a", "shop").out.splitlines()[1]
     assert line.split() == ["web.1", "healthy", "v1", "1m", "0", "50%", "1.0", "MB"]
+    replica |= {"detail": "GET / answers 500", "protected_until": time.time() + 60}
+    line = paas("ps", "-a", "shop").out.splitlines()[1]
+    assert re.search(r"GET / answers 500; asked to be spared by scale-ins until \d{4}-\d\d-\d\d \d\d:\d\d:\d\d$", line)
 
 
 def test_config_values_are_printed_exactly_and_only_on_stdout(server: Running, paas: Paas) -> None:

@@ -15,7 +15,9 @@ from paas.engines.memory import Behaviour
 from paas.errors import Conflict, DeployFailed, NotFound, PlatformError, UsageError
 from paas.interfaces import Store
 from paas.model.app import App
+from paas.model.autoscaling import Protection
 from paas.model.events import Event
+from paas.model.service import ServiceKey
 from paas.requests.processes import ListReplicas, Restart, Scale, SetLimits
 from paas.requests.sessions import ExecCommand, RunCommand
 from paas.usecases import room
@@ -242,6 +244,18 @@ def test_the_list_shows_state_release_restarts_and_use(platform: Parts) -> None:
     ]
     assert web.replicas[0].memory == 50 << 20
     assert (worker.wanted, worker.replicas) == (0, ())
+
+
+def test_the_list_shows_who_asked_to_be_spared_while_that_holds(platform: Parts) -> None:
+    app = platform.app(web=3)
+    platform.release(app)
+    now = platform.clock.now()
+    ids = [one.id for (service,) in [platform.engine.observe(app.id)] for one in service.replicas]
+    for replica, until in zip(ids, (now + 60, now, now + 60), strict=True):
+        platform.store.put_protection(Protection(app_id=app.id, replica=replica, until=until))
+    platform.context.leaving.leave({ids[2]: ServiceKey(app.id, "web", 1)})
+    (web,) = list_replicas(platform.context, ListReplicas(app="shop"), platform.act).processes
+    assert {line.id: line.protected_until for line in web.replicas} == {ids[0]: now + 60, ids[1]: 0.0, ids[2]: 0.0}
 
 
 # --- restart -------------------------------------------------------------------------------------------------------
