@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from paas.model.app import App
 from paas.model.audit import Record, Verdict, verified
 from paas.model.people import Actor
 from paas.requests.apps import CreateApp
+from paas.requests.autoscale import SetAutoscale
 from paas.requests.base import Request
 from paas.requests.people import ListAudit, VerifyAudit
 from paas.usecases.context import Act, Context
@@ -19,6 +21,11 @@ from paas.usecases.context import Act, Context
 DENIED_BURST, DENIED_PERIOD = 30, 60.0
 """That many denied attempts a person are written down, then one every so many seconds: nobody may fill the log."""
 MOST_PEOPLE = 1000
+
+SETTINGS = 50
+"""Of so many settings of scaling rules it is written down that they were said."""
+_AMOUNT = re.compile(r"[0-9.]{1,16}(%|[A-Za-z]{0,3})")
+"""Of a setting the value is written down, too, where it looks like this."""
 
 LINES = 1000
 """Records that are looked through at a time."""
@@ -143,6 +150,11 @@ def audited(request: Request) -> dict[str, object]:
         value = getattr(request, name, None)
         if isinstance(value, (str, int, float)) and value:
             facts[name] = value[:255] if isinstance(value, str) else value
+    for name in ("after", "paused"):  # of these, 0 and false say something, too
+        if isinstance(value := getattr(request, name, None), (int, float)):
+            facts[name] = value
+    if isinstance(request, SetAutoscale):
+        facts["table"] = list(_lines(request.table))[:SETTINGS]
     for name in ("set", "counts", "env", "config"):
         if isinstance(keys := getattr(request, name, None), Mapping) and keys:
             facts[name] = dict(keys) if name == "counts" else sorted(keys)
@@ -150,6 +162,18 @@ def audited(request: Request) -> dict[str, object]:
         if values := getattr(request, name, ()):
             facts[name] = list(cast(tuple[str, ...], values))
     return facts
+
+
+def _lines(table: Mapping[str, object], inside: str = "") -> Iterator[str]:
+    """`max=8`, `targets.cpu=70%`, `schedule`: numbers with their unit; of whatever else is said, that it is there."""
+    for name, value in sorted(table.items(), key=lambda item: str(item[0])):
+        place = f"{inside}{name}"[:63]
+        if isinstance(value, Mapping) and not inside:
+            yield from _lines(value, f"{place}.")
+        elif isinstance(value, (int, float)) or (isinstance(value, str) and _AMOUNT.fullmatch(value)):
+            yield f"{place}={value}"
+        else:
+            yield place
 
 
 def _name_of(context: Context, app_id: str) -> str:

@@ -15,11 +15,13 @@ from paas.model.events import silent
 from paas.model.people import Actor, Grant, Role, User
 from paas.requests.all import all_requests
 from paas.requests.apps import CreateApp, DestroyApp, ShowApp
+from paas.requests.autoscale import PauseAutoscale, SetAutoscale
 from paas.requests.config import ChangeConfig, PutCertificate
 from paas.requests.deploys import DeployApp, Rollback, SourceRef
 from paas.requests.platform import ListOperations, WatchOperation
 from paas.requests.processes import ListEvents, ReadLogs
 from paas.requests.sessions import ExecCommand
+from paas.requests.sleep import SetSleep
 from paas.usecases import door as door_module
 from paas.usecases.apps import AppShown
 from paas.usecases.door import Door, audited
@@ -159,6 +161,16 @@ def test_a_session_is_noted_without_its_command_and_answers_the_exit_code(door: 
 
 def test_a_private_key_is_never_noted() -> None:
     assert audited(PutCertificate(chain="chain", key="key")) == {}
+
+
+def test_what_rules_were_set_to_is_noted_in_numbers() -> None:
+    assert audited(PauseAutoscale(app="shop", paused=False)) == {"app": "shop", "process": "web", "paused": False}
+    assert audited(SetSleep(app="shop", after=0)) == {"app": "shop", "after": 0}
+    table = {"max": 8, "in_window": "5m", "targets": {"cpu": "70%", "jobs": {"url": "http://x/?key=s3cret"}},
+             "schedule": [{"cron": "0 8 * * *", "min": 3}], "name": "free text"}  # fmt: skip
+    assert audited(SetAutoscale(app="shop", table=table))["table"] == [
+        "in_window=5m", "max=8", "name", "schedule", "targets.cpu=70%", "targets.jobs",
+    ]  # fmt: skip
 
 
 # --- operations ----------------------------------------------------------------------------------------------------
