@@ -26,6 +26,8 @@ _noted = logged(log)
 
 PERIOD = 5.0
 """Seconds between two looks at who is idle."""
+LOOK = 0.2
+"""Seconds between two looks whether an app may be put to sleep."""
 SHORTEST = 60.0
 """Seconds of idleness below which no app sleeps: waking costs its users a wait."""
 HOLDER = "sleep"
@@ -110,7 +112,7 @@ def sleep_now(context: Context, request: SleepNow, act: Act) -> Sleeping:
     """Idempotent. Raises Conflict for an app that may not sleep, that runs nothing, or that somebody works on;
     PaasError when it cannot be put to sleep."""
     app = context.store.app(request.app)
-    known = context.store.sleep(app.id)
+    known = _watched(context, app.id)
     if known is None or not known.after:
         raise Conflict(f"{app.name} never sleeps", hint=f"paas sleep set {app.name} 30m")
     if not known.port:
@@ -120,6 +122,16 @@ def sleep_now(context: Context, request: SleepNow, act: Act) -> Sleeping:
         why = f"is busy: {holder}" if holder else "has no release that runs"
         raise Conflict(f"{app.name} {why}", hint="paas operations" if holder else f"paas deploy -a {app.name}")
     return _shown(context, app)
+
+
+def _watched(context: Context, app_id: str) -> Sleep | None:
+    """How it is set. For an app that has just been allowed to sleep: when there is somebody to hold its requests."""
+    end = context.clock.monotonic() + 3 * PERIOD
+    while (known := context.store.sleep(app_id)) and known.after and not known.port:
+        if context.clock.monotonic() >= end:
+            break
+        context.clock.sleep(LOOK)
+    return known
 
 
 def wake_app(context: Context, request: WakeApp, act: Act) -> Sleeping:

@@ -367,6 +367,16 @@ def test_now_is_refused_where_it_cannot_sleep(platform: Parts, sleeper: Sleeper)
         sleep_now(platform.context, SleepNow(app="empty"), platform.act)
 
 
+def test_now_waits_for_the_watch_where_it_was_only_just_allowed(
+    platform: Parts, sleeper: Sleeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unset_sleep(platform.context, UnsetSleep(app="shop"), platform.act)
+    set_sleep(platform.context, SetSleep(app="shop", after=60), platform.act)
+    monkeypatch.setattr(platform.clock, "sleep", lambda seconds: look(sleeper))
+    assert sleep_now(platform.context, SleepNow(app="shop"), platform.act).asleep
+    assert running(platform) == 0
+
+
 def test_a_time_too_short_is_refused(platform: Parts) -> None:
     platform.app()
     with pytest.raises(UsageError, match="60 s"):
