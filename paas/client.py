@@ -390,7 +390,10 @@ def _segment(name: str, value: str) -> str:
 def _websocket(settings: Settings, path: str, headers: Mapping[str, str]) -> connect:
     from websockets.asyncio.client import connect, unix_connect
 
-    common: dict[str, Any] = {"additional_headers": headers, "compression": None, "open_timeout": CONNECT}
+    # What waits to be shown is bounded by the window of the session (frames.py), and pings are read behind it.
+    common: dict[str, Any] = {
+        "additional_headers": headers, "compression": None, "open_timeout": CONNECT, "max_queue": None
+    }  # fmt: skip
     if not settings.server:
         return unix_connect(str(settings.socket), f"ws://paas{path}", **common)
     url = "ws" + server_url(settings.server).removeprefix("http") + path

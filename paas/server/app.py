@@ -3,7 +3,7 @@
     answer      JSON
     operation   NDJSON: `{"kind": "operation", "data": {"id": …}}`, then its events; the last is `result` or `error`
     stream      NDJSON: events, or log lines (`"kind": "log"`), then `result` or `error`; a backup is its bytes
-    session     a WebSocket, see `sessions.py`
+    session     a WebSocket, see `sessions.py` and `frames.py`
 
 An error is `PaasError.as_dict()` with its status. A client that goes away ends its stream, never the operation.
 """

@@ -1,12 +1,6 @@
-"""A command with a terminal over a WebSocket.
+"""A command with a terminal over a WebSocket, in the frames of `frames.py`.
 
-The client's first frame is text: the request's fields as JSON (not in the address: they may hold secrets). Then binary
-frames, one byte of channel and its data: 0 input, 1 output, 2 error output, 3 a new size (`{"rows": …, "columns": …}`),
-4 the end of input, 5 from the server: that many bytes of input were taken (a decimal number). The server's last frame
-is text: `{"exit_code": n}` or `{"error": {…}}`.
-
-A client may have WINDOW bytes of input on the way; the session of one that sends more ends. Leaving that to TCP would
-lock both sides up: each could wait for the other to read.
+The session of a client that sends more than its window ends.
 """
 
 from __future__ import annotations
@@ -22,16 +16,15 @@ from functools import partial
 from fastapi import WebSocket, WebSocketDisconnect
 
 from paas.errors import Cancelled, PaasError, UsageError
+from paas.frames import END, ERRORS, FRAME, INPUT, INPUT_WINDOW, OUTPUT, OUTPUT_WINDOW, SIZE, TAKEN, Window, weight
 from paas.interfaces import Resize, Terminal
 from paas.requests.base import Request, parse
 from paas.requests.sessions import Session
 from paas.server.parsing import from_json
 from paas.server.streams import in_thread
 
-INPUT, OUTPUT, ERRORS, SIZE, END, TAKEN = range(6)
-WINDOW = 1 << 18
 FRAMES = 10_000
-"""Frames that may wait, whatever their size: nobody who keeps to the window has as many."""
+"""Frames of input that may wait, whatever their size: nobody who keeps to the window has as many."""
 LAST = 10.0
 """Seconds that a client has to take the last frame."""
 
@@ -90,6 +83,7 @@ class SocketTerminal:
         self._taken = 0
         self._gone = False
         self._closed = asyncio.Event()
+        self._room = Window(OUTPUT_WINDOW)
         if request.tty:
             self._inputs.put(Resize(request.rows, request.columns))
 
@@ -105,10 +99,12 @@ class SocketTerminal:
 
     def write(self, data: bytes, stream: str = "stdout") -> None:
         """Output, as fast as the client takes it. Raises Cancelled when it has gone."""
-        channel = ERRORS if stream == "stderr" else OUTPUT
-        if self._gone:
-            raise Cancelled("the client went away")
-        self._send(bytes([channel]) + data)
+        channel = bytes([ERRORS if stream == "stderr" else OUTPUT])
+        for start in range(0, len(data), FRAME):
+            part = data[start : start + FRAME]
+            if not self._room.take(weight(part)):
+                raise Cancelled("the client went away")
+            self._send(channel + part)
 
     def _send(self, frame: bytes) -> None:
         coroutine = self._until_closed(frame)
@@ -133,6 +129,7 @@ class SocketTerminal:
     def close(self) -> None:
         """The session is over: let go of threads that still read or write. From any thread."""
         self._gone = True
+        self._room.close()
         self._inputs.put(None)
         with suppress(RuntimeError):  # the loop has ended
             self._loop.call_soon_threadsafe(self._closed.set)
@@ -140,8 +137,12 @@ class SocketTerminal:
     async def listen(self) -> None:
         """Take the client's frames until it goes away or sends more than the window, which would lie in memory."""
         with suppress(WebSocketDisconnect, KeyError, ValueError, RuntimeError):
-            while self._inputs.qsize() <= FRAMES and self._came - self._taken <= WINDOW:
-                item = _item(await self._web.receive_bytes())
+            while self._inputs.qsize() <= FRAMES and self._came - self._taken <= INPUT_WINDOW:
+                frame = await self._web.receive_bytes()
+                if frame[:1] == bytes([TAKEN]):
+                    self._room.give(_number(frame[1:]))
+                    continue
+                item = _item(frame)
                 self._came += len(item) if isinstance(item, bytes) else 0
                 self._inputs.put(item)
         self.close()
@@ -158,3 +159,11 @@ def _item(frame: bytes) -> bytes | Resize | None:
     if channel == END:
         return None
     raise ValueError(f"unknown channel {channel}")
+
+
+def _number(data: bytes) -> int:
+    """Raises ValueError for what is no number of bytes that one may have been sent."""
+    number = int(data) if data.isdigit() else 0
+    if not 0 < number <= OUTPUT_WINDOW:
+        raise ValueError(f"{data[:20]!r} bytes cannot have been taken")
+    return number

@@ -115,6 +115,9 @@ class Door:
         if request.app == "nowhere":
             raise NotFound("there is no app 'nowhere'")
         terminal.write(" ".join(request.command).encode() + b"\n")
+        if request.command[0] == "yes":
+            for _ in range(int(request.command[1])):
+                terminal.write(b"y" * 50_000)
         while (data := terminal.read()) is not None:
             if isinstance(data, Resize):
                 self.sizes.append(data)
@@ -184,6 +187,7 @@ def running(
     token: str = "let-me-in",
     burst: int = 10_000,
     receiver: ReceiverLike | None = None,
+    ping: float = 20.0,
     **changes: object,
 ) -> Iterator[Running]:
     """A server with the stubs, on a unix socket and a free TCP port."""
@@ -199,6 +203,7 @@ def running(
     )  # fmt: skip
     server = Server(create(parts), streams, grace=5)
     server.config.headers = [(HEADER, version)]
+    server.config.ws_ping_interval = server.config.ws_ping_timeout = ping
     with unix_socket(settings.socket) as local, tcp_socket(listen, token) as remote:
         thread = threading.Thread(target=server.run, args=([local, remote],), daemon=True)
         thread.start()

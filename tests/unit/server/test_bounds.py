@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, cast
 
 import httpx2
 import pytest
+from fastapi import WebSocketDisconnect
 from hypothesis import given
 from hypothesis import strategies as st
 
 from paas.errors import Cancelled, UsageError
+from paas.frames import FRAME, INPUT_WINDOW, OUTPUT_WINDOW
 from paas.model import names
 from paas.requests.sessions import RunCommand
 from paas.server.parsing import AT_ONCE, BODY_LIMIT, MOST_VALUES, from_json, values
-from paas.server.sessions import WINDOW, SocketTerminal
+from paas.server.sessions import SocketTerminal
 from tests.unit.server.stub import Running
 
 if TYPE_CHECKING:
@@ -152,9 +154,64 @@ def test_a_client_that_does_not_keep_to_the_window_ends_its_session_and_fills_no
 
     web = Flood()
     terminal = asyncio.run(flooded(web))
-    assert web.taken == WINDOW // (1 << 16) + 1
+    assert web.taken == INPUT_WINDOW // (1 << 16) + 1
     with pytest.raises(Cancelled):
         terminal.read()
+
+
+class Slow:
+    """The server's end of a WebSocket whose client takes what it is told to have taken, and then goes away."""
+
+    def __init__(self, *frames: bytes) -> None:
+        self.frames: asyncio.Queue[bytes | None] = asyncio.Queue()
+        for frame in frames:
+            self.frames.put_nowait(frame)
+        self.sent = 0
+
+    async def receive_bytes(self) -> bytes:
+        if (frame := await self.frames.get()) is None:
+            raise WebSocketDisconnect
+        return frame
+
+    async def send_bytes(self, frame: bytes) -> None:
+        self.sent += len(frame) - 1
+
+
+async def shown(web: Slow, size: int) -> tuple[int, bool]:
+    """How much is sent of the output of a command until nothing is any more; whether the command was let go of."""
+    terminal = SocketTerminal(cast("WebSocket", web), RunCommand(app="shop", command=("yes",)))
+    listening = asyncio.create_task(terminal.listen())
+    writing = asyncio.create_task(asyncio.to_thread(terminal.write, b"y" * size))
+    before = -1
+    while web.sent != before:
+        before = web.sent
+        await asyncio.sleep(0.2)
+    web.frames.put_nowait(None)
+    await listening
+    try:
+        await writing
+    except Cancelled:
+        return web.sent, False
+    return web.sent, True
+
+
+@pytest.mark.parametrize(
+    ("frames", "sent"),
+    [
+        ((), OUTPUT_WINDOW),
+        ((b"\x05300000",), OUTPUT_WINDOW + 4 * FRAME),
+        ((b"\x05-1",), None),
+        ((b"\x05%d" % (OUTPUT_WINDOW + 1),), None),
+        ((b"\x05",), None),
+        ((b"\x05" + b"9" * 5000,), None),
+    ],
+)
+def test_output_that_a_client_did_not_take_waits_and_nonsense_ends_the_session(
+    frames: tuple[bytes, ...], sent: int | None
+) -> None:
+    found, whole = asyncio.run(shown(Slow(*frames), 2 * OUTPUT_WINDOW))
+    assert not whole
+    assert found == sent if sent else found <= OUTPUT_WINDOW
 
 
 @pytest.mark.parametrize("field", ["message", "version", "origin", "git"])

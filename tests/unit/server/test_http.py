@@ -9,6 +9,7 @@ import json
 import socket
 import tempfile
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -287,6 +288,26 @@ def test_a_large_input_comes_back_whole(client: Client) -> None:
     keyboard = Keyboard([b"x" * 50_000] * 200)
     assert client.session(RunCommand(app="shop", command=("cat",)), keyboard) == 7
     assert keyboard.out == b"cat\n" + b"X" * 10_000_000
+
+
+class Pager(Keyboard):
+    """Shows a first page for two seconds, and then all the rest."""
+
+    def write(self, data: bytes, stream: str = "stdout") -> None:
+        if not self.out:
+            time.sleep(2)
+        super().write(data, stream)
+
+
+def test_who_looks_at_the_first_page_for_long_is_not_taken_for_gone() -> None:
+    pager = Pager([])
+    with (
+        tempfile.TemporaryDirectory(prefix="paas-t-") as name,
+        running(Path(name), ping=0.3) as server,
+        Client.connect(server.settings) as client,
+    ):
+        assert client.session(RunCommand(app="shop", command=("yes", "200")), pager) == 7
+    assert pager.out == b"yes 200\n" + b"y" * 10_000_000
 
 
 def test_a_session_that_fails_raises_its_error(client: Client) -> None:
