@@ -18,10 +18,10 @@ import docker.errors
 from docker import APIClient
 
 from paas.engines import docker_events, docker_proc, docker_use
-from paas.engines.docker_client import Connection, created, refused, said
+from paas.engines.docker_client import Connection, created, refused
 from paas.engines.docker_logs import Followed, Origin, Reader, tail
 from paas.engines.docker_networks import Networks, Volumes, connect, disconnect
-from paas.engines.docker_observe import Facts, Inspections, is_service, last_exit, replica, seconds, services, target
+from paas.engines.docker_observe import Facts, Inspections, is_service, last_exit, replica, services, target
 from paas.engines.docker_run import Runner, missing_image, not_started
 from paas.engines.docker_runs import DockerRuns
 from paas.engines.docker_spec import (
@@ -38,6 +38,7 @@ from paas.engines.docker_spec import (
     networks,
     own_network,
 )
+from paas.engines.docker_stop import stop
 from paas.engines.docker_wait import Eyes, Wait
 from paas.engines.probe import Prober
 from paas.errors import Conflict, DeployFailed, NotFound, PlatformError
@@ -147,7 +148,7 @@ class DockerEngine(DockerRuns):
         with self._connection.lease() as api:
             id = act.container
             if act.verb == "replace":
-                self._stop(api, id, spec.stop_grace, f"{spec.process}.{act.index} of {spec.app_name}")
+                stop(api, id, spec.stop_grace, f"{spec.process}.{act.index} of {spec.app_name}")
                 self._delete(api, id)
             if act.verb in ("replace", "create"):
                 id = self._create(api, spec, act.index)
@@ -268,19 +269,8 @@ class DockerEngine(DockerRuns):
         with self._connection.lease() as api:
             if one.tags.kind != "oneoff":
                 name = f"{one.tags.key.process}.{one.tags.index} of {one.tags.app_name}"
-                self._stop(api, one.id, one.tags.notes.stop_grace, name)
+                stop(api, one.id, one.tags.notes.stop_grace, name)
             self._delete(api, one.id)
-
-    def _stop(self, api: APIClient, id: str, grace: float, name: str) -> None:
-        began = time.monotonic()
-        with suppress(docker.errors.NotFound):
-            try:
-                api.stop(id, timeout=math.ceil(grace))
-            except docker.errors.APIError as error:
-                if "removal" not in said(error):
-                    raise
-        if time.monotonic() - began >= math.ceil(grace) > 0:
-            LOG.warning("%s did not end within %s of its stop signal and was killed", name, seconds(grace))
 
     def _delete(self, api: APIClient, id: str) -> None:
         """Remove a container with its anonymous volumes; waits when somebody else is at it."""

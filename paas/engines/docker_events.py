@@ -9,7 +9,7 @@ from typing import Any
 
 from paas.engines.docker_client import Connection
 from paas.engines.docker_logs import response_of, shut
-from paas.engines.docker_spec import APP, INSTANCE, KIND, SERVICES, tags
+from paas.engines.docker_spec import APP, INSTANCE, KIND, SERVICES, signalled, tags
 from paas.errors import EngineUnavailable
 from paas.interfaces import Stop
 from paas.model.service import Change
@@ -39,16 +39,19 @@ def change(event: Mapping[str, Any]) -> Change | None:
         return None
     code = str(attributes.get("exitCode", ""))
     exit_code = int(code) if kind == "die" and code.isdigit() else None
-    return Change(kind, read.key, str(event.get("id", "")), exit_code, at=int(event.get("timeNano") or 0) / 1e9)
+    asked = kind == "die" and signalled(str(attributes.get("name", "")), 0.0) > 0
+    at = int(event.get("timeNano") or 0) / 1e9
+    return Change(kind, read.key, str(event.get("id", "")), exit_code, at=at, asked=asked)
 
 
 def changes(events: Iterable[Mapping[str, Any]]) -> Iterator[Change]:
-    """The changes among these events. Before it ends a container by request, the Engine tells of the signal."""
+    """The changes among these events. Before it ends a container by request, the Engine tells of the signal; of one
+    that was sent before anybody listened, the container's name does."""
     asked: set[str] = set()
     for event in events:
         id, action = str(event.get("id", "")), event.get("Action")
         if (found := change(event)) is not None:
-            yield replace(found, asked=id in asked) if found.kind == "die" else found
+            yield replace(found, asked=found.asked or id in asked) if found.kind == "die" else found
         if action == "kill":
             asked.add(id)
         elif action in ("die", "start", "destroy"):

@@ -14,7 +14,7 @@ import docker.errors
 from docker import APIClient
 
 from paas.engines import docker_proc
-from paas.engines.docker_spec import INSTANCE, SERVICES, Listed, Tags, addresses, own_network, tags
+from paas.engines.docker_spec import INSTANCE, SERVICES, Listed, Tags, addresses, own_network, signalled, tags
 from paas.engines.probe import Target
 from paas.model.service import ObservedService, Replica, ServiceKey, State, fingerprint
 
@@ -25,7 +25,7 @@ OOM_WINDOW = 5.0
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """One inspected container. Times are Unix seconds, 0.0: never. `exit_code` None while it never exited.
-    `cpus` (cores) and `memory` (bytes) are its limits; 0: none."""
+    `cpus` (cores) and `memory` (bytes) are its limits; 0: none. `ending`: it was sent its stop signal."""
 
     id: str
     image: str
@@ -43,6 +43,7 @@ class Facts:
     paused: bool = False
     cpus: float = 0.0
     memory: int = 0
+    ending: bool = False
 
     @property
     def name(self) -> str:
@@ -84,6 +85,7 @@ def facts(inspected: Mapping[str, Any], instance: str) -> Facts | None:
         paused=bool(state.get("Paused")),
         cpus=int(host.get("NanoCpus") or 0) / 1e9,
         memory=int(host.get("Memory") or 0),
+        ending=signalled(str(inspected.get("Name") or ""), started) > 0,
     )
 
 
@@ -158,6 +160,7 @@ def replica(found: Facts, verdict: tuple[State, str] | None) -> Replica:
         exit_code=found.exit_code,
         oom=found.oom and not found.running,
         detail=detail,
+        ending=found.ending and found.running,
     )
 
 

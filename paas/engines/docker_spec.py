@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -129,6 +130,24 @@ def networks(spec: ServiceSpec, instance: str) -> tuple[str, ...]:
 def container_name(spec: ServiceSpec, index: int, instance: str) -> str:
     """What a replica's container is called, for people; the labels say what it is."""
     return f"{instance}-{spec.app_name}-{spec.process}-v{spec.release}-{index}"
+
+
+_STOPPING = re.compile(r"-stopping-(\d{1,12})$")
+
+
+def stopping_name(name: str, now: float) -> str:
+    """What a container is called from when it is sent its stop signal."""
+    return f"{_STOPPING.sub('', name)}-stopping-{int(now)}"
+
+
+def signalled(name: str, started_at: float) -> int:
+    """Unix seconds at which this run of a container was sent its stop signal, by its name; 0: it was not.
+
+    `started_at`, Unix seconds: one that was started again since is a container like all others.
+    """
+    found = _STOPPING.search(name)
+    at = int(found.group(1)) if found else 0
+    return at if at >= int(started_at) else 0
 
 
 def container(spec: ServiceSpec, index: int, instance: str, *, api: str = "") -> dict[str, Any]:

@@ -160,7 +160,8 @@ class Replica:
     """One observed replica. `address` is `ip:port` (empty while it has none), `index` counts from 1.
 
     `started_at` is Unix time. `exit_code` is of its last exit, None while it never exited. `oom` says that the
-    kernel killed it over its memory limit. `detail` is a short cause in words when it is not healthy.
+    kernel killed it over its memory limit. `detail` is a short cause in words when it is not healthy. `ending`: it has
+    had its stop signal, and runs to finish what it has.
     """
 
     id: str
@@ -172,6 +173,7 @@ class Replica:
     exit_code: int | None = None
     oom: bool = False
     detail: str = ""
+    ending: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

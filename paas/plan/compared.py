@@ -19,9 +19,14 @@ def servers(replicas: Iterable[Replica]) -> tuple[str, ...]:
     """The addresses that get the traffic, sorted: the healthy replicas, or when there is none those that at least run.
 
     A replica that fails its checks may still answer most requests, and says more than a page of the router when it
-    does not; so the last ones are never taken away for failing a check, only for being dead.
+    does not; so the last ones are never taken away for failing a check, only for being dead. One that had its stop
+    signal takes nothing new as long as there is another one.
     """
     found = list(replicas)
+    return _best([one for one in found if not one.ending]) or _best(found)
+
+
+def _best(found: Sequence[Replica]) -> tuple[str, ...]:
     healthy = [replica for replica in found if replica.state is State.HEALTHY]
     chosen = healthy or [replica for replica in found if replica.state is State.UNHEALTHY]
     return tuple(sorted(replica.address for replica in chosen if replica.address))
@@ -63,9 +68,9 @@ class Compared:
             return tuple(sorted(self.replicas, key=lambda replica: replica.index)[: self.count])
         return tuple(sorted(self.replicas, key=self._rank)[: self.count])
 
-    def _rank(self, replica: Replica) -> tuple[bool, int, int]:
+    def _rank(self, replica: Replica) -> tuple[bool, bool, int, int]:
         spared = replica.id in self.protected and replica.state not in DEAD
-        return not spared, RANK[replica.state], replica.index
+        return replica.ending, not spared, RANK[replica.state], replica.index
 
     @property
     def settled(self) -> tuple[Replica, ...]:

@@ -13,6 +13,8 @@ import pytest
 from docker import APIClient
 
 from paas.engines.docker import DockerEngine
+from paas.engines.docker_spec import stopping_name
+from paas.engines.docker_stop import stop
 from paas.errors import Conflict, DeployFailed, EngineUnavailable, PaasError, PlatformError
 from paas.interfaces import LogQuery
 from paas.model.events import silent
@@ -237,6 +239,45 @@ def test_a_process_that_ignores_the_stop_signal_is_killed_after_its_grace(
     lab.engine.remove(spec.key)
     assert lab.engine.observe(spec.app_id) == ()
     assert "web.1 of shop did not end within 1.0 s" in caplog.text
+
+
+def test_who_had_its_stop_signal_gets_no_second_one_when_its_sender_is_gone(lab: DockerLab) -> None:
+    script = "trap 'echo asked' TERM; httpd -p 8000; while [ ! -e /tmp/done ]; do sleep 0.2; done"
+    spec = lab.spec(command=sh(script), stop_grace=60.0)
+    lab.engine.apply(spec, 2, silent)
+    first, second = lab.engine.wait_healthy(spec, 2, 20, silent)
+    killed = threading.Thread(target=lab.engine.remove, args=(spec.key, (first.id,)), daemon=True)
+    killed.start()
+    successor = DockerEngine(lab.settings)
+    try:
+
+        def ending() -> dict[str, bool]:
+            return {one.id: one.ending for service in successor.observe(spec.app_id) for one in service.replicas}
+
+        until(lambda: ending() == {first.id: True, second.id: False})
+        ends = threading.Thread(target=successor.remove, args=(spec.key, (first.id,)), daemon=True)
+        ends.start()
+        time.sleep(2)
+        assert lab.api.logs(first.id) == b"asked\n"
+        lab.api.exec_start(lab.api.exec_create(first.id, ["touch", "/tmp/done"])["Id"])
+        ends.join(10)
+        killed.join(10)
+        assert not ends.is_alive()
+        assert ending() == {second.id: False}
+    finally:
+        successor.close()
+
+
+def test_who_was_started_again_after_its_stop_signal_gets_one_as_all_do(lab: DockerLab) -> None:
+    spec = lab.spec(command=sh("trap 'echo asked; exit' TERM; httpd -p 8000; while :; do sleep 0.2; done"))
+    lab.engine.apply(spec, 1, silent)
+    (one,) = lab.engine.wait_healthy(spec, 1, 20, silent)
+    lab.api.rename(one.id, stopping_name("shop", time.time()))
+    lab.engine.restart(one.id)
+    time.sleep(1.1)  # marks have whole seconds
+    assert not [each for service in lab.engine.observe(spec.app_id) for each in service.replicas if each.ending]
+    stop(lab.api, one.id, 10.0, "web.1")
+    assert lab.api.logs(one.id) == b"asked\nasked\n", "by the restart, and now"
 
 
 def test_established_connections_are_counted_until_they_end(lab: DockerLab) -> None:

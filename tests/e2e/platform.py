@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -130,9 +130,16 @@ class Platform:
         return int((self.folder / "home" / "server.pid").read_text().split()[0])
 
     def containers(self, *filters: str) -> list[str]:
-        """Names of this platform's containers, stopped ones included."""
+        """Names of this platform's containers, stopped ones included. One that is told to stop gets another name."""
+        return self._containers("{{.Names}}", filters)
+
+    def container_ids(self, *filters: str) -> list[str]:
+        """The same, by id."""
+        return self._containers("{{.ID}}", filters)
+
+    def _containers(self, what: str, filters: Sequence[str]) -> list[str]:
         wanted = [f"label=paas.instance={self.instance}", *filters]
-        return self._docker("ps", "-a", "--format", "{{.Names}}", wanted=wanted).split()
+        return self._docker("ps", "-a", "--format", what, wanted=wanted).split()
 
     def volumes(self) -> set[str]:
         """Names of this platform's volumes."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +15,7 @@ from tests.e2e.platform import APPS, Platform, eventually
 
 pytestmark = pytest.mark.docker
 
-UNTIL_TOLD = "trap 'while [ ! -e /tmp/go ]; do sleep 0.1; done; exit 0' TERM; while :; do sleep 0.1; done"
+UNTIL_TOLD = "trap 'echo asked; while [ ! -e /tmp/go ]; do sleep 0.1; done; exit 0' TERM; while :; do sleep 0.1; done"
 """A worker that, asked to end, goes on until there is a file."""
 
 
@@ -38,13 +41,23 @@ def platform(bases: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 def workers(platform: Platform) -> set[str]:
-    return set(platform.containers("label=paas.process=worker"))
+    return set(platform.container_ids("label=paas.process=worker"))
 
 
-def tell(platform: Platform, names: set[str]) -> None:
+def stopping(platform: Platform) -> set[str]:
+    """Those that were told to."""
+    return set(platform.container_ids("label=paas.process=worker", "name=-stopping-"))
+
+
+def tell(platform: Platform, ids: set[str]) -> None:
     """Let them end."""
-    for name in names:
-        subprocess.run(["docker", "-H", platform.engine, "exec", name, "touch", "/tmp/go"], check=False)
+    for one in ids:
+        subprocess.run(["docker", "-H", platform.engine, "exec", one, "touch", "/tmp/go"], check=False)
+
+
+def said(platform: Platform, one: str) -> str:
+    docker = ["docker", "-H", platform.engine, "logs", one]
+    return subprocess.run(docker, check=True, capture_output=True, text=True).stdout
 
 
 def served(platform: Platform) -> set[str]:
@@ -69,11 +82,12 @@ def test_while_workers_finish_after_a_scale_by_hand_the_app_goes_on(platform: Pl
     assert served(platform) == {"web.1", "web.2", "web.3"}
     platform.ok("scale", "worker=2", "-a", "shop")
     (new,) = workers(platform) - three
-    assert new.endswith("4"), "its name is another's that still ends"
+    (name,) = platform.containers(f"id={new}")
+    assert name.endswith("-4"), "its number is another's that still ends"
     assert ending.poll() is None, "the workers ended too early for this test to show anything"
-    tell(platform, three - {"shop.worker.1"})
-    said, _ = ending.communicate(timeout=60)
-    assert ending.returncode == 0, said
+    tell(platform, three)
+    printed, _ = ending.communicate(timeout=60)
+    assert ending.returncode == 0, printed
     eventually(lambda: len(workers(platform)) == 2, what="the end of those too many")
     assert new in workers(platform)
     assert crashes(platform) == []
@@ -105,8 +119,25 @@ def test_a_deploy_meanwhile_ends_them_with_their_version(platform: Platform, tmp
     eventually(lambda: workers(platform) - old, seconds=60, what="the new version")
     tell(platform, old)
     for command in (deploy, ending):
-        said, _ = command.communicate(timeout=90)
-        assert command.returncode == 0, said
+        printed, _ = command.communicate(timeout=90)
+        assert command.returncode == 0, printed
     assert len(workers(platform)) == 1
     assert not workers(platform) & old
+    assert crashes(platform) == []
+
+
+def test_a_server_that_is_killed_meanwhile_has_nobody_told_twice(platform: Platform) -> None:
+    platform.ok("autoscale", "unset", "worker", "-a", "shop")
+    platform.ok("scale", "worker=2", "-a", "shop")
+    two = workers(platform)
+    ending = platform.start("scale", "worker=1", "-a", "shop")
+    (told,) = eventually(lambda: stopping(platform), what="a stop signal")
+    os.kill(platform.server_pid(), signal.SIGKILL)
+    ending.communicate(timeout=60)
+    assert ending.returncode != 0
+    eventually(lambda: "finishes what it has" in platform.ok("ps", "-a", "shop"), what="the next server's look")
+    time.sleep(3)
+    assert {one: said(platform, one) for one in two} == {told: "asked\n", **dict.fromkeys(two - {told}, "")}
+    tell(platform, {told})
+    eventually(lambda: workers(platform) == two - {told}, what="the end of the one that was told")
     assert crashes(platform) == []

@@ -117,6 +117,11 @@ def test_a_death_that_follows_a_signal_by_request_was_asked_for_and_the_next_one
     assert [one.asked for one in found if one.kind == "die"] == [False, True, False, False]
 
 
+def test_a_death_was_asked_for_by_somebody_whose_signal_nobody_heard_but_the_name_tells_of() -> None:
+    (found,) = changes([event("die", exitCode="0", name="paas-shop-web-v3-1-stopping-1795968330")])
+    assert found.asked
+
+
 def test_a_change_has_the_engines_time() -> None:
     found = change(event("start") | {"timeNano": 1_764_000_000_250_000_000})
     assert found is not None

@@ -50,6 +50,17 @@ def test_a_running_container_is_read() -> None:
     assert one.started_at == unix(STARTED)
     assert one.exit_code is None
     assert found.name == "web.1"
+    assert not one.ending
+
+
+def test_one_that_was_sent_its_stop_signal_is_ending_while_it_runs() -> None:
+    raw = inspected() | {"Name": "/paas-shop-web-v1-1-stopping-1795968330"}
+    found = facts(raw, "paas")
+    assert found is not None
+    assert replica(found, (State.HEALTHY, "")).ending
+    found = facts(raw | {"State": raw["State"] | {"Status": "exited", "FinishedAt": ENDED}}, "paas")
+    assert found is not None
+    assert not replica(found, None).ending
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,6 +22,8 @@ from paas.engines.docker_spec import (
     networks,
     notes,
     oneoff,
+    signalled,
+    stopping_name,
     tags,
 )
 from paas.model.secret import Secret
@@ -108,6 +111,23 @@ def test_a_service_without_networks_gets_its_own_and_a_one_off_none() -> None:
 
 def test_names_say_instance_app_process_release_and_index() -> None:
     assert container_name(SPEC, 3, "paas") == "paas-shop-web-v12-3"
+
+
+@pytest.mark.parametrize(
+    ("name", "started_at", "at"),
+    [
+        ("paas-shop-web-v12-3", 0.0, 0),
+        (stopping_name("paas-shop-web-v12-3", 1000.9), 1000.5, 1000),
+        (stopping_name(stopping_name("paas-shop-web-v12-3", 5.0), 1000.0), 999.0, 1000),
+        (stopping_name("paas-shop-web-v12-3", 1000.0), 1001.0, 0),
+        ("paas-now-stopping-web-v1-1", 0.0, 0),
+        ("x-stopping-", 0.0, 0),
+        ("x-stopping-99999999999999999999", 0.0, 0),
+    ],
+)
+def test_a_name_says_since_when_a_container_is_stopping_in_this_run(name: str, started_at: float, at: int) -> None:
+    assert signalled(name, started_at) == at
+    assert name.count("-stopping-") < 2
 
 
 def test_labels_hold_what_observe_needs_and_nothing_secret() -> None:
