@@ -106,6 +106,8 @@ class Autoscaler:
     _working: dict[str, threading.Thread] = field(default_factory=dict)
     _ends: Endings = field(init=False)
     _troubles: dict[str, str] = field(default_factory=dict)
+    _since: dict[str, float] = field(default_factory=dict)
+    """When each app fell asleep or woke last, at the last look."""
 
     def __post_init__(self) -> None:
         self._ends = Endings(world(self.context))
@@ -114,13 +116,16 @@ class Autoscaler:
         """Look at every process once. What fails with one app is told and keeps no other from its look."""
         overrides = self._overrides()
         seen: set[tuple[str, str]] = set()
-        asleep = {one.app_id for one in self.context.store.sleeps() if one.asleep}
+        sleeps = {one.app_id: one for one in self.context.store.sleeps()}  # before the apps: see `sleep.py:_awake`
+        asleep = {one.app_id for one in sleeps.values() if one.asleep}
+        since = {one.app_id: one.since for one in sleeps.values()}
         apps = self.context.store.apps()
         for app in apps:
-            if app.id in asleep:
+            if app.id in asleep or since.get(app.id) != self._since.get(app.id):
                 self._forget_counts(app.id)
             own = None if overrides is None else [one for one in overrides if one.app_id == app.id]
             seen |= self._guarded(app, own, asleep=app.id in asleep)
+        self._since = since
         there = {app.id for app in apps}
         self._states = {key: state for key, state in self._states.items() if key in seen}
         self._troubles = {app_id: words for app_id, words in self._troubles.items() if app_id in there}
@@ -128,7 +133,7 @@ class Autoscaler:
         self._working = {app_id: thread for app_id, thread in self._working.items() if thread.is_alive()}
 
     def _forget_counts(self, app_id: str) -> None:
-        """With how many it wakes again was set by nobody's hand."""
+        """With how many it wakes was set by nobody's hand, also where it slept and woke between two looks."""
         for (known, _), state in self._states.items():
             if known == app_id:
                 state.count = None

@@ -160,8 +160,9 @@ def _awake(context: Context, app_id: str, why: str, ready: Ready | None, emit: E
         if release is None:
             raise Conflict(f"{app.name} has no release that runs")
         if known and known.asleep:
-            context.store.put_sleep(replace(known, asleep=False, since=context.clock.now()))
+            # In this order: who looks at an app that is awake sees with how many.
             app = _fewest(context, app, release)
+            context.store.put_sleep(replace(known, asleep=False, since=context.clock.now()))
             try:
                 _start_first(context, app, release, ready, emit)
             except Exception as error:

@@ -54,9 +54,10 @@ def wanted(platform: Platform, app: str) -> int:
 
 
 def reaches(platform: Platform, app: str, count: int, seconds: float = 40) -> None:
-    """Until there are so many, decided, and running."""
+    """Until there are so many, decided, running, and written down, which is last."""
     eventually(lambda: wanted(platform, app) == count, seconds=seconds, what=f"{count} of {app}")
     eventually(lambda: len(running(platform, app)) == count, seconds=30, what=f"{count} running of {app}")
+    eventually(lambda: [one["wanted"] for one in changes(platform, app)][-1:] == [count], what="word of it")
 
 
 def running(platform: Platform, app: str) -> dict[str, str]:
@@ -68,6 +69,11 @@ def running(platform: Platform, app: str) -> dict[str, str]:
 def decisions(platform: Platform, app: str) -> list[dict[str, Any]]:
     found = platform.json("autoscale", "explain", "-a", app, "-n", "100")["decisions"]
     return [one["decision"] for one in found]
+
+
+def newest(platform: Platform, app: str) -> dict[str, Any]:
+    """The last decision, if there was any yet."""
+    return (decisions(platform, app) or [{"limits": [], "alarm": False}])[-1]
 
 
 def changes(platform: Platform, app: str, since: float = 0.0) -> list[dict[str, Any]]:
@@ -172,8 +178,8 @@ def test_a_replica_that_asks_is_spared_by_a_scale_in_until_it_asks_no_more(platf
     with loaded(platform, "spared", 10) as load:
         rule(platform, "spared", "--scale-in")
         reaches(platform, "spared", 2)
-        eventually(lambda: "protected" in decisions(platform, "spared")[-1]["limits"], what="a decision that is held")
-        assert decisions(platform, "spared")[-1]["why"].endswith(", but 2 asked to be spared")
+        eventually(lambda: "protected" in newest(platform, "spared")["limits"], what="a decision that is held")
+        assert newest(platform, "spared")["why"].endswith(", but 2 asked to be spared")
         assert running(platform, "spared") == {one: name for one, name in before.items() if name != "web.1"}
         assert asked(platform, "spared", "web.2", "DELETE").startswith("200 ")
         reaches(platform, "spared", 1)
@@ -214,13 +220,13 @@ def test_while_paused_only_the_bounds_hold(platform: Platform, tmp_path: Path) -
     platform.ok("autoscale", "pause", "-a", "still")
     with loaded(platform, "still", 20) as load:
         eventually(lambda: measured(platform, "still")["values"].get("requests", 0) > 12, what="a load for four")
-        eventually(lambda: decisions(platform, "still")[-1]["limits"] == ["paused"], what="a decision that is held")
+        eventually(lambda: newest(platform, "still")["limits"] == ["paused"], what="a decision that is held")
         assert changes(platform, "still") == []
         rule(platform, "still", "--min", "2")
         reaches(platform, "still", 2)
         platform.ok("autoscale", "resume", "-a", "still")
         reaches(platform, "still", 4)
-    platform.ok("autoscale", "pause", "-a", "still")
+        platform.ok("autoscale", "pause", "-a", "still")
     eventually(lambda: measured(platform, "still")["values"].get("requests", 9) < 1, what="an end of the load")
     rule(platform, "still", "--max", "3")
     reaches(platform, "still", 3)
@@ -300,10 +306,10 @@ def test_while_metrics_are_dead_the_number_is_held_with_an_alarm_and_none_is_let
         reaches(platform, "held", 3)
     with frozen(platform):
         since = time.time()
-        eventually(lambda: decisions(platform, "held")[-1]["alarm"], what="an alarm")
+        eventually(lambda: newest(platform, "held")["alarm"], what="an alarm")
         # Not before: what was measured after the load had ended would let two go at once.
         rule(platform, "held", "--in-window", "0s")
-        last = decisions(platform, "held")[-1]
+        last = newest(platform, "held")
         assert (last["missing"], last["limits"]) == (["requests"], ["no data"])
         said = platform.ok("autoscale", "explain", "-a", "held")
         assert "no value of requests (Traefik does not answer: " in said

@@ -155,7 +155,8 @@ def test_an_alert_is_told_when_it_has_lasted_and_when_it_is_over(measured: Platf
         state = {one["name"]: one["state"] for one in measured.json("alerts", APP)}
     assert said.startswith("alert missing: 4xx of web is ")
     assert said.endswith("answers/s, above 5 answers/s for 5 s")
-    assert state == {"missing": "firing", "ill": "ok"}
+    assert state["missing"] == "firing"
+    assert state["ill"] != "firing"
     (said,) = eventually(lambda: told("alert.ended"), seconds=90, what="its end")
     assert said.startswith("alert missing is over: 4xx of web is ")
     assert len(told("alert.fired")) == 1

@@ -120,6 +120,29 @@ def test_an_app_that_slept_wakes_with_the_least_and_that_is_nobodys_hand(lab: La
     assert "set by hand" not in lab.whys()
 
 
+def test_one_that_slept_and_woke_between_two_looks_was_changed_by_nobodys_hand(lab: Lab) -> None:
+    assert lab.load({"requests": 45.0}, 60)[-1] == 5
+    lab.platform.store.put_sleep(Sleep(app_id=lab.app.id, after=60.0, asleep=True, port=40_000))
+    wake(lab.platform.context, lab.app.id)
+    lab.load({"requests": 1.0}, 60)
+    assert "set by hand" not in lab.whys()
+
+
+def test_one_that_is_looked_at_while_it_wakes_was_changed_by_nobodys_hand(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert lab.load({"requests": 45.0}, 60)[-1] == 5
+    store = lab.platform.store
+    store.put_sleep(Sleep(app_id=lab.app.id, after=60.0, asleep=True, port=40_000))
+    lab.load(None, 10)
+    for name in ("put_sleep", "save_app"):
+        written = getattr(store, name)
+        monkeypatch.setattr(store, name, lambda one, written=written: (written(one), lab.loop()))
+    wake(lab.platform.context, lab.app.id)
+    lab.load({"requests": 1.0}, 60)
+    assert "set by hand" not in lab.whys()
+
+
 def test_by_hand_beyond_the_bounds_is_refused_with_the_command_that_allows_it(lab: Lab) -> None:
     with pytest.raises(Conflict, match="between 1 and 6; 7 would not stay") as refused:
         scale(lab.platform.context, Scale(app="shop", counts={"web": 7}), lab.platform.act)
