@@ -299,12 +299,13 @@ class Controller:
         self, app: App, services: Sequence[ObservedService], routes: Sequence[Route], now: float
     ) -> Replica | None:
         """The replica of this app that is to be started again now, because it fails its checks and does nothing."""
-        stay = self.context.leaving.staying(services)
-        ill = [(s.key.process, one) for s in stay for one in s.replicas if one.state is State.UNHEALTHY]
+        stay = [(s.key.process, one) for s in self.context.leaving.staying(services) for one in s.replicas]
+        stay = [(process, one) for process, one in stay if not one.ending]  # a restart would be a second stop signal
+        ill = [(process, one) for process, one in stay if one.state is State.UNHEALTHY]
         led_to = {server for route in routes if route.app_id == app.id for server in route.servers}
         busy = [one.id for process, one in ill if self._gets_on(app.id, process, one, led_to, now)]
         self._liveness = self._liveness.got_on(busy, now)
-        return self._liveness.due([one for service in stay for one in service.replicas], now)
+        return self._liveness.due([one for _, one in stay], now)
 
     def _gets_on(self, app_id: str, process: str, replica: Replica, led_to: set[str], now: float) -> bool:
         lately = max(LATELY, 3 * self.context.settings.sample)

@@ -38,7 +38,7 @@ from paas.engines.docker_spec import (
     networks,
     own_network,
 )
-from paas.engines.docker_stop import stop
+from paas.engines.docker_stop import stop, unmark
 from paas.engines.docker_wait import Eyes, Wait
 from paas.engines.probe import Prober
 from paas.errors import Conflict, DeployFailed, NotFound, PlatformError
@@ -147,8 +147,10 @@ class DockerEngine(DockerRuns):
     def _carry_out(self, act: Act, spec: ServiceSpec) -> None:
         with self._connection.lease() as api:
             id = act.container
+            if act.verb == "start":
+                unmark(api, id)
             if act.verb == "replace":
-                stop(api, id, spec.stop_grace, f"{spec.process}.{act.index} of {spec.app_name}")
+                self._stop(api, id, spec.stop_grace, f"{spec.process}.{act.index} of {spec.app_name}")
                 self._delete(api, id)
             if act.verb in ("replace", "create"):
                 id = self._create(api, spec, act.index)
@@ -269,8 +271,15 @@ class DockerEngine(DockerRuns):
         with self._connection.lease() as api:
             if one.tags.kind != "oneoff":
                 name = f"{one.tags.key.process}.{one.tags.index} of {one.tags.app_name}"
-                stop(api, one.id, one.tags.notes.stop_grace, name)
+                self._stop(api, one.id, one.tags.notes.stop_grace, name)
             self._delete(api, one.id)
+
+    def _stop(self, api: APIClient, id: str, grace: float, words: str) -> None:
+        try:
+            stop(api, id, grace, words)
+        except Exception:
+            self._inspections.forget(id)  # it may have had its stop signal, and then it is called so
+            raise
 
     def _delete(self, api: APIClient, id: str) -> None:
         """Remove a container with its anonymous volumes; waits when somebody else is at it."""
@@ -321,6 +330,7 @@ class DockerEngine(DockerRuns):
         """See interfaces.Engine."""
         with self._connection.lease() as api:
             found = self._ours(api, replica)
+            unmark(api, replica)
             api.restart(replica, timeout=math.ceil(found.tags.notes.stop_grace))
             self._prober.forget(replica)
             self._inspections.fresh(api, replica)

@@ -240,6 +240,11 @@ class Inspections:
                 self._kept[id] = found
         return found
 
+    def forget(self, id: str) -> None:
+        """Ask for it anew."""
+        with self._guard:
+            self._kept.pop(id, None)
+
     def keep(self, ids: Iterable[str]) -> None:
         """Forget all but these."""
         kept = set(ids)

@@ -136,8 +136,13 @@ _STOPPING = re.compile(r"-stopping-(\d{1,12})$")
 
 
 def stopping_name(name: str, now: float) -> str:
-    """What a container is called from when it is sent its stop signal."""
-    return f"{_STOPPING.sub('', name)}-stopping-{int(now)}"
+    """What a container is called once it was sent its stop signal."""
+    return f"{plain_name(name)}-stopping-{int(now)}"
+
+
+def plain_name(name: str) -> str:
+    """What it is called while nobody has told it to stop."""
+    return _STOPPING.sub("", name)
 
 
 def signalled(name: str, started_at: float) -> int:

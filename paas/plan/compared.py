@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from paas.model.service import ObservedService, Replica, ServiceKey, State
 from paas.plan.wanted import WantedService
@@ -19,17 +20,15 @@ def servers(replicas: Iterable[Replica]) -> tuple[str, ...]:
     """The addresses that get the traffic, sorted: the healthy replicas, or when there is none those that at least run.
 
     A replica that fails its checks may still answer most requests, and says more than a page of the router when it
-    does not; so the last ones are never taken away for failing a check, only for being dead. One that had its stop
-    signal takes nothing new as long as there is another one.
+    does not; so the last ones are never taken away for failing a check, only for being dead. Of those that are alike
+    one that had its stop signal gets nothing new.
     """
     found = list(replicas)
-    return _best([one for one in found if not one.ending]) or _best(found)
-
-
-def _best(found: Sequence[Replica]) -> tuple[str, ...]:
-    healthy = [replica for replica in found if replica.state is State.HEALTHY]
-    chosen = healthy or [replica for replica in found if replica.state is State.UNHEALTHY]
-    return tuple(sorted(replica.address for replica in chosen if replica.address))
+    for state, ending in product((State.HEALTHY, State.UNHEALTHY), (False, True)):
+        chosen = [one for one in found if one.state is state and one.ending is ending]
+        if chosen:
+            return tuple(sorted(one.address for one in chosen if one.address))
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +67,10 @@ class Compared:
             return tuple(sorted(self.replicas, key=lambda replica: replica.index)[: self.count])
         return tuple(sorted(self.replicas, key=self._rank)[: self.count])
 
-    def _rank(self, replica: Replica) -> tuple[bool, bool, int, int]:
-        spared = replica.id in self.protected and replica.state not in DEAD
-        return replica.ending, not spared, RANK[replica.state], replica.index
+    def _rank(self, replica: Replica) -> tuple[bool, bool, bool, int, int]:
+        dead = replica.state in DEAD
+        spared = replica.id in self.protected and not dead
+        return dead, replica.ending, not spared, RANK[replica.state], replica.index
 
     @property
     def settled(self) -> tuple[Replica, ...]:

@@ -206,6 +206,7 @@ def _lines(context: Context, app: App, services: list[ObservedService]) -> Mappi
     for service in services:
         for replica in service.replicas:
             use = used.get(replica.id)
+            ends = replica.ending or replica.id in leaving
             found[service.key.process].append(
                 ReplicaLine(
                     name=replica_name(service.key.process, replica),
@@ -218,8 +219,8 @@ def _lines(context: Context, app: App, services: list[ObservedService]) -> Mappi
                     memory=use.memory if use else None,
                     address=replica.address,
                     exit_code=replica.exit_code,
-                    detail=ENDS if replica.id in leaving else replica.detail,
-                    protected_until=0.0 if replica.id in leaving else spared.get(replica.id, 0.0),
+                    detail=ENDS if ends else replica.detail,
+                    protected_until=0.0 if ends else spared.get(replica.id, 0.0),
                 )
             )
     for lines in found.values():

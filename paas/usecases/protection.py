@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from paas.errors import Conflict, Denied, UsageError
 from paas.model.autoscaling import Protection
+from paas.model.service import Replica
 from paas.usecases.context import Context
 from paas.usecases.processes import replica_name
 
@@ -29,9 +30,9 @@ def protect(context: Context, app_id: str, address: str, minutes: object = STAND
     length = _minutes(minutes)
     replica, name = _who(context, app_id, address)
     until = context.clock.now() + length * 60
-    context.store.put_protection(Protection(app_id=app_id, replica=replica, until=until))
-    if context.leaving.is_ending(replica):
-        context.store.delete_protection(app_id, replica)
+    context.store.put_protection(Protection(app_id=app_id, replica=replica.id, until=until))
+    if replica.ending or context.leaving.is_ending(replica.id):
+        context.store.delete_protection(app_id, replica.id)
         raise Conflict(f"{name} is ending already", hint="finish, or hand on what it works on")
     return Protected(replica=name, until=until)
 
@@ -39,7 +40,7 @@ def protect(context: Context, app_id: str, address: str, minutes: object = STAND
 def release(context: Context, app_id: str, address: str) -> Protected:
     """Spare it no more. Idempotent. Raises Denied."""
     replica, name = _who(context, app_id, address)
-    context.store.delete_protection(app_id, replica)
+    context.store.delete_protection(app_id, replica.id)
     return Protected(replica=name, until=0.0)
 
 
@@ -47,16 +48,16 @@ def shown(context: Context, app_id: str, address: str) -> Protected:
     """Whether who asks is spared. Raises Denied."""
     replica, name = _who(context, app_id, address)
     now = context.clock.now()
-    found = (one.until for one in context.store.protections(app_id) if one.replica == replica and one.until > now)
+    found = (one.until for one in context.store.protections(app_id) if one.replica == replica.id and one.until > now)
     return Protected(replica=name, until=next(found, 0.0))
 
 
-def _who(context: Context, app_id: str, address: str) -> tuple[str, str]:
-    """Id and name of the app's replica with this address."""
+def _who(context: Context, app_id: str, address: str) -> tuple[Replica, str]:
+    """The app's replica with this address, and its name."""
     for service in context.engine.observe(app_id):
         for replica in service.replicas:
             if service.kind == "replica" and address and replica.address.partition(":")[0] == address:
-                return replica.id, replica_name(service.key.process, replica)
+                return replica, replica_name(service.key.process, replica)
     raise Denied("only a replica of the app that this network belongs to may ask, for itself")
 
 

@@ -268,16 +268,32 @@ def test_who_had_its_stop_signal_gets_no_second_one_when_its_sender_is_gone(lab:
         successor.close()
 
 
-def test_who_was_started_again_after_its_stop_signal_gets_one_as_all_do(lab: DockerLab) -> None:
+@pytest.mark.parametrize("how", ["restart", "apply"])
+def test_who_is_started_again_after_its_stop_signal_gets_one_as_all_do(lab: DockerLab, how: str) -> None:
     spec = lab.spec(command=sh("trap 'echo asked; exit' TERM; httpd -p 8000; while :; do sleep 0.2; done"))
     lab.engine.apply(spec, 1, silent)
     (one,) = lab.engine.wait_healthy(spec, 1, 20, silent)
     lab.api.rename(one.id, stopping_name("shop", time.time()))
-    lab.engine.restart(one.id)
-    time.sleep(1.1)  # marks have whole seconds
-    assert not [each for service in lab.engine.observe(spec.app_id) for each in service.replicas if each.ending]
+    if how == "restart":
+        lab.engine.restart(one.id)
+    else:
+        lab.api.stop(one.id)
+        lab.engine.apply(spec, 1, silent)
+    assert lab.api.inspect_container(one.id)["Name"] == "/shop"
+    assert [each.ending for service in lab.engine.observe(spec.app_id) for each in service.replicas] == [False]
     stop(lab.api, one.id, 10.0, "web.1")
-    assert lab.api.logs(one.id) == b"asked\nasked\n", "by the restart, and now"
+    assert lab.api.logs(one.id) == b"asked\nasked\n", "by the test, and now"
+
+
+def test_a_replica_that_is_frozen_or_loops_is_stopped_too(lab: DockerLab) -> None:
+    frozen, loops = lab.spec(), replace(lab.spec(command=sh("exit 3")), process="worker", port=0)
+    lab.engine.apply(frozen, 1, silent)
+    lab.engine.apply(loops, 1, silent)
+    lab.api.pause(ids(lab.engine, frozen)[0])
+    until(lambda: lab.api.inspect_container(ids(lab.engine, loops)[0])["State"]["Restarting"])
+    lab.engine.remove(frozen.key)
+    lab.engine.remove(loops.key)
+    assert lab.engine.observe(frozen.app_id) == ()
 
 
 def test_established_connections_are_counted_until_they_end(lab: DockerLab) -> None:

@@ -136,7 +136,7 @@ def test_a_server_that_is_killed_meanwhile_has_nobody_told_twice(platform: Platf
     ending.communicate(timeout=60)
     assert ending.returncode != 0
     eventually(lambda: "finishes what it has" in platform.ok("ps", "-a", "shop"), what="the next server's look")
-    time.sleep(3)
+    time.sleep(3)  # for what must not come: it looks every second
     assert {one: said(platform, one) for one in two} == {told: "asked\n", **dict.fromkeys(two - {told}, "")}
     tell(platform, {told})
     eventually(lambda: workers(platform) == two - {told}, what="the end of the one that was told")

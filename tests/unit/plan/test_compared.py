@@ -28,8 +28,16 @@ def test_one_that_had_its_stop_signal_goes_before_those_that_had_none() -> None:
     assert kept(2, ENDING, HEALTHY) == ["a", "c"]
 
 
-def test_requests_go_to_one_that_had_its_stop_signal_only_where_there_is_no_other() -> None:
+def test_one_that_had_its_stop_signal_stays_before_one_that_is_dead() -> None:
+    dead = replace(ILL, state=State.CRASHED)
+    service = ObservedService(key=SPEC.key, fingerprint=SPEC.fingerprint, replicas=(dead, ENDING))
+    pair = Compared(WantedService(spec=SPEC, replicas=1), [service])
+    assert ([one.id for one in pair.kept], [one.id for one in pair.remains]) == (["c"], ["b"])
+
+
+def test_requests_go_to_one_that_had_its_stop_signal_only_where_no_other_is_as_well() -> None:
     assert servers([ENDING, HEALTHY]) == ("10.0.0.1:80",)
-    assert servers([ENDING, ILL]) == ("10.0.0.2:80",)
+    assert servers([ENDING, ILL]) == ("10.0.0.3:80",), "it is well"
+    assert servers([replace(ENDING, state=State.UNHEALTHY), ILL]) == ("10.0.0.2:80",)
     assert servers([ENDING, replace(ILL, state=State.STARTING)]) == ("10.0.0.3:80",)
     assert servers([ENDING]) == ("10.0.0.3:80",)
