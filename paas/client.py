@@ -25,6 +25,7 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 
 import paas
 from paas.errors import ConfigError, PaasError, PlatformError, ServerUnavailable, UsageError, by_code
+from paas.frames import MOST_FRAMES
 from paas.model.events import Event
 from paas.requests.base import Request
 from paas.requests.versions import HEADER, check
@@ -41,6 +42,10 @@ if TYPE_CHECKING:
 CONNECT, SILENT, ANSWER = 5.0, 60.0, 900.0
 """Seconds: to connect; without a sign of life on a stream (the server gives one every 15 s); for an answer (a plan may
 have to fetch a repository first)."""
+CLOSE = 2.0
+"""Seconds that a server has to agree that a session is over."""
+LARGEST = 1 << 18
+"""Bytes of one frame of a session: of its error, where that is long."""
 PART = 1 << 18
 
 WriteTar = Callable[[IO[bytes]], None]
@@ -326,7 +331,7 @@ def unreachable(settings: Settings, error: Exception) -> ServerUnavailable:
         )
     if settings.server:
         return ServerUnavailable(
-            f"no server answers at {settings.server}: {error}",
+            f"no server answers at {settings.server}: {_reason(error)}",
             hint="check the address: paas contexts shows where commands go",
         )
     if "denied" in str(error).lower():
@@ -335,6 +340,12 @@ def unreachable(settings: Settings, error: Exception) -> ServerUnavailable:
             hint="run as the platform's owner (sudo), or set PAAS_HOME",
         )
     return ServerUnavailable("the platform does not run", hint="paas up")
+
+
+def _reason(error: Exception) -> str:
+    """In the system's words: libraries put theirs around them."""
+    number = getattr(error, "errno", None)
+    return os.strerror(number) if isinstance(number, int) and number > 0 else str(error)
 
 
 def _broken() -> ServerUnavailable:
@@ -390,9 +401,10 @@ def _segment(name: str, value: str) -> str:
 def _websocket(settings: Settings, path: str, headers: Mapping[str, str]) -> connect:
     from websockets.asyncio.client import connect, unix_connect
 
-    # What waits to be shown is bounded by the window of the session (frames.py), and pings are read behind it.
+    # What waits to be shown stays within the window of the session (frames.py), so that pings behind it are read.
     common: dict[str, Any] = {
-        "additional_headers": headers, "compression": None, "open_timeout": CONNECT, "max_queue": None
+        "additional_headers": headers, "compression": None, "open_timeout": CONNECT, "close_timeout": CLOSE,
+        "max_queue": MOST_FRAMES, "max_size": LARGEST,
     }  # fmt: skip
     if not settings.server:
         return unix_connect(str(settings.socket), f"ws://paas{path}", **common)

@@ -20,11 +20,13 @@ FRAME = 1 << 16
 INPUT_WINDOW, OUTPUT_WINDOW = 1 << 18, 1 << 20
 """Bytes."""
 LEAST = 256
-"""Bytes that a frame of output counts at least, so that a window is no more frames than memory has room for."""
+"""Bytes that a frame counts at least, so that a window is no more frames than memory has room for."""
+MOST_FRAMES = (INPUT_WINDOW + OUTPUT_WINDOW) // LEAST + 10
+"""That many an end may have that it has not looked at yet: what is taken is told in no more frames than came."""
 
 
 def weight(data: bytes) -> int:
-    """What a frame of output with this data takes of the window."""
+    """What a frame of input or output with this data takes of the window, and is told to have been taken."""
     return max(len(data), LEAST)
 
 

@@ -29,11 +29,12 @@ def converse(line: Line, terminal: Terminal) -> Mapping[str, Any]:
             if not isinstance(frame, bytes):
                 last: Mapping[str, Any] = json.loads(frame)
                 return last
-            if frame[0] == TAKEN:
-                window.give(int(frame[1:]))
+            channel, data = frame[:1], frame[1:]
+            if channel == bytes([TAKEN]):
+                window.give(int(data))
                 continue
-            terminal.write(frame[1:], "stderr" if frame[0] == ERRORS else "stdout")
-            taken += weight(frame[1:])
+            terminal.write(data, "stderr" if channel == bytes([ERRORS]) else "stdout")
+            taken += weight(data)
             if taken >= OUTPUT_WINDOW // 4:
                 _say_taken(line, taken)
                 taken = 0
@@ -61,7 +62,7 @@ def _send_input(line: Line, terminal: Terminal, window: Window) -> None:
                 continue
             for start in range(0, len(data), FRAME):
                 part = data[start : start + FRAME]
-                if not window.take(len(part)):
+                if not window.take(weight(part)):
                     return
                 line.send(bytes([INPUT]) + part)
         line.send(bytes([END]))

@@ -46,12 +46,18 @@ class Server(uvicorn.Server):
 
     async def _turn_away(self, told: set[Http | WebSocket]) -> None:
         """uvicorn tells those that are there to end, and then waits for all, also for one that was just accepted: it
-        may have nothing to say for as long as it likes."""
+        may have nothing to say for as long as it likes. One that has, says it until the next look."""
+        seen = set[Http | WebSocket]()
         while True:
             await asyncio.sleep(LOOK)
-            for one in _connections(self) - told:
-                one.shutdown()
+            late = _connections(self) - told
+            for one in late & seen:
                 told.add(one)
+                try:
+                    one.shutdown()
+                except Exception:
+                    log.exception("a connection could not be told to end")
+            seen = late
 
 
 def _connections(server: uvicorn.Server) -> set[Http | WebSocket]:

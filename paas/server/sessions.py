@@ -24,7 +24,7 @@ from paas.server.parsing import from_json
 from paas.server.streams import in_thread
 
 FRAMES = 10_000
-"""Frames of input that may wait, whatever their size: nobody who keeps to the window has as many."""
+"""Frames that may wait, of any kind: nobody who keeps to the window and changes a size by hand has as many."""
 LAST = 10.0
 """Seconds that a client has to take the last frame."""
 
@@ -93,8 +93,8 @@ class SocketTerminal:
         if self._gone:
             raise Cancelled("the client went away")
         if isinstance(item, bytes):
-            self._taken += len(item)
-            self._send(bytes([TAKEN]) + str(len(item)).encode())
+            self._taken += weight(item)
+            self._send(bytes([TAKEN]) + str(weight(item)).encode())
         return item
 
     def write(self, data: bytes, stream: str = "stdout") -> None:
@@ -143,7 +143,7 @@ class SocketTerminal:
                     self._room.give(_number(frame[1:]))
                     continue
                 item = _item(frame)
-                self._came += len(item) if isinstance(item, bytes) else 0
+                self._came += weight(item) if isinstance(item, bytes) else 0
                 self._inputs.put(item)
         self.close()
 

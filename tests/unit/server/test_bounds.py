@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paas.errors import Cancelled, UsageError
-from paas.frames import FRAME, INPUT_WINDOW, OUTPUT_WINDOW
+from paas.frames import FRAME, INPUT_WINDOW, LEAST, OUTPUT_WINDOW
 from paas.model import names
 from paas.requests.sessions import RunCommand
 from paas.server.parsing import AT_ONCE, BODY_LIMIT, MOST_VALUES, from_json, values
@@ -177,22 +177,22 @@ class Slow:
         self.sent += len(frame) - 1
 
 
-async def shown(web: Slow, size: int) -> tuple[int, bool]:
-    """How much is sent of the output of a command until nothing is any more; whether the command was let go of."""
+async def shown(web: Slow, size: int, sent: int | None) -> None:
+    """A command says so much, of which so much is sent before its client goes away; None: that ends it by itself."""
     terminal = SocketTerminal(cast("WebSocket", web), RunCommand(app="shop", command=("yes",)))
     listening = asyncio.create_task(terminal.listen())
     writing = asyncio.create_task(asyncio.to_thread(terminal.write, b"y" * size))
-    before = -1
-    while web.sent != before:
-        before = web.sent
-        await asyncio.sleep(0.2)
-    web.frames.put_nowait(None)
-    await listening
-    try:
-        await writing
-    except Cancelled:
-        return web.sent, False
-    return web.sent, True
+    if sent is not None:
+        async with asyncio.timeout(30):
+            while web.sent < sent:
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)  # for what must not come
+        assert web.sent == sent
+        web.frames.put_nowait(None)
+    await asyncio.wait_for(listening, 30)
+    with pytest.raises(Cancelled):
+        await asyncio.wait_for(writing, 30)
+    assert web.sent <= OUTPUT_WINDOW or web.sent == sent
 
 
 @pytest.mark.parametrize(
@@ -209,9 +209,25 @@ async def shown(web: Slow, size: int) -> tuple[int, bool]:
 def test_output_that_a_client_did_not_take_waits_and_nonsense_ends_the_session(
     frames: tuple[bytes, ...], sent: int | None
 ) -> None:
-    found, whole = asyncio.run(shown(Slow(*frames), 2 * OUTPUT_WINDOW))
-    assert not whole
-    assert found == sent if sent else found <= OUTPUT_WINDOW
+    asyncio.run(shown(Slow(*frames), 2 * OUTPUT_WINDOW, sent))
+
+
+def test_input_in_many_small_pieces_is_bounded_by_the_window_too() -> None:
+    async def first_of(count: int) -> object:
+        web = Slow(*[b"\x00x"] * count)
+        terminal = SocketTerminal(cast("WebSocket", web), RunCommand(app="shop", command=("sleep", "60")))
+        listening = asyncio.create_task(terminal.listen())
+        while not web.frames.empty() and not listening.done():
+            await asyncio.sleep(0)
+        try:
+            return await asyncio.to_thread(terminal.read)
+        finally:
+            listening.cancel()
+
+    fits = INPUT_WINDOW // LEAST
+    assert asyncio.run(first_of(fits)) == b"x"
+    with pytest.raises(Cancelled):
+        asyncio.run(first_of(fits + 2))
 
 
 @pytest.mark.parametrize("field", ["message", "version", "origin", "git"])

@@ -291,11 +291,11 @@ def test_a_large_input_comes_back_whole(client: Client) -> None:
 
 
 class Pager(Keyboard):
-    """Shows a first page for two seconds, and then all the rest."""
+    """Shows a first page for some seconds, and then all the rest."""
 
     def write(self, data: bytes, stream: str = "stdout") -> None:
         if not self.out:
-            time.sleep(2)
+            time.sleep(4)
         super().write(data, stream)
 
 
@@ -303,7 +303,7 @@ def test_who_looks_at_the_first_page_for_long_is_not_taken_for_gone() -> None:
     pager = Pager([])
     with (
         tempfile.TemporaryDirectory(prefix="paas-t-") as name,
-        running(Path(name), ping=0.3) as server,
+        running(Path(name), ping=1.0) as server,
         Client.connect(server.settings) as client,
     ):
         assert client.session(RunCommand(app="shop", command=("yes", "200")), pager) == 7
