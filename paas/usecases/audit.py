@@ -170,7 +170,7 @@ def _lines(table: Mapping[str, object], inside: str = "") -> Iterator[str]:
         place = f"{inside}{name}"[:63]
         if isinstance(value, Mapping) and not inside:
             yield from _lines(value, f"{place}.")
-        elif isinstance(value, (int, float)) or (isinstance(value, str) and _AMOUNT.fullmatch(value)):
+        elif isinstance(value, bool) or (isinstance(value, (int, float, str)) and _AMOUNT.fullmatch(str(value))):
             yield f"{place}={value}"
         else:
             yield place

@@ -166,10 +166,10 @@ def test_a_private_key_is_never_noted() -> None:
 def test_what_rules_were_set_to_is_noted_in_numbers() -> None:
     assert audited(PauseAutoscale(app="shop", paused=False)) == {"app": "shop", "process": "web", "paused": False}
     assert audited(SetSleep(app="shop", after=0)) == {"app": "shop", "after": 0}
-    table = {"max": 8, "in_window": "5m", "targets": {"cpu": "70%", "jobs": {"url": "http://x/?key=s3cret"}},
+    table = {"max": 8, "min": 10**4000, "scale_in": False, "in_window": "5m", "targets": {"cpu": "70%", "jobs": {"url": "http://x/?key=s3cret"}},
              "schedule": [{"cron": "0 8 * * *", "min": 3}], "name": "free text"}  # fmt: skip
     assert audited(SetAutoscale(app="shop", table=table))["table"] == [
-        "in_window=5m", "max=8", "name", "schedule", "targets.cpu=70%", "targets.jobs",
+        "in_window=5m", "max=8", "min", "name", "scale_in=False", "schedule", "targets.cpu=70%", "targets.jobs",
     ]  # fmt: skip
 
 
