@@ -248,13 +248,14 @@ def test_who_had_its_stop_signal_gets_no_second_one_when_its_sender_is_gone(lab:
     first, second = lab.engine.wait_healthy(spec, 2, 20, silent)
     killed = threading.Thread(target=lab.engine.remove, args=(spec.key, (first.id,)), daemon=True)
     killed.start()
+    until(lambda: "-stopping-" in lab.api.inspect_container(first.id)["Name"])
     successor = DockerEngine(lab.settings)
     try:
 
         def ending() -> dict[str, bool]:
             return {one.id: one.ending for service in successor.observe(spec.app_id) for one in service.replicas}
 
-        until(lambda: ending() == {first.id: True, second.id: False})
+        assert ending() == {first.id: True, second.id: False}
         ends = threading.Thread(target=successor.remove, args=(spec.key, (first.id,)), daemon=True)
         ends.start()
         time.sleep(2)
