@@ -13,6 +13,7 @@ answer whether it is still there.
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 
 INPUT, OUTPUT, ERRORS, SIZE, END, TAKEN = range(6)
 FRAME = 1 << 16
@@ -28,6 +29,16 @@ MOST_FRAMES = (INPUT_WINDOW + OUTPUT_WINDOW) // LEAST + 10
 def weight(data: bytes) -> int:
     """What a frame of input or output with this data takes of the window, and is told to have been taken."""
     return max(len(data), LEAST)
+
+
+def pieces(data: bytes) -> Iterator[bytes]:
+    """What is to be sent, in parts that fit a frame."""
+    return (data[start : start + FRAME] for start in range(0, len(data), FRAME))
+
+
+def taken(count: int) -> bytes:
+    """The frame that tells the other end that so much of what it sent was taken."""
+    return bytes([TAKEN]) + str(count).encode()
 
 
 class Window:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from paas.frames import END, ERRORS, FRAME, INPUT, INPUT_WINDOW, OUTPUT_WINDOW, SIZE, TAKEN, Window, weight
+from paas.frames import END, ERRORS, INPUT, INPUT_WINDOW, OUTPUT_WINDOW, SIZE, TAKEN, Window, pieces, taken, weight
 
 if TYPE_CHECKING:
     from paas.interfaces import Terminal
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def converse(line: Line, terminal: Terminal) -> Mapping[str, Any]:
     """Pass bytes both ways until the command has ended. The server's last word: `exit_code`, or `error`, a PaasError as
     JSON; empty when the line ended without one."""
-    window, taken = Window(INPUT_WINDOW), 0
+    window, shown = Window(INPUT_WINDOW), 0
     threading.Thread(target=_send_input, args=(line, terminal, window), name="terminal-input", daemon=True).start()
     try:
         for frame in line:
@@ -34,10 +34,10 @@ def converse(line: Line, terminal: Terminal) -> Mapping[str, Any]:
                 window.give(int(data))
                 continue
             terminal.write(data, "stderr" if channel == bytes([ERRORS]) else "stdout")
-            taken += weight(data)
-            if taken >= OUTPUT_WINDOW // 4:
-                _say_taken(line, taken)
-                taken = 0
+            shown += weight(data)
+            if shown >= OUTPUT_WINDOW // 4:
+                _say_taken(line, shown)
+                shown = 0
     finally:
         window.close()
     return {}
@@ -48,7 +48,7 @@ def _say_taken(line: Line, count: int) -> None:
     from websockets.exceptions import ConnectionClosed
 
     with suppress(ConnectionClosed):
-        line.send(bytes([TAKEN]) + str(count).encode())
+        line.send(taken(count))
 
 
 def _send_input(line: Line, terminal: Terminal, window: Window) -> None:
@@ -60,8 +60,7 @@ def _send_input(line: Line, terminal: Terminal, window: Window) -> None:
             if not isinstance(data, bytes):
                 line.send(bytes([SIZE]) + json.dumps({"rows": data.rows, "columns": data.columns}).encode())
                 continue
-            for start in range(0, len(data), FRAME):
-                part = data[start : start + FRAME]
+            for part in pieces(data):
                 if not window.take(weight(part)):
                     return
                 line.send(bytes([INPUT]) + part)

@@ -5,7 +5,6 @@ Every question to the Engine carries this instance's label, and what lacks it is
 
 from __future__ import annotations
 
-import logging
 import math
 import threading
 import time
@@ -48,8 +47,6 @@ from paas.model.metrics import Machine
 from paas.model.secret import Secret
 from paas.model.service import Change, LogLine, Measured, ObservedService, Replica, ServiceKey, ServiceSpec, Stats
 from paas.settings import Settings
-
-LOG = logging.getLogger(__name__)
 
 STARTERS = 4
 """Threads that create and start: 4 need 0.6 of the time of one, 8 gain nothing more."""

@@ -16,7 +16,20 @@ from functools import partial
 from fastapi import WebSocket, WebSocketDisconnect
 
 from paas.errors import Cancelled, PaasError, UsageError
-from paas.frames import END, ERRORS, FRAME, INPUT, INPUT_WINDOW, OUTPUT, OUTPUT_WINDOW, SIZE, TAKEN, Window, weight
+from paas.frames import (
+    END,
+    ERRORS,
+    INPUT,
+    INPUT_WINDOW,
+    OUTPUT,
+    OUTPUT_WINDOW,
+    SIZE,
+    TAKEN,
+    Window,
+    pieces,
+    taken,
+    weight,
+)
 from paas.interfaces import Resize, Terminal
 from paas.requests.base import Request, parse
 from paas.requests.sessions import Session
@@ -94,14 +107,13 @@ class SocketTerminal:
             raise Cancelled("the client went away")
         if isinstance(item, bytes):
             self._taken += weight(item)
-            self._send(bytes([TAKEN]) + str(weight(item)).encode())
+            self._send(taken(weight(item)))
         return item
 
     def write(self, data: bytes, stream: str = "stdout") -> None:
         """Output, as fast as the client takes it. Raises Cancelled when it has gone."""
         channel = bytes([ERRORS if stream == "stderr" else OUTPUT])
-        for start in range(0, len(data), FRAME):
-            part = data[start : start + FRAME]
+        for part in pieces(data):
             if not self._room.take(weight(part)):
                 raise Cancelled("the client went away")
             self._send(channel + part)
